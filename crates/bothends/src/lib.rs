@@ -1,0 +1,1 @@
+//! The program: command line, exit codes, narration, records. The only crate that prints or exits.

@@ -1,0 +1,131 @@
+//! What an end has to tell: values, made into narration or records by `bothends`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wire::Fault;
+
+/// How a conversation ended, one word each (the words of the `closed` record).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    /// By FIN, in order.
+    Fin,
+    /// By a reset.
+    Reset,
+    /// A time ran out.
+    TimedOut,
+    /// Nobody listens there.
+    Refused,
+    /// No way there.
+    Unreachable,
+    /// The process that served it was killed.
+    Killed,
+    /// Nothing was said for too long.
+    Idle,
+    /// A limit was reached.
+    Limit,
+    /// We were told to stop.
+    Stopped,
+}
+
+/// Who ended it first (the words of the `closed` record).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClosedBy {
+    /// This program.
+    Us,
+    /// The other end.
+    Peer,
+    /// Both at once.
+    Both,
+    /// The network between.
+    Path,
+    /// This machine's kernel.
+    Kernel,
+}
+
+/// The account of one finished conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Who ended it first.
+    pub closed_by: ClosedBy,
+    /// How.
+    pub how: How,
+    /// Bytes received and taken.
+    pub in_bytes: u64,
+    /// Bytes handed to the kernel.
+    pub out_bytes: u64,
+    /// Bytes for the other end that it never acknowledged, or that were never sent.
+    pub unsent_bytes: u64,
+    /// Bytes that had arrived and nobody read.
+    pub unread_bytes: u64,
+    /// How long it was open.
+    pub open: Duration,
+}
+
+/// What an end has to tell.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Waiting for connections.
+    Listening {
+        /// The address with the real port.
+        address: SocketAddr,
+        /// The service's name.
+        service: &'static str,
+        /// The engine's name.
+        engine: &'static str,
+    },
+    /// A connection is open.
+    Opened {
+        /// Its number, from 1.
+        client: u64,
+        /// Our address.
+        local: SocketAddr,
+        /// The other end's.
+        remote: SocketAddr,
+    },
+    /// Bytes arrived (told only when asked for: `-vv`).
+    Data {
+        /// Whose.
+        client: u64,
+        /// The client's address.
+        remote: SocketAddr,
+        /// The bytes as one read gave them.
+        bytes: Vec<u8>,
+    },
+    /// A connection is over.
+    Closed {
+        /// Its number.
+        client: u64,
+        /// The other end's address.
+        remote: SocketAddr,
+        /// The account.
+        account: Account,
+    },
+    /// A client was turned away: all places were taken.
+    TurnedAway {
+        /// The client's address.
+        remote: SocketAddr,
+        /// The number of places.
+        limit: usize,
+    },
+    /// The process of a session ended (engine process).
+    ChildEnded {
+        /// Its process id.
+        pid: u32,
+        /// Whose session it was.
+        client: u64,
+        /// Its exit status, when it exited.
+        exit: Option<i32>,
+        /// The signal that ended it, when one did.
+        signal: Option<i32>,
+    },
+    /// Something failed and the server goes on.
+    Trouble(Fault),
+    /// Out of file descriptors: accepting pauses until one is free.
+    Paused,
+    /// Asked to stop: no new clients; those there may finish.
+    Stopping {
+        /// How many are still there.
+        sessions: usize,
+    },
+}

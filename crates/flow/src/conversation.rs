@@ -1,0 +1,227 @@
+//! The values that a followed conversation is made of: rows, sides, findings. They are what every picture is drawn from.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wire::tcp::{TcpFlags, TcpOptions};
+use wire::{Passage, Time};
+
+use crate::State;
+
+/// One of the two ends: `A` sent the first SYN, else the first frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The opener.
+    A,
+    /// The other end.
+    B,
+}
+
+/// The part of the conversation that a row belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The handshake, up to and including the segment that completes it.
+    Opening,
+    /// From then on.
+    Data,
+    /// From the first FIN or RST on.
+    Closing,
+}
+
+/// A segment whose bytes (or SYN, or FIN) had been sent before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resent {
+    /// The frame that carried the first of these bytes last time, when it is still remembered.
+    pub of: Option<u64>,
+    /// How long after that.
+    pub after: Duration,
+    /// True when that frame is known to have arrived: the repetition was not needed.
+    pub needless: bool,
+    /// True when three duplicate ACKs or SACK blocks asked for it; false when only a timer can have.
+    pub asked_for: bool,
+}
+
+/// One segment of a conversation, with the states after it. Numbers are relative: the first SYN of each side is 0.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The frame's number in the capture, from 1.
+    pub frame: u64,
+    /// When it was sent (captured).
+    pub time: Time,
+    /// Who sent it.
+    pub from: Side,
+    /// The first sequence number, relative to the sender's first.
+    pub seq: u32,
+    /// The acknowledgement number, relative to the other side's first; none without the ACK flag.
+    pub ack: Option<u32>,
+    /// The flags.
+    pub flags: TcpFlags,
+    /// Payload bytes.
+    pub len_bytes: u32,
+    /// The announced window in bytes, scaled where the scale is known.
+    pub window_bytes: u32,
+    /// The options (MSS, window scale, SACK, timestamps); SACK blocks relative to the other side's first number.
+    pub options: TcpOptions,
+    /// The sender's bytes that were sent and not yet acknowledged, after this segment; none where unknown.
+    pub in_flight_bytes: Option<u32>,
+    /// The state of A after this row (as sender: having sent it; as receiver: having received it).
+    pub state_a: State,
+    /// The state of B after this row.
+    pub state_b: State,
+    /// The part of the conversation.
+    pub phase: Phase,
+    /// Set when it repeats what had been sent before.
+    pub resent: Option<Resent>,
+    /// What the emulated link did; none in an ordinary capture.
+    pub passage: Option<Passage>,
+}
+
+/// What one side did in the whole conversation.
+#[derive(Clone, Debug, Default)]
+pub struct SideTotals {
+    /// Segments sent.
+    pub segments: u64,
+    /// Payload bytes sent, counted once each however often they were sent.
+    pub bytes: u64,
+    /// Segments that repeated earlier bytes, SYN or FIN.
+    pub resent_segments: u64,
+    /// Payload bytes that were sent again.
+    pub resent_bytes: u64,
+    /// Segments of this side that the emulated link dropped.
+    pub lost_segments: u64,
+    /// The MSS that this side announced it accepts.
+    pub mss: Option<u16>,
+    /// The window scale that this side announced.
+    pub window_scale: Option<u8>,
+    /// The lowest round trip seen from this side: from its segment to the acknowledgement (never from a repeated one:
+    /// Karn's rule, RFC 6298 §3).
+    pub rtt_min: Option<Duration>,
+    /// When this side's first FIN was sent.
+    pub fin: Option<Time>,
+    /// When this side's first RST was sent.
+    pub rst: Option<Time>,
+}
+
+/// Who ended the conversation first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClosedBy {
+    /// The opener.
+    A,
+    /// The other end.
+    B,
+    /// Both, before either had heard of the other's FIN.
+    Both,
+    /// Not ended, or not seen.
+    Unknown,
+}
+
+/// How the conversation stands at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Closing {
+    /// FINs both ways, both acknowledged.
+    Fin,
+    /// A reset by the side in `closed_by`.
+    Reset,
+    /// The SYN was answered by a reset: nothing listens there.
+    Refused,
+    /// The SYN was never answered.
+    Unanswered,
+    /// One side has closed, the other has not.
+    HalfClosed,
+    /// FINs both ways, but the last acknowledgement was not seen.
+    Unfinished,
+    /// Still open at the end of the capture.
+    Open,
+}
+
+/// The kinds of finding; the ids are fixed, records and tests use them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FindingId {
+    /// Segments the link dropped.
+    LostOnLink,
+    /// Segments sent again.
+    Resent,
+    /// Segments sent again although they had arrived.
+    ResentNeedlessly,
+    /// A reset.
+    Reset,
+    /// A SYN answered by a reset.
+    Refused,
+    /// A SYN that nobody answered.
+    Unanswered,
+    /// One side closed, the other went on or never closed.
+    HalfClosed,
+    /// The capture began when the conversation was already open.
+    BeganEarlier,
+    /// The side that closed first and so keeps the port.
+    TimeWait,
+}
+
+/// One fact about a conversation, with the frames that show it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Its kind.
+    pub id: FindingId,
+    /// The fact in plain words, lower case, without a full stop.
+    pub text: String,
+    /// Frame numbers (the first few; at most 16).
+    pub evidence: Vec<u64>,
+}
+
+/// A followed TCP conversation.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Its number, from 0, in order of appearance.
+    pub stream: u64,
+    /// The opener's address.
+    pub a: SocketAddr,
+    /// The other end's address.
+    pub b: SocketAddr,
+    /// The states before the first row, as far as they can be known at the end.
+    pub before: [State; 2],
+    /// The states at the end.
+    pub state_a: State,
+    /// The state of B at the end.
+    pub state_b: State,
+    /// The rows that were kept, in order of sending.
+    pub rows: Vec<Row>,
+    /// Rows that were not kept, because of [`Limits::rows`].
+    pub rows_left_out: u64,
+    /// When the first frame was sent.
+    pub first: Time,
+    /// When the last one was.
+    pub last: Time,
+    /// What A sent.
+    pub totals_a: SideTotals,
+    /// What B sent.
+    pub totals_b: SideTotals,
+    /// The round trip of the handshake: from the SYN to the segment that answers it, as seen where the capture was made.
+    pub handshake_rtt: Option<Duration>,
+    /// True when the first SYN was seen.
+    pub saw_opening: bool,
+    /// Who closed first.
+    pub closed_by: ClosedBy,
+    /// How.
+    pub closing: Closing,
+    /// What is worth telling, most important first.
+    pub findings: Vec<Finding>,
+}
+
+/// Bounds on what a tracker remembers.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Conversations followed at once; the longest idle one makes room.
+    pub flows: usize,
+    /// Rows kept of each conversation.
+    pub rows: usize,
+    /// Rows kept of all conversations together.
+    pub rows_in_all: usize,
+    /// Gaps remembered per direction (segments that came out of order).
+    pub gaps: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { flows: 100_000, rows: 2_000, rows_in_all: 1_000_000, gaps: 64 }
+    }
+}

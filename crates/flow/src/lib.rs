@@ -1,0 +1,15 @@
+//! What happened: follows conversations from their frames and says in which state each end was, what was lost and sent
+//! again, who closed.
+//!
+//! Pure and bounded: time comes with each frame, memory is limited by [`Limits`]. The same code follows a capture file,
+//! the lab's link and the simulated network, so that their pictures cannot differ.
+
+mod conversation;
+mod frame;
+mod state;
+
+pub use conversation::{
+    ClosedBy, Closing, Finding, FindingId, Flow, Limits, Phase, Resent, Row, Side, SideTotals,
+};
+pub use frame::Frame;
+pub use state::State;
