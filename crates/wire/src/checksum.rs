@@ -3,68 +3,51 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// A one's complement sum in the making; `finish` gives the checksum field.
+/// Adds `bytes` to a one's complement sum; the first one starts from 0. An odd last byte counts as if a zero followed, so
+/// only the last piece may have an odd length.
 ///
-/// The words are added as they lie in memory and only the result is turned to network order: RFC 1071 §1 (B).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Checksum {
-    sum: u64,
+/// The words are added as they lie in memory, and only `fold` turns the result: RFC 1071 §1 (B).
+pub fn sum(start: u64, bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    // A u64 holds the sum of 2^32 words of 32 bits: 16 GiB, more than any packet.
+    let added = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>();
+    add(add(start, added), u64::from(u32::from_ne_bytes(last)))
 }
 
-impl Checksum {
-    /// The sum of nothing.
-    pub fn new() -> Checksum {
-        Checksum::default()
-    }
+/// The sum of the pseudo-header that TCP, UDP and ICMPv6 put before their own bytes; `len` counts those bytes. If the
+/// families differ both addresses are taken as IPv6, IPv4 in its mapped form.
+pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, len: u32) -> u64 {
+    let addresses = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => sum(sum(0, &source.octets()), &destination.octets()),
+        _ => sum(sum(0, &v6(source).octets()), &v6(destination).octets()),
+    };
+    // The layouts of IPv4 and IPv6 differ, but zeros do not count: what is left is the length and the protocol.
+    sum(sum(addresses, &len.to_be_bytes()), &[0, protocol])
+}
 
-    /// The sum of the pseudo-header that TCP, UDP and ICMPv6 put before their own bytes; `len` counts those bytes. If
-    /// the families differ both addresses are taken as IPv6, IPv4 in its mapped form.
-    pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, len: u32) -> Checksum {
-        let start = match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                Checksum::new().bytes(&source.octets()).bytes(&destination.octets())
-            }
-            _ => Checksum::new().bytes(&v6(source).octets()).bytes(&v6(destination).octets()),
-        };
-        // The two layouts differ, but zeros do not count: what is left is the length and the protocol.
-        start.bytes(&len.to_be_bytes()).word(u16::from(protocol))
-    }
+/// The sum as 16 bits in host order: what stands in the checksum field while a device still has to complete it.
+pub fn fold(sum: u64) -> u16 {
+    let [a, b, c, d] = words(sum);
+    let [_, _, carry, low] = words(a + b + c + d);
+    let [.., carry, low] = words(carry + low);
+    u16::from_be(u16::try_from(carry + low).unwrap_or(u16::MAX))
+}
 
-    /// Adds bytes. An odd last byte counts as if a zero followed: only the last piece may have an odd length.
-    #[must_use]
-    pub fn bytes(self, bytes: &[u8]) -> Checksum {
-        let (words, rest) = bytes.as_chunks::<4>();
-        let mut last = [0; 4];
-        last[..rest.len()].copy_from_slice(rest);
-        // A u64 holds the sum of 2^32 words of 32 bits: 16 GiB, more than any packet.
-        let sum = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>();
-        self.plus(sum).plus(u64::from(u32::from_ne_bytes(last)))
-    }
-
-    /// Adds one 16-bit word.
-    #[must_use]
-    pub fn word(self, word: u16) -> Checksum {
-        self.plus(u64::from(word.to_be()))
-    }
-
-    /// The checksum: the value of the field, in host order. Zero when the sum ran over bytes with a right checksum.
-    pub fn finish(self) -> u16 {
-        let [a, b, c, d] = words(self.sum);
-        let [_, _, carry, low] = words(a + b + c + d);
-        let [.., carry, low] = words(carry + low);
-        let folded = u16::try_from(carry + low).unwrap_or(u16::MAX);
-        !u16::from_be(folded)
-    }
-
-    fn plus(self, more: u64) -> Checksum {
-        let (sum, carry) = self.sum.overflowing_add(more);
-        Checksum { sum: sum + u64::from(carry) }
-    }
+/// The checksum: the value of the field in host order. Zero when the sum ran over bytes with a right checksum.
+pub fn finish(sum: u64) -> u16 {
+    !fold(sum)
 }
 
 /// The checksum of these bytes alone, as the IPv4 header (RFC 791 §3.1) and ICMP (RFC 792) have it.
-pub fn checksum(bytes: &[u8]) -> u16 {
-    Checksum::new().bytes(bytes).finish()
+pub fn of(bytes: &[u8]) -> u16 {
+    finish(sum(0, bytes))
+}
+
+fn add(sum: u64, more: u64) -> u64 {
+    let (sum, carry) = sum.overflowing_add(more);
+    sum + u64::from(carry)
 }
 
 fn v6(address: IpAddr) -> Ipv6Addr {
@@ -81,61 +64,61 @@ fn words(sum: u64) -> [u64; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use etherparse::checksum::{Sum16BitWords, u64_16bit_word};
+    use etherparse::checksum::Sum16BitWords;
     use proptest::prelude::*;
 
     #[test]
     fn the_example_of_rfc_1071() {
         // RFC 1071 §3: 0001 f203 f4f5 f6f7 sum to ddf2.
-        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
+        assert_eq!(of(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
     }
 
     #[test]
     fn nothing_and_all_ones() {
-        assert_eq!(checksum(&[]), 0xffff);
-        assert_eq!(checksum(&[0xff, 0xff]), 0);
-        assert_eq!(checksum(&[0xff; 64 * 1024]), 0);
+        assert_eq!(of(&[]), 0xffff);
+        assert_eq!(of(&[0xff, 0xff]), 0);
+        assert_eq!(of(&[0xff; 64 * 1024]), 0);
     }
 
     fn plain(bytes: &[u8]) -> u16 {
-        let mut sum = 0_u32;
+        let mut total = 0_u32;
         for pair in bytes.chunks(2) {
-            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
-            sum = (sum & 0xffff) + (sum >> 16);
+            total += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+            total = (total & 0xffff) + (total >> 16);
         }
-        !u16::try_from(sum).unwrap()
+        !u16::try_from(total).unwrap()
     }
 
     proptest! {
         #[test]
         fn equals_the_plain_sum(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            prop_assert_eq!(checksum(&bytes), plain(&bytes));
+            prop_assert_eq!(of(&bytes), plain(&bytes));
         }
 
         #[test]
         fn even_pieces_sum_like_the_whole(bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0_usize..150) {
             let (head, tail) = bytes.split_at((2 * at).min(bytes.len() & !1));
-            prop_assert_eq!(Checksum::new().bytes(head).bytes(tail).finish(), checksum(&bytes));
+            prop_assert_eq!(finish(sum(sum(0, head), tail)), of(&bytes));
         }
 
         #[test]
         fn pseudo_header_equals_the_oracle(
             source: [u8; 16], destination: [u8; 16], protocol: u8, len in 0_u32..0x10000,
         ) {
-            let ours = Checksum::pseudo_header(source.into(), destination.into(), protocol, len).finish();
-            let sum = u64_16bit_word::add_16bytes(u64_16bit_word::add_16bytes(0, source), destination);
-            let sum = u64_16bit_word::add_8bytes(sum, {
-                let mut rest = [0; 8];
-                rest[..4].copy_from_slice(&len.to_be_bytes());
-                rest[7] = protocol;
-                rest
-            });
-            prop_assert_eq!(ours, u64_16bit_word::ones_complement(sum).to_be());
+            let ours = finish(pseudo_header(source.into(), destination.into(), protocol, len));
+            let theirs = Sum16BitWords::new()
+                .add_16bytes(source)
+                .add_16bytes(destination)
+                .add_4bytes(len.to_be_bytes())
+                .add_2bytes([0, protocol])
+                .ones_complement()
+                .to_be();
+            prop_assert_eq!(ours, theirs);
         }
 
         #[test]
         fn pseudo_header_v4_equals_the_oracle(source: [u8; 4], destination: [u8; 4], protocol: u8, len: u16) {
-            let ours = Checksum::pseudo_header(source.into(), destination.into(), protocol, len.into()).finish();
+            let ours = finish(pseudo_header(source.into(), destination.into(), protocol, len.into()));
             let theirs = Sum16BitWords::new()
                 .add_4bytes(source)
                 .add_4bytes(destination)

@@ -4,11 +4,25 @@
 //! than its input, and each says in its header what it checks. Views (`TcpView`) borrow and are checked once by `new`;
 //! values (`Passage`, `Endpoint`) are owned, comparable and printable.
 
+pub mod build;
+pub mod checksum;
+pub mod endpoint;
+pub mod ethernet;
 pub mod fault;
+pub mod gso;
+pub mod icmp;
+pub mod ipv4;
+pub mod ipv6;
 pub mod link_type;
+pub mod packet;
 pub mod passage;
+pub mod quantity;
+pub mod refusal;
 pub mod tcp;
 pub mod time;
+pub mod udp;
+pub mod undecoded;
+pub mod virtio_net;
 
 pub use fault::{Cause, Doing, End, Fault};
 pub use passage::{Fate, Passage};
