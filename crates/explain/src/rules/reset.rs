@@ -1,0 +1,18 @@
+//! Connection reset by peer. Read first: RFC 9293 §3.5.2 and §3.6.1; RFC 2525 §2.17 (close with unread data).
+
+use wire::Doing;
+
+use crate::errno::ECONNRESET;
+use crate::problem::{Evidence, Rule, Verdict};
+
+pub(super) const RULE: Rule = Rule { id: "reset", title: "connection reset by peer", judge };
+
+fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let talking = matches!(evidence.doing(), Doing::Send | Doing::Receive | Doing::Accept);
+    (talking && evidence.errno_is(&[ECONNRESET])).then(|| {
+        Verdict::new(
+            "the other end closed with bytes of ours unread, was killed, or had closed before we wrote",
+            "the other program should read to the end before it closes; what it had sent may be lost",
+        )
+    })
+}

@@ -1,0 +1,74 @@
+//! A fault as one sentence: which operation, which address, why.
+
+use std::borrow::Cow;
+
+use wire::{Cause, Fault};
+
+use crate::errno;
+
+/// `connect to [::1]:80: connection refused`: lower case, no full stop, safe to show on a terminal.
+pub fn sentence(fault: &Fault) -> String {
+    let verb = fault.doing.verb();
+    let why = match &fault.cause {
+        Cause::Errno(number) => errno::words(*number).into(),
+        Cause::TimedOut => Cow::Borrowed("timed out"),
+        Cause::Words(words) => visible(words),
+    };
+    if fault.at.is_empty() {
+        let verb = verb.trim_end_matches([':']);
+        return format!("{verb}: {why}");
+    }
+    format!("{verb} {}: {why}", visible(&fault.at))
+}
+
+/// Text from outside with its control characters made visible, so that it cannot move the cursor of a terminal.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| c.is_control() || is_directional(c);
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().fold(String::with_capacity(text.len() + 8), |mut shown, character| {
+        match hidden(character) {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+        shown
+    });
+    Cow::Owned(shown)
+}
+
+/// Characters that reorder what stands around them (Unicode Standard Annex 9, §2.1–2.4).
+fn is_directional(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Doing, End};
+
+    #[test]
+    fn a_fault_says_operation_address_and_cause() {
+        let refused = Fault::errno(End::Peer, Doing::Connect, "[::1]:80", errno::ECONNREFUSED);
+        assert_eq!(sentence(&refused), "connect to [::1]:80: connection refused");
+        let late = Fault { cause: Cause::TimedOut, ..refused };
+        assert_eq!(sentence(&late), "connect to [::1]:80: timed out");
+    }
+
+    #[test]
+    fn without_an_address_the_sentence_still_reads() {
+        let fault = Fault::errno(End::Us, Doing::Isolate, "", errno::EPERM);
+        assert_eq!(sentence(&fault), "make a private network: operation not permitted");
+    }
+
+    #[test]
+    fn what_strangers_wrote_cannot_move_the_cursor() {
+        let fault = Fault {
+            end: End::You,
+            doing: Doing::Open,
+            at: "a\u{1b}[2J".to_owned(),
+            cause: Cause::Words("no\nfile\u{202e}".to_owned()),
+        };
+        assert_eq!(sentence(&fault), "open a\\u{1b}[2J: no\\nfile\\u{202e}");
+    }
+}
