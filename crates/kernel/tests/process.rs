@@ -1,10 +1,14 @@
-//! Forking, reaping and dying with the parent.
+//! Forking, reaping and dying with the parent; what a child inherits and what it leaves.
 
 mod one_thread;
 
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 
+use kernel::descriptors;
 use kernel::process::{self, Forked, Pid, Signal};
+use kernel::shared_memory::Rows;
+use kernel::signal::{self, Signals};
 
 fn main() {
     one_thread::run(&[
@@ -13,6 +17,9 @@ fn main() {
         ("a_child_dies_with_its_parent", || a_child_dies_with_its_parent(false)),
         ("a_child_dies_with_its_parent_by_handle", || a_child_dies_with_its_parent(true)),
         ("a_child_whose_parent_is_gone_already_ends", a_child_whose_parent_is_gone_already_ends),
+        ("a_killed_child_leaves_its_counters", a_killed_child_leaves_its_counters),
+        ("a_child_keeps_only_what_it_is_told_to", a_child_keeps_only_what_it_is_told_to),
+        ("signals_are_reset_in_a_child", signals_are_reset_in_a_child),
     ]);
 }
 
@@ -106,4 +113,58 @@ fn wait_for_ever() {
     loop {
         std::thread::park();
     }
+}
+
+/// What a child writes to the rows is there for its parent, also when the child was killed.
+fn a_killed_child_leaves_its_counters() {
+    let rows = Rows::new(2).expect("memory");
+    let (mut from_child, told) = std::io::pipe().expect("pipe");
+    let pid = child(|| {
+        if let Some(row) = rows.as_slice().get(1) {
+            row[3].store(42, Ordering::Relaxed);
+        }
+        let _ = std::io::Write::write_all(&mut &told, b"!");
+        wait_for_ever();
+    });
+    std::io::Read::read_exact(&mut from_child, &mut [0]).expect("the child wrote");
+    process::kill(pid, Signal::KILL).expect("it lives");
+    process::wait(pid).expect("a child of ours");
+    assert_eq!(rows.as_slice().get(1).map(|row| row[3].load(Ordering::Relaxed)), Some(42));
+}
+
+/// A child that keeps one of two pipes open holds the other end of that one only.
+fn a_child_keeps_only_what_it_is_told_to() {
+    let (mut kept_reader, kept) = std::io::pipe().expect("pipe");
+    let (mut closed_reader, closed) = std::io::pipe().expect("pipe");
+    let (mut go_on, gone) = std::io::pipe().expect("pipe");
+    let pid = child(|| {
+        descriptors::keep_only(&[kept.as_fd(), go_on.as_fd()]);
+        let _ = std::io::Read::read(&mut go_on, &mut [0]);
+        let _ = std::io::Write::write_all(&mut &kept, b"kept");
+        process::exit_now(0)
+    });
+    drop((kept, closed));
+    let nothing = std::io::Read::read_to_end(&mut closed_reader, &mut Vec::new()).expect("end of the pipe");
+    assert_eq!(nothing, 0, "the child holds it no more");
+    std::io::Write::write_all(&mut &gone, b"!").expect("the child reads");
+    let mut said = Vec::new();
+    std::io::Read::read_to_end(&mut kept_reader, &mut said).expect("end of the pipe");
+    assert_eq!(said, b"kept");
+    process::wait(pid).expect("a child of ours");
+}
+
+/// A child has no signal blocked and leaves the terminal's interrupt to its parent.
+fn signals_are_reset_in_a_child() {
+    let taken = Signals::take(&[Signal::INT, Signal::TERM]).expect("signalfd");
+    let (mut from_child, told) = std::io::pipe().expect("pipe");
+    let pid = child(|| {
+        signal::reset_in_child();
+        let _ = process::kill(process::own_pid(), Signal::INT);
+        let _ = std::io::Write::write_all(&mut &told, b"!");
+        wait_for_ever();
+    });
+    std::io::Read::read_exact(&mut from_child, &mut [0]).expect("the child survived its interrupt");
+    process::kill(pid, Signal::TERM).expect("it lives");
+    assert_eq!(process::wait(pid).expect("a child of ours").signal, Some(15));
+    assert_eq!(taken.next(), None);
 }

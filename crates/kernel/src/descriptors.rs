@@ -1,0 +1,73 @@
+//! The table of open files: what a forked child keeps, and writing without waiting to descriptors that others share.
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::fs::{FileType, Mode, OFlags};
+
+/// Closes every descriptor from 3 on but these, in a forked child that ends by [`crate::process::exit_now`]: what else
+/// it inherited (listeners, files, the ends of other sessions) must not live as long as it does.
+///
+/// Whoever owned the closed ones in the parent owns them there still; in the child these values must not be used or
+/// dropped any more, which `exit_now` makes sure of.
+pub fn keep_only(kept: &[BorrowedFd<'_>]) {
+    let mut kept: Vec<RawFd> = kept.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd > 2).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept {
+        close_from_to(first, fd - 1);
+        first = first.max(fd + 1);
+    }
+    close_from_to(first, RawFd::MAX);
+}
+
+/// An own open file description of the same terminal or pipe, for writing without waiting: `O_NONBLOCK` on the
+/// descriptor itself would change it for everybody who shares it, such as the shell. None for other kinds of files, and
+/// where it may not be opened again.
+pub fn reopened_for_writing(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(fd).ok()?.st_mode);
+    let waits = kind == FileType::Fifo || rustix::termios::isatty(fd);
+    if !waits {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).ok()
+}
+
+fn close_from_to(first: RawFd, last: RawFd) {
+    if first > last {
+        return;
+    }
+    // SAFETY: the call takes numbers; that nobody uses what is closed is the contract of `keep_only`. Kernels before
+    // 5.9 do not have it, and they are not supported.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Write};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_full_pipe_refuses_only_the_reopened_writer() {
+        let (reader, writer) = std::io::pipe().expect("pipe");
+        let own = reopened_for_writing(writer.as_fd()).expect("our own pipe");
+        let mut own = std::fs::File::from(own);
+        let error = loop {
+            if let Err(error) = own.write(&[0; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        let flags = rustix::fs::fcntl_getfl(&writer).expect("flags");
+        assert!(!flags.contains(OFlags::NONBLOCK), "the shared one waits as before");
+        drop(reader);
+    }
+
+    #[test]
+    fn a_file_is_not_reopened() {
+        let file = tempfile::tempfile().expect("a file");
+        assert!(reopened_for_writing(file.as_fd()).is_none());
+    }
+}

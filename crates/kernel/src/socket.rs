@@ -1,0 +1,82 @@
+//! What the kernel knows about a socket of ours and the safe wrappers do not ask: what is left in its queues.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::io::Errno;
+
+/// `SIOCOUTQNSD` of linux/sockios.h: bytes in the send queue that were never sent.
+const SIOCOUTQNSD: libc::Ioctl = 0x894B;
+
+/// Bytes written that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)); a FIN that is on its way counts as one.
+/// Also answered after a reset; 0 where the kernel has no answer.
+pub fn unacknowledged(socket: impl AsFd) -> u64 {
+    queue_length(socket.as_fd(), libc::TIOCOUTQ)
+}
+
+/// Of [`unacknowledged`] those that were never sent, not even once.
+pub fn never_sent(socket: impl AsFd) -> u64 {
+    queue_length(socket.as_fd(), SIOCOUTQNSD)
+}
+
+/// Bytes that have arrived and were not read (`SIOCINQ`, tcp(7)); 0 where the kernel has no answer.
+pub fn unread(socket: impl AsFd) -> u64 {
+    queue_length(socket.as_fd(), libc::FIONREAD)
+}
+
+/// How many bytes a pipe takes at once without waiting, once poll says that it takes any: `PIPE_BUF`, pipe(7).
+pub const PIPE_TAKES: usize = libc::PIPE_BUF;
+
+/// Whether `accept` failed for want of a descriptor, in this process or in the whole system.
+pub fn is_out_of_descriptors(error: Errno) -> bool {
+    error == Errno::MFILE || error == Errno::NFILE
+}
+
+fn queue_length(socket: BorrowedFd<'_>, request: libc::Ioctl) -> u64 {
+    let mut length: libc::c_int = 0;
+    // SAFETY: these requests write one int, to a place that is valid for it.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut length) };
+    if result == 0 { u64::try_from(length).unwrap_or(0) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn queues_are_counted() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (server, _) = listener.accept().expect("a client is there");
+        client.write_all(b"hello").expect("room for five bytes");
+        // Loopback delivers before write returns.
+        assert_eq!(unread(&server), 5);
+        assert_eq!((unacknowledged(&client), never_sent(&client)), (0, 0));
+        assert_eq!(unread(&client), 0);
+    }
+
+    #[test]
+    fn what_a_peer_does_not_take_is_unacknowledged() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (server, _) = listener.accept().expect("a client is there");
+        client.set_nonblocking(true).expect("a socket");
+        let mut written = 0;
+        while let Ok(taken) = client.write(&[0; 65536]) {
+            written += taken as u64;
+        }
+        let (waiting, unsent) = (unacknowledged(&client), never_sent(&client));
+        assert!(unsent > 0 && unsent <= waiting, "{unsent} of {waiting} of {written}");
+        assert!(unread(&server) > 0);
+        drop(server); // with unread bytes: a reset
+        while client.peek(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {}
+        assert_eq!(unacknowledged(&client), waiting, "counted after the reset as well");
+    }
+
+    #[test]
+    fn a_pipe_has_no_tcp_queues() {
+        let (_reader, writer) = std::io::pipe().expect("pipe");
+        assert_eq!(unacknowledged(&writer), 0);
+    }
+}
