@@ -33,7 +33,7 @@ fn the_crates_and_their_edges_are_those_of_the_table() {
     let table = table();
     let metadata = cargo_metadata::MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
-        .other_options(vec!["--offline".into(), "--locked".into()])
+        .no_deps()
         .exec()
         .unwrap();
     let members = metadata.workspace_packages();

@@ -1,0 +1,268 @@
+//! `connect`: how a conversation ends, and the exit codes that tell.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+
+use crate::running::{
+    PATIENCE, Server, bothends, has, left_out, lines, noise, of_type, records, run, stderr, stdout, wait,
+};
+
+/// A server of one connection, run by the test itself.
+fn peer<T: Send + 'static>(talk: impl FnOnce(TcpStream) -> T + Send + 'static) -> (String, JoinHandle<T>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (address, std::thread::spawn(move || talk(listener.accept().unwrap().0)))
+}
+
+fn reset(stream: &TcpStream) {
+    rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO)).unwrap();
+}
+
+#[test]
+fn what_is_typed_comes_back_binary_and_whole() {
+    let server = Server::start(&["echo", "127.0.0.1:0"]);
+    let address = server.address.to_string();
+    let output = run(&mut bothends(&["connect", &address]), b"a\0b\n");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), b"a\0b\n".as_slice()));
+
+    let (host, port) = address.split_once(':').unwrap();
+    let output = run(&mut bothends(&["connect", host, port]), b"two words");
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), "two words".into()));
+}
+
+#[test]
+fn a_big_file_goes_both_ways_at_once() {
+    let server = Server::start(&["echo", "127.0.0.1:0"]);
+    let sent = noise(1, 20 << 20);
+    let output = run(&mut bothends(&["connect", &server.address.to_string()]), &sent);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(output.stdout == sent, "{} bytes of {}", output.stdout.len(), sent.len());
+}
+
+#[test]
+fn fin_at_the_end_of_input_and_the_late_reply_is_received() {
+    let (address, server) = peer(|mut stream| {
+        let mut asked = String::new();
+        stream.read_to_string(&mut asked).unwrap();
+        stream.write_all(b"late reply").unwrap();
+        asked
+    });
+    let output = run(&mut bothends(&["connect", &address, "-v"]), b"question");
+    assert_eq!(server.join().unwrap(), "question", "the peer saw the end of input");
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), "late reply".into()));
+    assert!(stderr(&output).contains("8 bytes"), "the account: {}", stderr(&output));
+}
+
+#[test]
+fn it_leaves_when_the_peer_closes_although_the_keyboard_is_open() {
+    let (address, server) = peer(|mut stream| stream.write_all(b"goodbye").unwrap());
+    let mut child =
+        bothends(&["connect", &address]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let held_open = child.stdin.take();
+    let status = wait(&mut child);
+    drop(held_open);
+    server.join().unwrap();
+    let mut got = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut got).unwrap();
+    assert_eq!((status.code(), got.as_str()), (Some(0), "goodbye"));
+}
+
+#[test]
+fn a_reset_is_never_success() {
+    let (address, server) = peer(|mut stream| {
+        stream.read_exact(&mut [0; 4]).unwrap();
+        reset(&stream);
+    });
+    let output = run(&mut bothends(&["connect", &address]), b"ping");
+    server.join().unwrap();
+    assert_eq!(output.status.code(), Some(56), "{}", stderr(&output));
+    assert!(stderr(&output).contains("reset"), "{}", stderr(&output));
+
+    let (address, server) = peer(|mut stream| {
+        stream.read_exact(&mut [0; 4]).unwrap();
+        reset(&stream);
+    });
+    let output = run(&mut bothends(&["connect", &address, "--json"]), b"ping");
+    server.join().unwrap();
+    let closed = &of_type(&records(&output), "closed")[0];
+    assert_eq!((closed["closed_by"].as_str(), closed["how"].as_str()), (Some("peer"), Some("reset")));
+}
+
+#[test]
+fn a_closed_stdout_closes_both_directions_and_is_success() {
+    let (address, server) = peer(|mut stream| {
+        let block = vec![b'x'; 65_536];
+        while stream.write_all(&block).is_ok() {}
+    });
+    let mut child =
+        bothends(&["connect", &address]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 10]).unwrap();
+    drop(out);
+    assert_eq!(wait(&mut child).code(), Some(0));
+    server.join().unwrap();
+}
+
+#[test]
+fn refused_unknown_and_timed_out_have_their_own_codes() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let output = run(&mut bothends(&["connect", &free]), b"");
+    assert_eq!(output.status.code(), Some(7));
+    assert!(stderr(&output).contains(&format!("connect to tcp://{free}: connection refused")), "{}", stderr(&output));
+
+    let output = run(&mut bothends(&["connect", "no-such-host.invalid:80"]), b"");
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+
+    // A full accept queue drops SYNs: the one reliable local way to no answer at all.
+    let deaf = listener_with_a_full_queue();
+    let output = run(&mut bothends(&["connect", &deaf.0, "--timeout", "300ms"]), b"");
+    assert_eq!(output.status.code(), Some(28), "{}", stderr(&output));
+}
+
+fn listener_with_a_full_queue() -> (String, Vec<TcpStream>, rustix::fd::OwnedFd) {
+    use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&listener, &"127.0.0.1:0".parse::<std::net::SocketAddrV4>().unwrap()).unwrap();
+    listen(&listener, 0).unwrap();
+    let address = std::net::SocketAddr::try_from(rustix::net::getsockname(&listener).unwrap()).unwrap();
+    let queued = vec![TcpStream::connect(address).unwrap()];
+    (address.to_string(), queued, listener)
+}
+
+#[test]
+fn interrupted_is_130_and_terminated_143() {
+    for (signal, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
+        let (address, server) = peer(|mut stream| {
+            stream.write_all(b"ready").unwrap();
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest);
+        });
+        let mut child =
+            bothends(&["connect", &address]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let held_open = child.stdin.take();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 5]).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+        assert_eq!(wait(&mut child).code(), Some(code));
+        drop(held_open);
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn servers_that_others_wrote_are_understood() {
+    let servers = [
+        ("ncat", "-l -k -e /bin/cat 127.0.0.1 PORT"),
+        ("socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork EXEC:cat"),
+        ("python3", "-c PYTHON PORT"),
+    ];
+    for (program, words) in servers {
+        if !has(program, "connect: servers of others") {
+            continue;
+        }
+        // These programs cannot tell which port the kernel chose, so a free one is chosen for them.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let words = words.split(' ').map(|word| match word {
+            "PYTHON" => PYTHON_SERVER.to_owned(),
+            word => word.replace("PORT", &port),
+        });
+        let mut server = Command::new(format!("/usr/bin/{program}")).args(words).stdin(Stdio::null()).spawn().unwrap();
+        crate::running::until("the server listens", || TcpStream::connect(("127.0.0.1", port.parse().unwrap())).is_ok());
+        let sent = noise(3, 300_000);
+        let output = run(&mut bothends(&["connect", "127.0.0.1", &port]), &sent);
+        let _ = server.kill();
+        server.wait().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{program}: {}", stderr(&output));
+        assert!(output.stdout == sent, "{program}: {} bytes of {}", output.stdout.len(), sent.len());
+    }
+}
+
+const PYTHON_SERVER: &str = "
+import socketserver, sys
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while part := self.request.recv(65536):
+            self.request.sendall(part)
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(('127.0.0.1', int(sys.argv[1])), Echo).serve_forever()
+";
+
+#[test]
+fn nc_as_server_sends_a_file_and_gets_one() {
+    if !has("nc", "connect: nc as server") {
+        return;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let mut server = Command::new("/usr/bin/nc")
+        .args(["-v", "-N", "-l", "127.0.0.1", &port])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    lines(server.stderr.take().unwrap()).recv_timeout(PATIENCE).expect("nc says that it listens");
+    server.stdin.take().unwrap().write_all(b"from nc").unwrap();
+    let output = run(&mut bothends(&["connect", "127.0.0.1", &port]), b"to nc");
+    let mut got = String::new();
+    server.stdout.take().unwrap().read_to_string(&mut got).unwrap();
+    wait(&mut server);
+    assert_eq!((output.status.code(), stdout(&output).as_str(), got.as_str()), (Some(0), "from nc", "to nc"));
+}
+
+#[test]
+fn the_peers_tools_end_as_the_documentation_says_they_do() {
+    // The difference that we document: nc and socat call a reset success.
+    for (program, arguments) in [("nc", vec![]), ("socat", vec!["-"])] {
+        if !has(program, "peers: a reset is success") {
+            continue;
+        }
+        let (address, server) = peer(|mut stream| {
+            stream.read_exact(&mut [0; 4]).unwrap();
+            reset(&stream);
+        });
+        let (host, port) = address.split_once(':').unwrap();
+        let mut command = Command::new(format!("/usr/bin/{program}"));
+        command.args(&arguments);
+        if program == "nc" {
+            command.args([host, port]);
+        } else {
+            command.arg(format!("TCP:{address}"));
+        }
+        let output = run(&mut command, b"ping");
+        server.join().unwrap();
+        if output.status.code() != Some(0) {
+            left_out("peers: a reset is success", &format!("this {program} tells of a reset: {output:?}"));
+        }
+    }
+}
+
+#[test]
+fn records_tell_the_same_conversation() {
+    let server = Server::start(&["echo", "127.0.0.1:0"]);
+    let output = run(&mut bothends(&["connect", &server.address.to_string(), "--json"]), "grüß dich\n".as_bytes());
+    assert_eq!(output.status.code(), Some(0));
+    let records = records(&output);
+    let opened = &of_type(&records, "opened")[0];
+    assert_eq!((opened["v"].as_u64(), opened["transport"].as_str()), (Some(1), Some("tcp")));
+    assert_eq!(opened["remote"].as_str(), Some(server.address.to_string().as_str()));
+    let text: String =
+        of_type(&records, "data").iter().map(|data| data["text"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(text.trim_end(), "grüß dich");
+    let closed = &of_type(&records, "closed")[0];
+    assert_eq!((closed["in_bytes"].as_u64(), closed["out_bytes"].as_u64()), (Some(12), Some(12)));
+    assert_eq!(closed["how"].as_str(), Some("fin"));
+    assert_eq!(closed["unsent_bytes"].as_u64(), Some(0));
+}
+
+#[test]
+fn half_close_is_seen_by_the_peer_before_the_end() {
+    let (address, server) = peer(|mut stream| {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        all.len()
+    });
+    let output = run(&mut bothends(&["connect", &address]), &noise(9, 1_000_000));
+    assert_eq!((output.status.code(), server.join().unwrap()), (Some(0), 1_000_000));
+}

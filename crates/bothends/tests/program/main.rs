@@ -1,0 +1,10 @@
+//! The binary as people run it, against programs that others wrote.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, unreachable_pub)]
+
+mod bad_input;
+mod connect;
+mod lab;
+mod many_clients;
+mod running;
+mod serve;
+mod trace;

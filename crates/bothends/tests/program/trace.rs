@@ -1,0 +1,95 @@
+//! `trace -r`: captures that tcpdump wrote, and what tshark says of them.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+
+use crate::running::{bothends, has, is_root, left_out, lines, of_type, records, run, stderr, stdout, wait};
+
+/// Captures a short conversation on loopback with tcpdump, if that may be done here.
+fn captured(test: &str, name: &str) -> Option<(tempfile::TempDir, String)> {
+    if !is_root(test) || !has("tshark", test) || !has("dumpcap", test) {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(0), Some(0)).unwrap();
+    let file = folder.path().join(name).to_str().unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let format = if name.ends_with("pcapng") { "-n" } else { "-P" };
+    let mut capture = Command::new("dumpcap")
+        .args(["-q", format, "-i", "lo", "-w", &file, "-f", &format!("tcp port {port}")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = lines(capture.stderr.take().unwrap());
+    let started = said.iter().any(|line| line.starts_with("File:"));
+    if !started {
+        left_out(test, "dumpcap may not capture here");
+        wait(&mut capture);
+        return None;
+    }
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        stream.write_all(&all).unwrap();
+    });
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(&vec![b'x'; 200_000]).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut back = Vec::new();
+    stream.read_to_end(&mut back).unwrap();
+    server.join().unwrap();
+    crate::running::until("the last packet is in the file", || {
+        let output = Command::new("tshark").args(["-n", "-r", &file, "-Y", "tcp.flags.fin == 1"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).lines().count() >= 2
+    });
+    rustix::process::kill_process(rustix::process::Pid::from_child(&capture), rustix::process::Signal::INT).unwrap();
+    wait(&mut capture);
+    Some((folder, file))
+}
+
+#[test]
+fn numbers_lengths_and_flags_are_those_of_tshark() {
+    for name in ["talk.pcap", "talk.pcapng"] {
+        let Some((_folder, file)) = captured("trace: beside tshark", name) else { return };
+        let fields = ["frame.number", "tcp.seq", "tcp.ack", "tcp.len", "tcp.window_size", "tcp.flags.syn", "tcp.flags.fin"];
+        let mut command = Command::new("tshark");
+        command.args(["-n", "-r", &file, "-Y", "tcp", "-T", "fields"]);
+        for field in fields {
+            command.args(["-e", field]);
+        }
+        let theirs: Vec<Vec<u64>> = stdout(&run(&mut command, b""))
+            .lines()
+            .map(|line| line.split('\t').map(|value| value.parse().unwrap_or(0)).collect())
+            .collect();
+        let output = run(&mut bothends(&["trace", "-r", &file, "--json"]), b"");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let ours: Vec<Vec<u64>> = of_type(&records(&output), "segment")
+            .iter()
+            .map(|segment| {
+                let flags = segment["flags_tcp"].as_str().unwrap();
+                let number = |field: &str| segment[field].as_u64().unwrap_or(0);
+                let mut row = vec![number("frame"), number("seq"), number("ack"), number("len_bytes"), number("window_bytes")];
+                row.extend([u64::from(flags.contains("SYN")), u64::from(flags.contains("FIN"))]);
+                row
+            })
+            .collect();
+        assert!(theirs.len() > 8);
+        assert_eq!(ours, theirs);
+    }
+}
+
+#[test]
+fn a_list_by_default_and_a_ladder_when_asked() {
+    let Some((_folder, file)) = captured("trace: list and ladder", "talk.pcap") else { return };
+    let list = stdout(&run(&mut bothends(&["trace", "-r", &file]), b""));
+    assert!(list.contains("127.0.0.1:") && list.contains("closed"), "{list}");
+    let ladder = stdout(&run(&mut bothends(&["trace", "-r", &file, "--ladder"]), b""));
+    assert!(ladder.contains("SYN_SENT") && ladder.contains("TIME_WAIT"), "{ladder}");
+    let piped = run(&mut bothends(&["trace", "-r", "-", "--ladder"]), &fs::read(&file).unwrap());
+    assert_eq!(stdout(&piped), ladder, "standard input is read the same");
+}
