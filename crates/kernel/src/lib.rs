@@ -1,7 +1,18 @@
 //! What Linux is asked for: sockets, processes, namespaces, devices. The only crate with `unsafe`; no async runtime.
 
 pub mod descriptors;
+pub mod mount;
+pub mod namespace;
+pub mod packet_socket;
 pub mod process;
+pub mod restrictions;
+pub mod rtnetlink;
 pub mod shared_memory;
 pub mod signal;
 pub mod socket;
+pub mod tun;
+
+/// The error number of the libc call just made.
+fn last_errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}

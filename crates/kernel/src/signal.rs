@@ -18,6 +18,15 @@ pub struct Signals {
     blocked_before: libc::sigset_t,
 }
 
+/// Where a signal came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The kernel: for INT, the terminal's interrupt key, which every process in its foreground gets.
+    Kernel,
+    /// A process, to this one alone or to its group.
+    Process,
+}
+
 impl Signals {
     /// Blocks these signals and opens the descriptor to read them from.
     ///
@@ -37,6 +46,11 @@ impl Signals {
 
     /// The next signal that has arrived; none when there is none. Never waits.
     pub fn next(&self) -> Option<Signal> {
+        self.next_with_origin().map(|(signal, _)| signal)
+    }
+
+    /// The same with where it came from.
+    pub fn next_with_origin(&self) -> Option<(Signal, Origin)> {
         let mut record = [0; RECORD];
         loop {
             match rustix::io::read(&self.fd, &mut record) {
@@ -45,8 +59,11 @@ impl Signals {
                 _ => return None,
             }
         }
-        let number = record.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes))?;
-        Signal::from_named_raw(number)
+        // signalfd(2): ssi_signo, ssi_errno, ssi_code.
+        let [number, _, code] =
+            [0, 4, 8].map(|at| record[at..].first_chunk().map_or(0, |word| i32::from_ne_bytes(*word)));
+        let origin = if code == libc::SI_KERNEL { Origin::Kernel } else { Origin::Process };
+        Signal::from_named_raw(number).map(|signal| (signal, origin))
     }
 }
 
@@ -113,7 +130,7 @@ mod tests {
         let signals = Signals::take(&[Signal::TERM, Signal::USR1]).expect("signalfd");
         assert_eq!(signals.next(), None);
         send_to_this_thread(Signal::TERM);
-        assert_eq!(signals.next(), Some(Signal::TERM));
+        assert_eq!(signals.next_with_origin(), Some((Signal::TERM, Origin::Process)));
         assert_eq!(signals.next(), None);
     }
 

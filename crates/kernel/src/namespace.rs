@@ -1,0 +1,116 @@
+//! Namespaces of one's own, without privilege. Read first: namespaces(7), user_namespaces(7), pid_namespaces(7).
+//!
+//! Order matters: the user namespace comes first and its id maps next; only then is the process allowed the others.
+//! A single-threaded process does this before it starts any thread.
+
+use std::fs;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::process::DumpableBehavior;
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, LinkNameSpaceType, UnshareFlags,
+    move_into_link_name_space, set_capabilities, set_capabilities_secure_bits, unshare_unsafe,
+};
+
+/// What a process can have of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace {
+    /// User and group ids, and what one may do.
+    User,
+    /// Mounts.
+    Mount,
+    /// Process ids: of the children made afterwards, the first of which is the namespace's init.
+    Pid,
+    /// Interfaces, addresses, ports.
+    Network,
+}
+
+/// Moves this process into a new namespace.
+///
+/// # Errors
+/// The kernel's errno: `EPERM` or `ENOSPC` where the system does not allow it, `EINVAL` for a user namespace beside
+/// other threads or in a kernel without it.
+pub fn unshare(namespace: Namespace) -> Result<(), i32> {
+    let flags = match namespace {
+        Namespace::User => UnshareFlags::NEWUSER,
+        Namespace::Mount => UnshareFlags::NEWNS,
+        Namespace::Pid => UnshareFlags::NEWPID,
+        Namespace::Network => UnshareFlags::NEWNET,
+    };
+    // SAFETY: none of these flags unshares the table of descriptors, which is what could pull an owned one away.
+    unsafe { unshare_unsafe(flags) }.map_err(Errno::raw_os_error)
+}
+
+/// Who the calling process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// Its effective user id.
+    pub user: u32,
+    /// Its effective group id.
+    pub group: u32,
+}
+
+impl Ids {
+    /// The ids of this process. To be asked before the user namespace is made: in it, they are not mapped yet.
+    pub fn own() -> Ids {
+        Ids { user: rustix::process::geteuid().as_raw(), group: rustix::process::getegid().as_raw() }
+    }
+}
+
+/// Lets this process keep its ids inside its new user namespace; everybody else there is nobody.
+///
+/// # Errors
+/// The kernel's errno.
+pub fn keep_ids(ids: Ids) -> Result<(), i32> {
+    // /proc/self belongs to root while a program is not dumpable, as one whose file cannot be read is.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(Errno::raw_os_error)?;
+    // user_namespaces(7): without privilege outside, gid_map may be written only once setgroups is denied.
+    write("/proc/self/setgroups", "deny")?;
+    write("/proc/self/uid_map", &format!("{0} {0} 1", ids.user))?;
+    write("/proc/self/gid_map", &format!("{0} {0} 1", ids.group))
+}
+
+/// A descriptor of the network namespace that this process is in, which keeps it alive.
+///
+/// # Errors
+/// The kernel's errno.
+pub fn own_network() -> Result<OwnedFd, i32> {
+    open("/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(Errno::raw_os_error)
+}
+
+/// Moves this process into a network namespace.
+///
+/// # Errors
+/// The kernel's errno: `EPERM` without CAP_SYS_ADMIN over it.
+pub fn enter_network(network: BorrowedFd<'_>) -> Result<(), i32> {
+    move_into_link_name_space(network, Some(LinkNameSpaceType::Network)).map_err(Errno::raw_os_error)
+}
+
+/// Sets a sysctl by its name with dots, as sysctl(8) has it; those of the network are the current namespace's.
+///
+/// # Errors
+/// The kernel's errno: `ENOENT` where this kernel has no such sysctl, `EROFS` where /proc/sys is mounted read-only.
+pub fn set_sysctl(name: &str, value: &str) -> Result<(), i32> {
+    write(&format!("/proc/sys/{}", name.replace('.', "/")), value)
+}
+
+/// Gives up every capability, for this process and what it executes, also where it is root: only what a program's own
+/// file grants comes back.
+///
+/// # Errors
+/// The kernel's errno.
+pub fn drop_capabilities() -> Result<(), i32> {
+    // capabilities(7): else an exec by user id 0 gets them all again.
+    let root_is_nobody_special = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
+    set_capabilities_secure_bits(root_is_nobody_special).map_err(Errno::raw_os_error)?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+        .map_err(Errno::raw_os_error)
+}
+
+fn write(path: &str, text: &str) -> Result<(), i32> {
+    // One write: the id maps take nothing in pieces.
+    fs::write(path, text).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+}

@@ -1,0 +1,244 @@
+//! Interfaces, addresses and neighbours, over one blocking rtnetlink socket. Read first: rtnetlink(7).
+//!
+//! The socket belongs to the network namespace in which it was opened and can be used from anywhere.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+
+/// A hardware address.
+pub type Mac = [u8; 6];
+
+/// A conversation with the kernel about the interfaces of one network namespace.
+#[derive(Debug)]
+pub struct Rtnetlink {
+    socket: Socket,
+    sequence: u32,
+}
+
+/// One end of a veth pair to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct VethEnd<'a> {
+    /// The interface's name.
+    pub name: &'a str,
+    /// Its hardware address.
+    pub mac: Mac,
+}
+
+/// An interface as the kernel counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets that came in.
+    pub received: u64,
+    /// Packets that went out.
+    pub sent: u64,
+    /// Packets that came in and were dropped.
+    pub receive_dropped: u64,
+    /// Packets that were to go out and were dropped.
+    pub send_dropped: u64,
+}
+
+/// How an existing interface is to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setting {
+    /// Packets that may wait to be taken out, when given (IFLA_TXQLEN; the ioctl for it is refused in user namespaces).
+    pub queue_len: Option<u32>,
+    /// The largest packet, in bytes, when given.
+    pub mtu: Option<u32>,
+    /// Whether IPv6 stays silent: no link-local address, so no solicitations.
+    pub silent_ipv6: bool,
+    /// Whether it is taken up.
+    pub up: bool,
+}
+
+impl Rtnetlink {
+    /// Opens a socket in the current network namespace.
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub fn open() -> Result<Rtnetlink, i32> {
+        let mut socket = Socket::new(NETLINK_ROUTE).map_err(|error| errno_of(&error))?;
+        socket.bind_auto().map_err(|error| errno_of(&error))?;
+        socket.connect(&SocketAddr::new(0, 0)).map_err(|error| errno_of(&error))?;
+        Ok(Rtnetlink { socket, sequence: 0 })
+    }
+
+    /// The index of an interface.
+    ///
+    /// # Errors
+    /// The kernel's errno: `ENODEV` when there is none of that name.
+    pub fn index(&mut self, name: &str) -> Result<u32, i32> {
+        Ok(self.link(name)?.header.index)
+    }
+
+    /// The counters of an interface.
+    ///
+    /// # Errors
+    /// The kernel's errno: `ENODEV` when there is none of that name.
+    pub fn counters(&mut self, name: &str) -> Result<Counters, i32> {
+        let link = self.link(name)?;
+        let counted = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Stats64(stats) => Some(Counters {
+                received: stats.rx_packets,
+                sent: stats.tx_packets,
+                receive_dropped: stats.rx_dropped,
+                send_dropped: stats.tx_dropped,
+            }),
+            _ => None,
+        });
+        counted.ok_or(libc::EPROTO)
+    }
+
+    /// Makes a veth pair: one end here, the other in another network namespace, whose descriptor is given.
+    ///
+    /// # Errors
+    /// The kernel's errno: `EPERM` without CAP_NET_ADMIN in both, `EOPNOTSUPP` in a kernel without veth.
+    pub fn make_veth(
+        &mut self,
+        here: VethEnd<'_>,
+        there: VethEnd<'_>,
+        network: BorrowedFd<'_>,
+    ) -> Result<(), i32> {
+        let mut peer = LinkMessage::default();
+        peer.attributes = named(there);
+        // Made in its namespace at once: moving it there later takes an RCU grace period.
+        peer.attributes.push(LinkAttribute::NetNsFd(network.as_raw_fd()));
+        let mut link = LinkMessage::default();
+        link.attributes = named(here);
+        link.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]));
+        self.change(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Changes an interface.
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub fn set(&mut self, index: u32, setting: Setting) -> Result<(), i32> {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.attributes.extend(setting.queue_len.map(LinkAttribute::TxQueueLen));
+        link.attributes.extend(setting.mtu.map(LinkAttribute::Mtu));
+        if setting.silent_ipv6 {
+            let none = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+            link.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![none])]));
+        }
+        if setting.up {
+            link.header.flags = LinkFlags::Up;
+            link.header.change_mask = LinkFlags::Up;
+        }
+        self.change(RouteNetlinkMessage::SetLink(link), 0)
+    }
+
+    /// Gives an interface an address; the route to its network comes with it.
+    ///
+    /// # Errors
+    /// The kernel's errno: `EEXIST` when it has it already.
+    pub fn add_address(&mut self, index: u32, address: Ipv4Addr, prefix_len: u8) -> Result<(), i32> {
+        let mut message = AddressMessage::default();
+        message.header.family = AddressFamily::Inet;
+        message.header.prefix_len = prefix_len;
+        message.header.index = index;
+        message.attributes = vec![
+            AddressAttribute::Local(IpAddr::V4(address)),
+            AddressAttribute::Address(IpAddr::V4(address)),
+        ];
+        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Tells an interface a neighbour's hardware address for good, so that it never asks (ARP).
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub fn add_neighbour(&mut self, index: u32, address: Ipv4Addr, mac: Mac) -> Result<(), i32> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = AddressFamily::Inet;
+        message.header.ifindex = index;
+        message.header.state = NeighbourState::Permanent;
+        message.attributes = vec![
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)),
+            NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
+        ];
+        self.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
+    }
+
+    fn link(&mut self, name: &str) -> Result<LinkMessage, i32> {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+        match self.ask(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST)? {
+            Some(RouteNetlinkMessage::NewLink(link)) => Ok(link),
+            _ => Err(libc::EPROTO),
+        }
+    }
+
+    fn change(&mut self, message: RouteNetlinkMessage, how: u16) -> Result<(), i32> {
+        self.ask(message, NLM_F_REQUEST | NLM_F_ACK | how).map(drop)
+    }
+
+    /// Sends one request and reads its one answer: a message, or the acknowledgement (none).
+    fn ask(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<Option<RouteNetlinkMessage>, i32> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = flags;
+        request.header.sequence_number = self.sequence;
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).map_err(|error| errno_of(&error))?;
+        loop {
+            let (bytes, _) = self.socket.recv_from_full().map_err(|error| errno_of(&error))?;
+            let answer =
+                NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes).map_err(|_| libc::EPROTO)?;
+            if answer.header.sequence_number != self.sequence {
+                continue;
+            }
+            return match answer.payload {
+                NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
+                NetlinkPayload::Error(error) => {
+                    error.code.map_or(Ok(None), |code| Err(code.get().saturating_abs()))
+                }
+                _ => Err(libc::EPROTO),
+            };
+        }
+    }
+}
+
+fn named(end: VethEnd<'_>) -> Vec<LinkAttribute> {
+    vec![LinkAttribute::IfName(end.name.to_owned()), LinkAttribute::Address(end.mac.to_vec())]
+}
+
+fn errno_of(error: &std::io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+impl AsFd for Rtnetlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// From a descriptor that another process opened and handed over.
+impl From<OwnedFd> for Rtnetlink {
+    fn from(fd: OwnedFd) -> Rtnetlink {
+        // SAFETY: the descriptor is owned, and the socket becomes its only owner.
+        let socket = unsafe { Socket::from_raw_fd(fd.into_raw_fd()) };
+        // Above whatever the opener used, so that its answers, were any left, are not taken for ours.
+        Rtnetlink { socket, sequence: 1 << 31 }
+    }
+}
