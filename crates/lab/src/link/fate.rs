@@ -1,0 +1,254 @@
+//! What the fate of a packet is keyed to, so that the same seed loses the same packets at every run.
+//!
+//! Programs that do the same thing twice send the same bytes twice, but not in the same segments and not at the same
+//! times. So nothing counts packets of the link, and nothing looks at ports, addresses or sequence numbers as such:
+//!
+//! | packet | keyed to |
+//! |---|---|
+//! | SYN, SYN ACK, RST; FIN without payload | its ordinal among those of its conversation, direction and kind |
+//! | TCP segment with payload (and FIN, if it rides on it) | the byte of the stream that it carries, see below |
+//! | acknowledgement without payload | its ordinal; how many there are is for the kernel's timers to say, so these losses may differ |
+//! | UDP datagram, everything else | its ordinal in its conversation and direction |
+//!
+//! A conversation is its own ordinal among those of its kind: the first, the second that appeared on the link.
+//!
+//! **The canary byte.** A stream is cut into buckets of the connection's full segment size, and in each bucket the byte
+//! at one place, chosen by the dice, is the canary. A segment is lost if the dice say so of the bucket whose canary it
+//! carries, and of how many times that canary has passed before. A full-sized segment carries exactly one canary
+//! wherever it begins, so the loss rate is exact and any segmentation loses the same canaries. A shorter one may carry
+//! none: it is keyed to where it ends, which is where a program's write ended. That too is the same at every run for
+//! programs that wait for answers; in a bulk transfer such segments are rare.
+
+use std::collections::BTreeMap;
+
+use wire::quantity::Probability;
+use wire::tcp::TcpFlags;
+
+use super::Direction;
+use super::dice::Dice;
+use super::sight::{Key, Offered, Sight, TcpSight};
+
+/// The rules that ask the dice, by number: each gets an answer of its own for the same packet.
+mod rule {
+    pub(super) const LOSS: u64 = 1;
+}
+
+/// What a roll is about, by number.
+#[derive(Clone, Copy, Debug)]
+enum Case {
+    /// The n-th datagram or packet of another kind.
+    Datagram = 0,
+    Syn = 1,
+    SynAck = 2,
+    Fin = 3,
+    Ack = 4,
+    Reset = 5,
+    /// A canary's bucket.
+    Canary = 6,
+    /// The end of a segment without canary.
+    End = 7,
+    /// Where in its bucket the canary is.
+    Place = 8,
+}
+
+/// The bytes per bucket where the handshake was not seen: what Ethernet leaves to TCP with timestamps.
+const USUAL_BUCKET: i64 = 1448;
+/// The segment size where a SYN announces none (RFC 9293 §3.7.1).
+const DEFAULT_MSS: u16 = 536;
+/// What the timestamps option takes of each segment (RFC 7323 appendix A).
+const TIMESTAMPS_LEN: u16 = 12;
+/// How many repeated canaries are remembered per direction; the lowest make room.
+const MOST_REPEATS: usize = 4096;
+
+/// The decisions about one conversation.
+#[derive(Debug)]
+pub(super) struct Fates {
+    up: Side,
+    down: Side,
+}
+
+/// One direction of a conversation.
+#[derive(Debug)]
+struct Side {
+    dice: Dice,
+    /// How many packets of each case there have been; indexed by [`Case`].
+    counts: [u64; 6],
+    syn: Option<Syn>,
+    stream: Option<Stream>,
+}
+
+/// What a SYN announced.
+#[derive(Clone, Copy, Debug)]
+struct Syn {
+    seq: u32,
+    mss: u16,
+    timestamps: bool,
+}
+
+/// The bytes of one direction; offsets count from the first byte behind the SYN.
+#[derive(Debug)]
+struct Stream {
+    /// The sequence number of offset 0.
+    base: u32,
+    /// One behind the last byte that was ever sent.
+    next: i64,
+    bucket: i64,
+    /// The canary's place in each bucket.
+    place: i64,
+    /// What has been sent more than once, and how many times more.
+    repeats: BTreeMap<Mark, u64>,
+}
+
+/// What decides about a segment with payload. Ordered by place in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark {
+    /// The byte.
+    at: i64,
+    canary: bool,
+}
+
+impl Fates {
+    /// For the `ordinal`-th conversation of its kind.
+    pub(super) fn new(dice: Dice, key: &Key, ordinal: u64) -> Fates {
+        let side = |direction: Direction| {
+            let words = [key.kind.word(), ordinal, direction.index() as u64];
+            Side { dice: dice.about(&words), counts: [0; 6], syn: None, stream: None }
+        };
+        Fates { up: side(Direction::Up), down: side(Direction::Down) }
+    }
+
+    /// The sequence number of the SYN that went in this direction.
+    pub(super) fn syn(&self, direction: Direction) -> Option<u32> {
+        self.side(direction).syn.map(|syn| syn.seq)
+    }
+
+    /// Whether a segment of this packet is lost. Every packet has to be asked about once, in order.
+    pub(super) fn is_lost(
+        &mut self,
+        probability: Probability,
+        direction: Direction,
+        sight: &Sight,
+        packet: &Offered<'_>,
+        segment: u32,
+    ) -> bool {
+        let mut lost = false;
+        let mut ask = |dice: Dice| lost |= dice.about(&[rule::LOSS]).happens(probability);
+        match &sight.tcp {
+            Some(tcp) => self.tcp(direction, tcp, tcp.payload(packet, segment), &mut ask),
+            None => self.side_mut(direction).count(Case::Datagram, &mut ask),
+        }
+        lost
+    }
+
+    fn tcp(
+        &mut self,
+        direction: Direction,
+        tcp: &TcpSight,
+        payload: std::ops::Range<u32>,
+        ask: &mut dyn FnMut(Dice),
+    ) {
+        let bucket = self.bucket();
+        let side = self.side_mut(direction);
+        let flags = tcp.flags;
+        if flags.has(TcpFlags::SYN) {
+            side.saw_syn(tcp);
+            return side.count(if flags.has(TcpFlags::ACK) { Case::SynAck } else { Case::Syn }, ask);
+        }
+        if flags.has(TcpFlags::RST) {
+            side.count(Case::Reset, ask);
+        } else if !payload.is_empty() {
+            side.payload(tcp.seq.wrapping_add(payload.start), payload.end - payload.start, bucket, ask);
+        } else if flags.has(TcpFlags::FIN) {
+            side.count(Case::Fin, ask);
+        } else {
+            side.count(Case::Ack, ask);
+        }
+    }
+
+    /// The payload of a full-sized segment as the two SYNs have agreed on it.
+    fn bucket(&self) -> i64 {
+        let (Some(up), Some(down)) = (self.up.syn, self.down.syn) else { return USUAL_BUCKET };
+        let options = if up.timestamps && down.timestamps { TIMESTAMPS_LEN } else { 0 };
+        i64::from(up.mss.min(down.mss).saturating_sub(options).max(1))
+    }
+
+    fn side(&self, direction: Direction) -> &Side {
+        match direction {
+            Direction::Up => &self.up,
+            Direction::Down => &self.down,
+        }
+    }
+
+    fn side_mut(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Up => &mut self.up,
+            Direction::Down => &mut self.down,
+        }
+    }
+}
+
+impl Side {
+    fn saw_syn(&mut self, tcp: &TcpSight) {
+        let mss = tcp.options.mss.unwrap_or(DEFAULT_MSS);
+        self.syn = Some(Syn { seq: tcp.seq, mss, timestamps: tcp.options.timestamps.is_some() });
+    }
+
+    /// The next packet of its case.
+    fn count(&mut self, case: Case, ask: &mut dyn FnMut(Dice)) {
+        let count = &mut self.counts[case as usize];
+        ask(self.dice.about(&[case as u64, *count]));
+        *count += 1;
+    }
+
+    fn payload(&mut self, seq: u32, len: u32, bucket: i64, ask: &mut dyn FnMut(Dice)) {
+        let (dice, syn) = (self.dice, self.syn);
+        let stream = self
+            .stream
+            .get_or_insert_with(|| Stream::new(syn.map_or(seq, |syn| syn.seq.wrapping_add(1)), bucket, dice));
+        let start = stream.offset(seq);
+        let end = start + i64::from(len);
+        let first = stream.canary_from(start);
+        if first >= end {
+            let times = stream.times(Mark { at: end - 1, canary: false });
+            ask(dice.about(&[Case::End as u64, end.cast_unsigned(), times]));
+        }
+        for canary in (first..end).step_by(usize::try_from(stream.bucket).unwrap_or(usize::MAX)) {
+            let times = stream.times(Mark { at: canary, canary: true });
+            let bucket = canary.div_euclid(stream.bucket);
+            ask(dice.about(&[Case::Canary as u64, bucket.cast_unsigned(), times]));
+        }
+        stream.next = stream.next.max(end);
+    }
+}
+
+impl Stream {
+    fn new(base: u32, bucket: i64, dice: Dice) -> Stream {
+        let place = dice.about(&[Case::Place as u64]).number() % bucket.unsigned_abs();
+        Stream { base, next: 0, bucket, place: place.cast_signed(), repeats: BTreeMap::new() }
+    }
+
+    /// Sequence numbers wrap; the one meant is within 2 GiB of the last byte sent (RFC 9293 §3.4).
+    fn offset(&self, seq: u32) -> i64 {
+        // The low 32 bits of `next` are wanted.
+        let expected = self.base.wrapping_add(self.next as u32);
+        self.next + i64::from(seq.wrapping_sub(expected).cast_signed())
+    }
+
+    /// The first canary at or behind this byte.
+    fn canary_from(&self, start: i64) -> i64 {
+        start + (self.place - start).rem_euclid(self.bucket)
+    }
+
+    /// How many times this has been sent before.
+    fn times(&mut self, mark: Mark) -> u64 {
+        if mark.at >= self.next {
+            return 0;
+        }
+        if self.repeats.len() >= MOST_REPEATS && !self.repeats.contains_key(&mark) {
+            self.repeats.pop_first();
+        }
+        let times = self.repeats.entry(mark).or_default();
+        *times += 1;
+        *times
+    }
+}
