@@ -5,6 +5,7 @@
 //! values (`Passage`, `Endpoint`) are owned, comparable and printable.
 
 pub mod build;
+pub mod capture;
 pub mod checksum;
 pub mod endpoint;
 pub mod ethernet;
@@ -16,6 +17,8 @@ pub mod ipv6;
 pub mod link_type;
 pub mod packet;
 pub mod passage;
+pub mod pcap;
+pub mod pcapng;
 pub mod quantity;
 pub mod refusal;
 pub mod tcp;
