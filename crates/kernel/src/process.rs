@@ -143,7 +143,12 @@ pub fn kill(pid: Pid, signal: Signal) -> Result<(), i32> {
 
 fn wait_for(child: Option<Pid>, options: WaitOptions) -> Result<Option<Ended>, i32> {
     loop {
-        match rustix::process::waitpid(child, options) {
+        // Not waitpid(None): that is wait4(0), which sees no child that has gone to a process group of its own.
+        let waited = match child {
+            Some(pid) => rustix::process::waitpid(Some(pid), options),
+            None => rustix::process::wait(options),
+        };
+        match waited {
             Ok(ended) => return Ok(ended.map(|(pid, status)| read_status(pid, status))),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.raw_os_error()),

@@ -85,9 +85,15 @@ impl Drop for Signals {
 /// In a child made by fork: no signal is blocked any more, and the terminal's interrupt, which goes to all processes
 /// of its group, is left to the parent to answer. Every other signal acts as it does by default or as it was inherited.
 pub fn reset_in_child() {
-    let _ = change_mask(libc::SIG_SETMASK, &set_of(&[]));
+    // First: one that is pending is forgotten by this, and would strike if it were unblocked before.
     // SAFETY: SIG_IGN is no handler of ours: nothing will run.
     unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    let _ = change_mask(libc::SIG_SETMASK, &set_of(&[]));
+}
+
+/// Takes every signal again as it comes, in this thread.
+pub fn unblock_all() {
+    let _ = change_mask(libc::SIG_SETMASK, &set_of(&[]));
 }
 
 fn set_of(signals: &[Signal]) -> libc::sigset_t {

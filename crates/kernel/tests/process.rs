@@ -36,7 +36,14 @@ fn exit_statuses_and_signals_are_told() {
 
 fn every_ended_child_is_reaped_once() {
     assert_eq!(process::reap(), None, "no child yet");
-    let mut children: Vec<Pid> = (0..20).map(|code| child(move || process::exit_now(code))).collect();
+    // Every second one leaves our process group, as the children of a shell do.
+    let life = |code: i32| {
+        if code % 2 == 0 {
+            rustix::process::setpgid(None, None).expect("a group of its own");
+        }
+        process::exit_now(code)
+    };
+    let mut children: Vec<Pid> = (0..20).map(|code| child(move || life(code))).collect();
     let sleeper = child(wait_for_ever);
     while !children.is_empty() {
         if let Some(ended) = process::reap() {
