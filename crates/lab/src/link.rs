@@ -44,7 +44,7 @@ impl Direction {
         }
     }
 
-    fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         match self {
             Direction::Up => 0,
             Direction::Down => 1,

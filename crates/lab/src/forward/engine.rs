@@ -1,0 +1,354 @@
+//! The loop itself: wait, release, read, tell.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::clock::Clock;
+use super::margin::Margin;
+use super::outgoing::{Buffers, Outgoing};
+use super::port::{Port, Written};
+use super::queue::{Queue, Waiting};
+use super::tally::{STOPPED, Tally};
+use super::teller::{Entering, Teller};
+use super::{Control, Stopped, clear};
+use crate::event::Role;
+use crate::link::{Departure, Direction, Link, Offered};
+use crate::link_end::LinkEnd;
+
+/// How many packets are read from one end before the other has its turn.
+const READS_AT_ONCE: usize = 64;
+/// Memory that packets under way may hold; what comes on top is dropped, unplanned.
+const MOST_HELD: usize = 256 << 20;
+/// Packets that may wait for room on a descriptor; what comes on top is dropped, unplanned.
+const MOST_BLOCKED: usize = 1024;
+/// How long after the stop packets are still delivered.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the loop is made of, to be carried into its thread.
+pub(super) struct Parts {
+    pub(super) client: LinkEnd,
+    pub(super) server: LinkEnd,
+    pub(super) link: Link,
+    pub(super) teller: Teller,
+    pub(super) control: Arc<Control>,
+}
+
+/// Carries packets until the main thread says stop.
+pub(super) fn run(parts: Parts) -> Stopped {
+    Engine::new(parts).run()
+}
+
+/// The loop's whole state; it lives in one thread.
+struct Engine {
+    clock: Clock,
+    client: Port,
+    server: Port,
+    link: Link,
+    queue: Queue,
+    buffers: Buffers,
+    teller: Teller,
+    tallies: [Tally; 2],
+    control: Arc<Control>,
+}
+
+impl Engine {
+    fn new(parts: Parts) -> Engine {
+        let Parts { client, server, link, teller, control } = parts;
+        Engine {
+            clock: Clock::start(),
+            client: Port::new(client),
+            server: Port::new(server),
+            link,
+            queue: Queue::default(),
+            buffers: Buffers::default(),
+            teller,
+            tallies: [Tally::new(), Tally::new()],
+            control,
+        }
+    }
+
+    fn run(mut self) -> Stopped {
+        // Wake-ups as exact as the kernel can: by default it may put them off by 50 µs.
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+        let mut margin = Margin::new(self.clock.now(), processor_time());
+        while !self.control.stop.load(Ordering::Acquire) {
+            let readable = self.wait(true, &mut margin);
+            self.release_due();
+            self.read(readable);
+            self.answer_idle();
+            self.teller.wake_listener();
+            margin.watch(self.clock.now(), processor_time);
+        }
+        self.drain(&mut margin);
+        self.end()
+    }
+
+    /// Waits until a packet enters, one is due, there is room for a blocked one, or the main thread calls. Says which
+    /// ends are readable.
+    fn wait(&mut self, reading: bool, margin: &mut Margin) -> [bool; 2] {
+        let started = self.clock.now();
+        let nap = self.queue.next_due().map(|due| due.since(started).saturating_sub(margin.current()));
+        let woken = self.poll(reading, nap);
+        if let (Some(nap), [None, None]) = (nap, woken)
+            && nap > Duration::ZERO
+        {
+            margin.overslept(self.clock.now().since(started + nap));
+        }
+        for (port, events) in [&mut self.client, &mut self.server].into_iter().zip(woken) {
+            let failed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+            // An error ends every wait at once: a last read will tell more, and nothing is waited for any more.
+            if events.is_some_and(|events| events.intersects(failed) && !events.contains(PollFlags::IN)) {
+                port.bury();
+            }
+        }
+        woken.map(|events| events.is_some_and(|events| events.intersects(PollFlags::IN)))
+    }
+
+    /// What happened on each end; nothing when the time was over, or only the main thread called.
+    fn poll(&self, reading: bool, timeout: Option<Duration>) -> [Option<PollFlags>; 2] {
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        });
+        let ends = [self.client.interest(reading), self.server.interest(reading)];
+        let present = ends.each_ref().map(Option::is_some);
+        let call = PollFd::new(&self.control.call, PollFlags::IN);
+        let mut fds: Vec<PollFd<'_>> = ends.into_iter().flatten().chain([call]).collect();
+        if !matches!(poll(&mut fds, timeout.as_ref()), Ok(1..)) {
+            return [None, None];
+        }
+        let mut fds = fds.iter().map(PollFd::revents);
+        let woken = present.map(|present| if present { fds.next() } else { None });
+        if fds.next().is_some_and(|events| !events.is_empty()) {
+            clear(&self.control.call);
+        }
+        woken.map(|events| events.filter(|events| !events.is_empty()))
+    }
+
+    fn read(&mut self, readable: [bool; 2]) {
+        for direction in [Direction::Up, Direction::Down] {
+            if readable[direction.index()] {
+                self.read_from(direction);
+            }
+        }
+    }
+
+    fn read_from(&mut self, direction: Direction) {
+        for _ in 0..READS_AT_ONCE {
+            let mut buffer = self.buffers.take();
+            match self.source(direction).read(&mut buffer) {
+                Some(len) => self.enter(direction, buffer, len),
+                None => return self.buffers.put(buffer),
+            }
+            // Reading on does not make those late that are due meanwhile.
+            self.release_due();
+        }
+    }
+
+    /// A packet enters the link.
+    fn enter(&mut self, direction: Direction, buffer: Vec<u8>, len: usize) {
+        let now = self.clock.now();
+        let source = self.source(direction);
+        let (packet_at, network) = (source.packet_at(), source.network());
+        let Some(vnet) = source.vnet(&buffer[..len]) else {
+            self.tallies[direction.index()].unplanned(1);
+            return self.buffers.put(buffer);
+        };
+        let buffer = Rc::new(buffer);
+        let packet = &buffer[packet_at..len];
+        let offered = Offered::new(vnet, packet, network);
+        self.tallies[direction.index()].offered(offered.segments());
+        let plan = self.link.offer(now, direction, &offered);
+        let whole = Entering {
+            time: now,
+            from: sender(direction),
+            vnet,
+            headers: packet,
+            network,
+            payload: &[],
+            segments: offered.segments(),
+        };
+        match (plan.runs.as_slice(), offered.uncut()) {
+            ([only], _) => {
+                self.depart(direction, &whole, only.departure, Outgoing::whole(buffer.clone(), len));
+            }
+            (runs, Some(uncut)) => {
+                for planned in runs {
+                    let run = uncut.run(planned.segments.clone());
+                    let (headers, payload) = (run.headers.clone(), &packet[run.payload.clone()]);
+                    let segments = planned.segments.end - planned.segments.start;
+                    let part =
+                        Entering { vnet: run.vnet, headers: headers.as_slice(), payload, segments, ..whole };
+                    let outgoing = Outgoing::run(buffer.clone(), run, packet_at);
+                    self.depart(direction, &part, planned.departure, outgoing);
+                }
+            }
+            // Only what can be cut has several runs.
+            (_, None) => {}
+        }
+        self.buffers.give_back(buffer);
+    }
+
+    /// Sends a packet on its way, or not.
+    fn depart(
+        &mut self,
+        direction: Direction,
+        entering: &Entering<'_>,
+        departure: Departure,
+        packet: Outgoing,
+    ) {
+        let ticket = self.teller.enter(entering);
+        let segments = entering.segments;
+        match departure {
+            Departure::Lost(rule) => {
+                self.tallies[direction.index()].lost(rule, segments);
+                self.teller.lost(ticket, || rule.to_string());
+                packet.recycle(&mut self.buffers);
+            }
+            Departure::Leaves(due) => {
+                let waiting = Waiting { due, direction, packet, segments, ticket };
+                if due <= entering.time && self.queue.is_clear(direction) {
+                    self.send(waiting);
+                } else {
+                    self.hold(waiting);
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, mut waiting: Waiting) {
+        waiting.packet.compact(&mut self.buffers);
+        if self.queue.held() + waiting.packet.held() > MOST_HELD {
+            self.drop_unplanned(waiting, "too much is under way");
+        } else {
+            self.queue.push(waiting);
+        }
+    }
+
+    /// Writes what is due, and what was blocked.
+    fn release_due(&mut self) {
+        while let Some(waiting) = self.queue.pop_due(self.clock.now()) {
+            self.send(waiting);
+        }
+        for direction in [Direction::Up, Direction::Down] {
+            while let Some(waiting) = self.destination(direction).blocked.pop_front() {
+                if let Some(still) = self.write(waiting) {
+                    self.destination(direction).blocked.push_front(still);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Writes a packet, behind those for which there was no room.
+    fn send(&mut self, waiting: Waiting) {
+        let direction = waiting.direction;
+        let blocked = &self.destination(direction).blocked;
+        let (queued, is_full) = (!blocked.is_empty(), blocked.len() >= MOST_BLOCKED);
+        if is_full {
+            return self.drop_unplanned(waiting, "no room at the other end");
+        }
+        let blocked = if queued { Some(waiting) } else { self.write(waiting) };
+        if let Some(mut waiting) = blocked {
+            waiting.packet.compact(&mut self.buffers);
+            self.destination(direction).blocked.push_back(waiting);
+        }
+    }
+
+    /// Writes a packet; gives it back if there is no room for it.
+    fn write(&mut self, waiting: Waiting) -> Option<Waiting> {
+        let released = self.clock.now();
+        match self.destination(waiting.direction).write(&waiting.packet) {
+            Written::Yes => {
+                let late = released.since(waiting.due);
+                self.tallies[waiting.direction.index()].delivered(waiting.segments, late);
+                self.teller.delivered(waiting.ticket, self.clock.now());
+                waiting.packet.recycle(&mut self.buffers);
+            }
+            Written::Blocked => return Some(waiting),
+            Written::Failed(errno) => self.drop_unplanned(waiting, &std::io::Error::from(errno).to_string()),
+        }
+        None
+    }
+
+    fn drop_unplanned(&mut self, waiting: Waiting, why: &str) {
+        self.tallies[waiting.direction.index()].unplanned(waiting.segments);
+        self.teller.lost(waiting.ticket, || format!("unplanned: {why}"));
+        waiting.packet.recycle(&mut self.buffers);
+    }
+
+    fn answer_idle(&mut self) {
+        if !self.control.idle_asked.load(Ordering::Acquire) || !self.is_empty() || !self.teller.is_done() {
+            return;
+        }
+        let waits_to_enter = self.poll(true, Some(Duration::ZERO));
+        if waits_to_enter == [None, None] {
+            self.control.idle_asked.store(false, Ordering::Release);
+            self.teller.idle();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.client.blocked.is_empty() && self.server.blocked.is_empty()
+    }
+
+    /// Takes in what is waiting to enter, and delivers what is under way as far as patience goes.
+    fn drain(&mut self, margin: &mut Margin) {
+        self.read([true, true]);
+        let deadline = self.clock.now() + PATIENCE;
+        while !self.is_empty()
+            && self.queue.next_due().is_none_or(|due| due <= deadline)
+            && self.clock.now() < deadline
+        {
+            self.wait(false, margin);
+            self.release_due();
+        }
+    }
+
+    fn end(mut self) -> Stopped {
+        let blocked = [&mut self.client, &mut self.server].map(|port| std::mem::take(&mut port.blocked));
+        let under_way = std::iter::from_fn(|| self.queue.pop());
+        for waiting in blocked.into_iter().flatten().chain(under_way) {
+            self.tallies[waiting.direction.index()].stopped(waiting.segments);
+            self.teller.lost(waiting.ticket, || STOPPED.to_owned());
+        }
+        self.teller.finish();
+        let [up, down] = self.tallies.map(|tally| tally.report());
+        Stopped { up, down }
+    }
+
+    /// Where packets of this direction come from.
+    fn source(&mut self, direction: Direction) -> &mut Port {
+        match direction {
+            Direction::Up => &mut self.client,
+            Direction::Down => &mut self.server,
+        }
+    }
+
+    /// Where packets of this direction go.
+    fn destination(&mut self, direction: Direction) -> &mut Port {
+        match direction {
+            Direction::Up => &mut self.server,
+            Direction::Down => &mut self.client,
+        }
+    }
+}
+
+fn sender(direction: Direction) -> Role {
+    match direction {
+        Direction::Up => Role::Client,
+        Direction::Down => Role::Server,
+    }
+}
+
+/// How long this thread has used a processor.
+fn processor_time() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(used.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(used.tv_nsec).unwrap_or(0))
+}

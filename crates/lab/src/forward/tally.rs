@@ -1,0 +1,79 @@
+//! The counters of one direction.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::event::DirectionReport;
+use crate::link::Rule;
+
+/// The rule that takes what is still under way when the lab ends.
+pub(crate) const STOPPED: &str = "stopped";
+
+/// Counts packets of the wire: each segment of a buffer that stands for several.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    offered: u64,
+    delivered: u64,
+    lost: Vec<(Rule, u64)>,
+    stopped: u64,
+    unplanned: u64,
+    /// Of releases, in nanoseconds. None where no such histogram could be made.
+    lateness: Option<Histogram<u64>>,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Tally {
+        // 1 ns to one minute, in steps of 0.1 %.
+        let lateness = Histogram::new_with_bounds(1, 60_000_000_000, 3).ok();
+        Tally { offered: 0, delivered: 0, lost: Vec::new(), stopped: 0, unplanned: 0, lateness }
+    }
+
+    pub(crate) fn offered(&mut self, segments: u32) {
+        self.offered += u64::from(segments);
+    }
+
+    /// Delivered, so much later than planned.
+    pub(crate) fn delivered(&mut self, segments: u32, late: Duration) {
+        self.delivered += u64::from(segments);
+        if let Some(lateness) = &mut self.lateness {
+            lateness.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Dropped by a rule.
+    pub(crate) fn lost(&mut self, rule: Rule, segments: u32) {
+        match self.lost.iter_mut().find(|(known, _)| *known == rule) {
+            Some((_, count)) => *count += u64::from(segments),
+            None => self.lost.push((rule, u64::from(segments))),
+        }
+    }
+
+    /// Still under way when the lab ended.
+    pub(crate) fn stopped(&mut self, segments: u32) {
+        self.stopped += u64::from(segments);
+    }
+
+    /// Dropped though no rule asked for it.
+    pub(crate) fn unplanned(&mut self, segments: u32) {
+        self.unplanned += u64::from(segments);
+    }
+
+    pub(crate) fn report(&self) -> DirectionReport {
+        let mut lost: Vec<(String, u64)> =
+            self.lost.iter().map(|(rule, count)| (rule.to_string(), *count)).collect();
+        if self.stopped > 0 {
+            lost.push((STOPPED.to_owned(), self.stopped));
+        }
+        let lateness = self.lateness.as_ref().map_or([Duration::ZERO; 3], |late| {
+            [late.value_at_quantile(0.5), late.value_at_quantile(0.99), late.max()].map(Duration::from_nanos)
+        });
+        DirectionReport {
+            offered: self.offered,
+            delivered: self.delivered,
+            lost,
+            unplanned_drops: self.unplanned,
+            lateness,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Tells what became of each packet, in order of entering, and never waits for the listener.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+use wire::link_type::LinkType;
+use wire::virtio_net::VirtioNetHeader;
+use wire::{Fate, Passage, Time};
+
+use super::{Report, ring};
+use crate::config::Keep;
+use crate::event::{LinkFrame, Role};
+
+/// How much may be untold or unfetched. Beyond it packets are carried but not told.
+#[derive(Debug)]
+pub(super) struct Budget {
+    frames: usize,
+    bytes: usize,
+    frames_out: AtomicUsize,
+    bytes_out: AtomicUsize,
+}
+
+impl Default for Budget {
+    /// Enough for some hundred milliseconds of the fastest traffic.
+    fn default() -> Budget {
+        Budget::new(65_536, 64 << 20)
+    }
+}
+
+impl Budget {
+    pub(super) fn new(frames: usize, bytes: usize) -> Budget {
+        Budget { frames, bytes, frames_out: AtomicUsize::new(0), bytes_out: AtomicUsize::new(0) }
+    }
+
+    /// Only the loop takes, so looking first and adding then is safe.
+    fn take(&self, bytes: usize) -> bool {
+        let fits = self.frames_out.load(Ordering::Relaxed) < self.frames
+            && self.bytes_out.load(Ordering::Relaxed) + bytes <= self.bytes;
+        if fits {
+            self.frames_out.fetch_add(1, Ordering::Relaxed);
+            self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// The listener has fetched this frame.
+    pub(super) fn give_back(&self, frame: &LinkFrame) {
+        self.frames_out.fetch_sub(1, Ordering::Relaxed);
+        self.bytes_out.fetch_sub(frame.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+/// A frame whose fate is still to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+/// A packet as it enters: pieces that together are the IP packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entering<'a> {
+    pub(super) time: Time,
+    pub(super) from: Role,
+    /// What is left to the device; its offsets count from the first piece's first byte.
+    pub(super) vnet: VirtioNetHeader,
+    /// Link layer, IP and transport headers at least; where the IP header begins.
+    pub(super) headers: &'a [u8],
+    pub(super) network: usize,
+    pub(super) payload: &'a [u8],
+    pub(super) segments: u32,
+}
+
+/// Holds frames back until the fates of those before them are final.
+#[derive(Debug)]
+pub(super) struct Teller {
+    reports: Sender<Report>,
+    wake: Arc<OwnedFd>,
+    budget: Arc<Budget>,
+    keep: Keep,
+    /// The number of the last packet that entered.
+    entered: u64,
+    untold: VecDeque<Untold>,
+    /// The ticket of the first of them.
+    first: u64,
+    missed: u64,
+    rang: bool,
+}
+
+#[derive(Debug)]
+struct Untold {
+    frame: LinkFrame,
+    is_final: bool,
+}
+
+impl Teller {
+    pub(super) fn new(
+        reports: Sender<Report>,
+        wake: Arc<OwnedFd>,
+        budget: Arc<Budget>,
+        keep: Keep,
+    ) -> Teller {
+        let untold = VecDeque::new();
+        Teller { reports, wake, budget, keep, entered: 0, untold, first: 0, missed: 0, rang: false }
+    }
+
+    /// A packet enters; what is not IP is not told.
+    pub(super) fn enter(&mut self, entering: &Entering<'_>) -> Option<Ticket> {
+        let ip = entering.headers.get(entering.network..)?;
+        if !matches!(ip.first().map(|first| first >> 4), Some(4 | 6)) {
+            return None;
+        }
+        self.entered += 1;
+        let len = ip.len() + entering.payload.len();
+        if !self.budget.take(len.min(self.keep.limit())) {
+            self.missed += 1;
+            return None;
+        }
+        let frame = LinkFrame {
+            number: self.entered,
+            time: entering.time,
+            from: entering.from,
+            link_type: LinkType::RAW,
+            bytes: kept(entering, ip, self.keep),
+            wire_len: u32::try_from(len).unwrap_or(u32::MAX),
+            passage: Passage { fate: Fate::Lost, rule: None, arrived: None, segments: entering.segments },
+        };
+        self.untold.push_back(Untold { frame, is_final: false });
+        Some(Ticket(self.first + self.untold.len() as u64 - 1))
+    }
+
+    /// It arrived.
+    pub(super) fn delivered(&mut self, ticket: Option<Ticket>, arrived: Time) {
+        self.settle(ticket, |passage| {
+            passage.fate = Fate::Delivered;
+            passage.arrived = Some(arrived);
+        });
+    }
+
+    /// It never arrives, and this is why.
+    pub(super) fn lost(&mut self, ticket: Option<Ticket>, why: impl FnOnce() -> String) {
+        self.settle(ticket, |passage| passage.rule = Some(why()));
+    }
+
+    fn settle(&mut self, ticket: Option<Ticket>, how: impl FnOnce(&mut Passage)) {
+        let Some(Ticket(number)) = ticket else { return };
+        let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        if let Some(untold) = place.and_then(|place| self.untold.get_mut(place)) {
+            how(&mut untold.frame.passage);
+            untold.is_final = true;
+        }
+        while self.untold.front().is_some_and(|untold| untold.is_final) {
+            if let Some(untold) = self.untold.pop_front() {
+                self.first += 1;
+                self.send(Report::Frame(untold.frame));
+            }
+        }
+    }
+
+    /// Told only when all before it is.
+    pub(super) fn idle(&mut self) {
+        self.send(Report::Idle);
+    }
+
+    /// True when every frame has been told.
+    pub(super) fn is_done(&self) -> bool {
+        self.untold.is_empty()
+    }
+
+    /// Wakes the listener, once for all that was told since the last time.
+    pub(super) fn wake_listener(&mut self) {
+        let room = self.budget.frames_out.load(Ordering::Relaxed) < self.budget.frames;
+        if self.missed > 0 && room {
+            let missed = std::mem::take(&mut self.missed);
+            self.send(Report::Missed(missed));
+        }
+        if std::mem::take(&mut self.rang) {
+            ring(&self.wake);
+        }
+    }
+
+    /// The last words.
+    pub(super) fn finish(mut self) {
+        if self.missed > 0 {
+            self.send(Report::Missed(self.missed));
+        }
+        ring(&self.wake);
+    }
+
+    /// Nobody listens any more when this fails; the packets go on.
+    fn send(&mut self, report: Report) {
+        let _ = self.reports.send(report);
+        self.rang = true;
+    }
+}
+
+/// The first bytes of the IP packet; a packet that is kept whole has its checksum completed, as if it had left the
+/// device.
+fn kept(entering: &Entering<'_>, ip: &[u8], keep: Keep) -> Vec<u8> {
+    let limit = keep.limit();
+    let in_headers = ip.len().min(limit);
+    let in_payload = entering.payload.len().min(limit - in_headers);
+    let mut bytes = Vec::with_capacity(in_headers + in_payload);
+    bytes.extend_from_slice(&ip[..in_headers]);
+    bytes.extend_from_slice(&entering.payload[..in_payload]);
+    if bytes.len() == ip.len() + entering.payload.len() {
+        let network = u16::try_from(entering.network).unwrap_or(u16::MAX);
+        let mut vnet = entering.vnet;
+        vnet.csum_start = vnet.csum_start.saturating_sub(network);
+        vnet.fill_checksum(&mut bytes);
+    }
+    bytes
+}
