@@ -1,1 +1,78 @@
 //! How it looks: ladders, tables and verdicts as text and SVG. Pure: model in, `String` out; it asks no terminal.
+//!
+//! Text and picture are drawn from the same [`ladder`] steps, so that they cannot tell different stories. Strings from
+//! strangers pass through [`visible`] first: what reaches the terminal or the SVG holds no control characters.
+
+use flow::Flow;
+
+pub mod ladder;
+mod line;
+pub mod list;
+pub mod number;
+pub mod palette;
+mod svg;
+pub mod verdict;
+pub mod visible;
+
+#[cfg(test)]
+mod sample;
+
+/// How text is drawn; what the terminal can do is found out by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Columns at most; below 40 it is drawn for 40.
+    pub width: usize,
+    /// With colours (ANSI, sixteen of them).
+    pub color: bool,
+    /// Only bytes 0x20 to 0x7e and newlines.
+    pub ascii: bool,
+    /// Lines of a ladder that are drawn one by one when they are all of the same kind (data and its
+    /// acknowledgements); the middle of a longer run becomes one line.
+    pub run: usize,
+    /// Lines of a ladder in all; beyond this only what changes a state is drawn in its middle.
+    pub lines: usize,
+}
+
+impl Default for Style {
+    fn default() -> Style {
+        Style { width: 80, color: false, ascii: false, run: 12, lines: 300 }
+    }
+}
+
+/// What the two ends are called: "client :40712", or an address. They may come from strangers; they are drawn escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The opener.
+    pub a: String,
+    /// The other end.
+    pub b: String,
+}
+
+impl Names {
+    /// The addresses of both ends.
+    pub fn addresses(flow: &Flow) -> Names {
+        Names { a: flow.a.to_string(), b: flow.b.to_string() }
+    }
+
+    /// `client :40712` and `server :7`: for the lab, where the roles are known.
+    pub fn roles(flow: &Flow) -> Names {
+        Names { a: format!("client :{}", flow.a.port()), b: format!("server :{}", flow.b.port()) }
+    }
+
+    /// The opener's name as the subject of a sentence: without the port behind a blank.
+    pub fn subject_a(&self) -> &str {
+        subject(&self.a)
+    }
+
+    /// The other end's name as the subject of a sentence.
+    pub fn subject_b(&self) -> &str {
+        subject(&self.b)
+    }
+}
+
+fn subject(name: &str) -> &str {
+    match name.split_once(" :") {
+        Some((before, _)) if !before.is_empty() => before,
+        _ => name,
+    }
+}

@@ -1,0 +1,133 @@
+//! The lane between the lifelines: arrows with their labels, whole, lost in the middle, or seen from one end only.
+
+use flow::Side;
+
+use super::label::{self, AGAIN};
+use super::steps::{Part, Segment, is_lost};
+use crate::line::Line;
+use crate::palette::Role;
+use crate::visible::width;
+
+/// Columns that an arrow needs beside its label: two of shaft and a blank, a blank, one of shaft and the tip.
+const AROUND_LABEL: usize = 6;
+/// Columns of the dots that stand for "under way".
+const DOTS: usize = 3;
+
+/// A segment's arrow, exactly `lane` columns wide.
+pub(crate) fn arrow(segment: &Segment<'_>, labels: &[String], lane: usize) -> Line {
+    let from = segment.row.from;
+    if is_lost(segment.row) {
+        return lost(from, labels, lane);
+    }
+    match segment.part {
+        Part::Whole => whole(from, labels, lane),
+        Part::Departure => departure(from, labels, lane),
+        Part::Arrival => arrival(from, labels, lane),
+    }
+}
+
+/// `── label ────▶` or `◀── label ────`.
+fn whole(from: Side, labels: &[String], lane: usize) -> Line {
+    let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL));
+    let shaft = lane.saturating_sub(width(&label) + AROUND_LABEL - 1);
+    let role = Role::of(from);
+    let mut line = Line::default();
+    line.push(role, if from == Side::A { "── " } else { "◀── " });
+    push_label(&mut line, &label, Role::Plain);
+    line.push(role, " ").repeat(role, '─', shaft);
+    if from == Side::A {
+        line.push(role, "▶");
+    }
+    line
+}
+
+/// `── label ────╳      `: the cross stands in the middle, or right behind a long label.
+fn lost(from: Side, labels: &[String], lane: usize) -> Line {
+    let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL + 2));
+    let used = width(&label) + 4;
+    let end = (lane * 5 / 8).clamp((used + 2).min(lane - 1), lane - 1);
+    from_sender(from, &label, Role::Lost, end - used, "╳", lane)
+}
+
+/// `── label ───┄┄┄     `: it left, and something else happens before it arrives.
+fn departure(from: Side, labels: &[String], lane: usize) -> Line {
+    let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL + DOTS));
+    let used = width(&label) + 4;
+    let end = (lane * 5 / 8).clamp((used + 1 + DOTS).min(lane), lane);
+    let dots = "┄".repeat(DOTS);
+    from_sender(from, &label, Role::Plain, end - used - DOTS, &dots, lane)
+}
+
+/// Label and shaft beginning at the sender's lifeline, ended by `tip`, then nothing.
+fn from_sender(from: Side, label: &str, of_label: Role, shaft: usize, tip: &str, lane: usize) -> Line {
+    let role = Role::of(from);
+    let tip_role = if of_label == Role::Lost { Role::Lost } else { role };
+    let mut line = Line::default();
+    match from {
+        Side::A => {
+            line.push(role, "── ");
+            push_label(&mut line, label, of_label);
+            line.push(role, " ").repeat(role, '─', shaft).push(tip_role, tip).pad_to(lane);
+        }
+        Side::B => {
+            let used = width(label) + 4 + shaft + width(tip);
+            line.pad_to(lane.saturating_sub(used))
+                .push(tip_role, tip)
+                .repeat(role, '─', shaft)
+                .push(role, " ");
+            push_label(&mut line, label, of_label);
+            line.push(role, " ──");
+        }
+    }
+    line
+}
+
+/// `     ┄┄┄── label ──▶`: the other end of the way, at the receiver's lifeline.
+fn arrival(from: Side, labels: &[String], lane: usize) -> Line {
+    let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL + DOTS + 1));
+    let role = Role::of(from);
+    let used = width(&label) + 5;
+    let start = (lane * 5 / 8).clamp((used + 1 + DOTS).min(lane), lane);
+    let dots = "┄".repeat(DOTS);
+    let shaft = start - used - DOTS;
+    let mut line = Line::default();
+    match from {
+        Side::A => {
+            line.pad_to(lane - start).push(role, &dots).repeat(role, '─', shaft).push(role, " ");
+            push_label(&mut line, &label, Role::Plain);
+            line.push(role, " ──▶");
+        }
+        Side::B => {
+            line.push(role, "◀── ");
+            push_label(&mut line, &label, Role::Plain);
+            line.push(role, " ").repeat(role, '─', shaft).push(role, &dots).pad_to(lane);
+        }
+    }
+    line
+}
+
+/// `┈┈ 312 more segments, 451,776 bytes ┈┈▶`.
+pub(crate) fn merged(from: Side, labels: &[String], lane: usize) -> Line {
+    let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL));
+    let shaft = lane.saturating_sub(width(&label) + AROUND_LABEL - 1);
+    let role = Role::of(from);
+    let mut line = Line::default();
+    line.push(role, if from == Side::A { "┈┈ " } else { "◀┈┈ " }).push(Role::Plain, &label);
+    line.push(role, " ").repeat(role, '┈', shaft);
+    if from == Side::A {
+        line.push(role, "▶");
+    }
+    line
+}
+
+/// The label; the word that marks a repetition stands out.
+fn push_label(line: &mut Line, label: &str, role: Role) {
+    match label.strip_suffix(AGAIN) {
+        Some(before) if role == Role::Plain => {
+            line.push(role, before).push(Role::Finding, AGAIN);
+        }
+        _ => {
+            line.push(role, label);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is said beside a segment: that it was lost, why it was sent again, what the other end must make of it.
+
+use std::time::Duration;
+
+use flow::{Closing, Flow, Resent, Row};
+use wire::tcp::TcpFlags;
+
+use super::steps::{Merged, Part, Segment, is_lost};
+use crate::number::{count, duration, grouped};
+use crate::palette::Role;
+use crate::visible::{cut, visible, width};
+
+/// A remark in falling length.
+#[derive(Clone, Debug)]
+pub(crate) struct Remark {
+    /// Its colour.
+    pub(crate) role: Role,
+    /// Its forms, the longest first.
+    pub(crate) forms: Vec<String>,
+}
+
+impl Remark {
+    fn new<const N: usize>(role: Role, forms: [&str; N]) -> Remark {
+        Remark { role, forms: forms.map(str::to_owned).to_vec() }
+    }
+
+    /// The longest form of at most `most` columns.
+    pub(crate) fn fitting(&self, most: usize) -> Option<&str> {
+        self.forms.iter().map(String::as_str).find(|form| width(form) <= most)
+    }
+
+    /// The longest form of at most `most` columns, the shortest one cut when none fits.
+    pub(crate) fn cut(&self, most: usize) -> String {
+        match self.fitting(most) {
+            Some(form) => form.to_owned(),
+            None => cut(self.forms.last().map_or("", String::as_str), most),
+        }
+    }
+}
+
+/// The remark on a step, the most important where there are several.
+pub(crate) fn remark(flow: &Flow, segment: &Segment<'_>) -> Option<Remark> {
+    let row = segment.row;
+    if segment.part == Part::Arrival {
+        return Some(arrival(row, segment));
+    }
+    if is_lost(row) {
+        return Some(lost(row));
+    }
+    if let Some(resent) = &row.resent {
+        return Some(again(flow, segment.index, resent));
+    }
+    if flow.closing == Closing::Refused && row.flags.has(TcpFlags::RST) {
+        return Some(Remark::new(
+            Role::Finding,
+            ["refused: nothing listens there", "nothing listens", "refused"],
+        ));
+    }
+    ordinary(row)
+}
+
+fn arrival(row: &Row, segment: &Segment<'_>) -> Remark {
+    let way = duration(segment.time.since(row.time));
+    Remark::new(Role::Frame, [&format!("{way} under way"), &format!("after {way}"), &way])
+}
+
+fn lost(row: &Row) -> Remark {
+    let rule = row.passage.as_ref().and_then(|passage| passage.rule.as_deref());
+    let mut remark = Remark::new(Role::Lost, ["lost on the link", "lost"]);
+    if let Some(rule) = rule {
+        remark.forms.insert(0, format!("lost on the link: {}", visible(rule, true)));
+    }
+    remark
+}
+
+fn again(flow: &Flow, index: usize, resent: &Resent) -> Remark {
+    let mut remark = if resent.asked_for {
+        if asked_by_sack(flow, index, resent) {
+            Remark::new(Role::Finding, ["asked for by SACK", "by SACK"])
+        } else {
+            Remark::new(Role::Finding, ["asked for by 3 equal ACKs", "by 3 equal ACKs", "by ACKs"])
+        }
+    } else if resent.of.is_none() || resent.after.is_zero() {
+        Remark::new(Role::Finding, ["after a timer", "timer"])
+    } else {
+        let after = duration(resent.after);
+        let timer = if is_rto(flow, resent.after) { "RTO" } else { "timer" };
+        Remark::new(Role::Finding, [&format!("after {timer} {after}"), &format!("{timer} {after}"), timer])
+    };
+    if resent.needless {
+        let long = format!("{}, needlessly", remark.forms[0]);
+        remark.forms.splice(0..0, [long, "needless: had arrived".to_owned(), "needless".to_owned()]);
+    }
+    remark
+}
+
+/// The least retransmission timeout of Linux and of most others; RFC 6298 §2.4 would have a second. What comes sooner
+/// may be a tail loss probe (RFC 8985 §7), which is a timer too.
+const LEAST_RTO: Duration = Duration::from_millis(200);
+
+/// True when only a retransmission timeout explains so long a wait.
+pub(crate) fn is_rto(flow: &Flow, after: Duration) -> bool {
+    let round_trip = [flow.handshake_rtt, flow.totals_a.rtt_min, flow.totals_b.rtt_min];
+    let least = round_trip.into_iter().flatten().min().unwrap_or_default();
+    after >= LEAST_RTO + least
+}
+
+/// True when the other end's SACK blocks (RFC 2018) were seen since the bytes were sent last.
+pub(crate) fn asked_by_sack(flow: &Flow, index: usize, resent: &Resent) -> bool {
+    let from = flow.rows[index].from;
+    let since = flow.rows[..index].iter().rev().take_while(|row| resent.of.is_none_or(|of| row.frame > of));
+    since.take(SEARCHED).any(|row| row.from != from && row.options.sack.iter().any(Option::is_some))
+}
+
+/// Rows that are searched for the reason of a repetition.
+const SEARCHED: usize = 256;
+
+fn ordinary(row: &Row) -> Option<Remark> {
+    let closes = TcpFlags::SYN.0 | TcpFlags::RST.0;
+    if row.window_bytes == 0 && row.flags.0 & closes == 0 {
+        return Some(Remark::new(Role::Finding, ["its receive buffer is full", "buffer is full", "full"]));
+    }
+    if let Some(missing) = missing(row) {
+        return Some(missing);
+    }
+    let segments = row.passage.as_ref().map_or(1, |passage| passage.segments);
+    let as_many = format!("as {}", count(segments.into(), "segment"));
+    (segments > 1).then(|| Remark::new(Role::Frame, [&as_many, &format!("{segments} segments")]))
+}
+
+/// What lies between the acknowledgement and the lowest SACK block has not arrived. A block below the acknowledgement
+/// reports a duplicate (RFC 2883) and says nothing about gaps.
+fn missing(row: &Row) -> Option<Remark> {
+    let ack = row.ack?;
+    let above = |left: u32| left.wrapping_sub(ack).cast_signed() > 0;
+    let lefts = row.options.sack.iter().flatten().map(|&(left, _)| left).filter(|&left| above(left));
+    let last = lefts.min_by_key(|left| left.wrapping_sub(ack))?.wrapping_sub(1);
+    let range = match last == ack {
+        true => grouped(ack.into()),
+        false => format!("{}–{}", grouped(ack.into()), grouped(last.into())),
+    };
+    Some(Remark::new(
+        Role::Finding,
+        [&format!("{range} missing"), &format!("{} missing", grouped(ack.into())), "gap"],
+    ))
+}
+
+/// What must not be overlooked in a merged run.
+pub(crate) fn merged_remark(merged: &Merged) -> Option<Remark> {
+    let lost: u64 = merged.sides.iter().map(|side| side.lost).sum();
+    let resent: u64 = merged.sides.iter().map(|side| side.resent).sum();
+    let lost_words = format!("{} lost", grouped(lost));
+    let resent_words = format!("{} again", grouped(resent));
+    match (lost, resent) {
+        (0, 0) => None,
+        (_, 0) => Some(Remark::new(Role::Lost, [lost_words.as_str()])),
+        (0, _) => Some(Remark::new(Role::Finding, [resent_words.as_str()])),
+        _ => Some(Remark::new(Role::Lost, [&format!("{lost_words}, {resent_words}"), &lost_words])),
+    }
+}

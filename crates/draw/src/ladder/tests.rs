@@ -1,0 +1,267 @@
+//! Whole ladders as snapshots, and what must hold for every conversation at every width.
+
+use proptest::prelude::*;
+use wire::Time;
+
+use super::*;
+use crate::sample;
+
+fn draw(flow: &Flow, width: usize) -> String {
+    text(flow, &Names::roles(flow), &Style { width, ..Style::default() })
+}
+
+#[test]
+fn a_loss_at_60_columns() {
+    insta::assert_snapshot!(draw(&sample::one_loss(), 60));
+}
+
+#[test]
+fn a_loss_at_80_columns() {
+    insta::assert_snapshot!(draw(&sample::one_loss(), 80));
+}
+
+#[test]
+fn a_loss_at_120_columns() {
+    insta::assert_snapshot!(draw(&sample::one_loss(), 120));
+}
+
+#[test]
+fn a_loss_at_160_columns() {
+    insta::assert_snapshot!(draw(&sample::one_loss(), 160));
+}
+
+#[test]
+fn a_loss_in_ascii() {
+    let flow = sample::one_loss();
+    insta::assert_snapshot!(text(&flow, &Names::roles(&flow), &Style { ascii: true, ..Style::default() }));
+}
+
+#[test]
+fn a_loss_in_colour() {
+    let flow = sample::one_loss();
+    let coloured = text(&flow, &Names::roles(&flow), &Style { color: true, ..Style::default() });
+    insta::assert_snapshot!(coloured.replace('\u{1b}', "\\e"));
+}
+
+#[test]
+fn segments_that_cross_have_two_ends() {
+    insta::assert_snapshot!(draw(&sample::crossing(), 80));
+}
+
+#[test]
+fn segments_that_cross_at_40_columns() {
+    insta::assert_snapshot!(draw(&sample::crossing(), 40));
+}
+
+#[test]
+fn a_delay_alone_needs_no_second_line() {
+    let mut talk = sample::Talk::new(Some(std::time::Duration::from_millis(50)));
+    let flow =
+        talk.handshake(50_020).close(150_100, 50_020, [1, 1]).ended(flow::Closing::Fin, flow::ClosedBy::A);
+    // The server's ACK and FIN are both sent while the other is under way, but nothing is sent against them.
+    let drawn = draw(&flow, 80);
+    assert!(!drawn.contains('┄'), "{drawn}");
+    assert_eq!(
+        drawn.lines().filter(|line| line.contains('▶') || line.contains('◀')).count(),
+        flow.rows.len()
+    );
+}
+
+#[test]
+fn refused() {
+    insta::assert_snapshot!(draw(&sample::refused(), 80));
+}
+
+#[test]
+fn unanswered() {
+    insta::assert_snapshot!(draw(&sample::unanswered(), 80));
+}
+
+#[test]
+fn reset() {
+    insta::assert_snapshot!(draw(&sample::reset(), 80));
+}
+
+#[test]
+fn a_long_transfer_is_merged() {
+    insta::assert_snapshot!(draw(&sample::transfer(400), 120));
+}
+
+#[test]
+fn merging_leaves_nothing_uncounted() {
+    let flow = sample::transfer(1_000);
+    let style = Style::default();
+    let mut segments = 0;
+    for step in steps(&flow, &style) {
+        segments += match step {
+            Step::Segment(Segment { part: Part::Whole | Part::Departure, .. }) => 1,
+            Step::Merged(merged) => merged.sides.iter().map(|side| side.data + side.acks).sum(),
+            _ => 0,
+        };
+    }
+    assert_eq!(segments, flow.rows.len() as u64);
+}
+
+#[test]
+fn a_conversation_full_of_losses_stays_readable() {
+    let mut flow = sample::transfer(2_000);
+    for row in flow.rows.iter_mut().skip(10).step_by(7).filter(|row| row.len_bytes > 0) {
+        row.passage = Some(wire::Passage { fate: wire::Fate::Lost, rule: None, arrived: None, segments: 1 });
+    }
+    let drawn = draw(&flow, 100);
+    assert!(drawn.lines().count() < 330, "{} lines", drawn.lines().count());
+    assert!(drawn.contains(" lost"), "{drawn}");
+    // Every state is still there.
+    for state in ["SYN_SENT", "FIN_WAIT_1", "FIN_WAIT_2", "TIME_WAIT", "LAST_ACK"] {
+        assert!(drawn.contains(state), "{state}");
+    }
+}
+
+#[test]
+fn segments_that_were_not_kept_are_told() {
+    let mut flow = sample::one_loss();
+    flow.rows_left_out = 12_345;
+    assert!(draw(&flow, 120).contains("── 12,345 more segments not kept ─"));
+    assert!(draw(&flow, 80).contains("── 12,345 more not kept "));
+}
+
+#[test]
+fn uncut_buffers_say_for_how_many_segments_they_stand() {
+    let mut talk = sample::Talk::new(Some(std::time::Duration::from_micros(5)));
+    talk.handshake(31).send(100, sample::A, "PA", [1, 1, 5_792]);
+    if let Some(passage) = talk.row().passage.as_mut() {
+        passage.segments = 4;
+    }
+    assert!(draw(&talk.flow, 80).contains("as 4 segments"));
+}
+
+#[test]
+fn long_names_keep_their_ports() {
+    let flow = sample::one_loss();
+    let long = "[2001:db8:1234:5678:9abc:def0:1234:5678]";
+    let names = Names { a: format!("{long}:40712"), b: format!("{long}:65000") };
+    for width in [40, 60, 80, 120] {
+        let drawn = text(&flow, &names, &Style { width, ..Style::default() });
+        let heads = drawn.lines().next().unwrap_or_default();
+        assert!(heads.contains("40712") && heads.contains("65000"), "{heads}");
+    }
+}
+
+#[test]
+fn the_ends_states_are_drawn_when_the_last_segment_did_not_bring_them() {
+    let mut flow = sample::one_loss();
+    flow.state_a = State::Closed;
+    let drawn = draw(&flow, 80);
+    let last = drawn.lines().last().unwrap_or_default();
+    assert!(last.contains("CLOSED │"), "{drawn}");
+}
+
+/// The columns of the two lifelines in a line.
+fn lifelines(line: &str) -> Vec<usize> {
+    let mut columns = Vec::new();
+    let mut at = 0;
+    for character in line.chars() {
+        if matches!(character, '│' | '┼') {
+            columns.push(at);
+        }
+        at += crate::visible::width(&character.to_string());
+    }
+    columns
+}
+
+fn without_colours(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = behind.split_once('m').map_or("", |(_, behind)| behind);
+    }
+    plain + rest
+}
+
+/// What happened at one end, in the order drawn: the true times of its sendings and of the arrivals at it.
+fn at_one_end(flow: &Flow, steps: &[Step<'_>], end: Side) -> Vec<Time> {
+    let times = steps::times(&flow.rows);
+    let happened = steps.iter().filter_map(|step| {
+        let Step::Segment(segment) = step else { return None };
+        let (sent, arrived) = times[segment.index];
+        match (segment.part, segment.row.from == end) {
+            (Part::Arrival, true) => None,
+            (Part::Arrival, false) => Some(arrived),
+            (_, true) => Some(sent),
+            (Part::Whole, false) if !is_lost(segment.row) => Some(arrived),
+            _ => None,
+        }
+    });
+    happened.collect()
+}
+
+proptest! {
+    #[test]
+    fn every_line_is_whole_and_within_the_width(
+        flow in sample::arbitrary(),
+        width in 0usize..230,
+        names in (any::<String>(), any::<String>()),
+    ) {
+        let names = Names { a: names.0, b: names.1 };
+        let drawn = text(&flow, &names, &Style { width, ..Style::default() });
+        let mut columns = None;
+        for line in drawn.lines() {
+            prop_assert!(columns_of(line) <= width.max(layout::NARROWEST), "{line:?}");
+            prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+            prop_assert!(!line.ends_with(' '), "{line:?}");
+        }
+        // Both lifelines run through from the first state to the end.
+        for line in drawn.lines().skip(1) {
+            let found = lifelines(line);
+            prop_assert_eq!(found.len(), 2, "{}", line);
+            prop_assert_eq!(columns.get_or_insert_with(|| found.clone()), &found, "{}", line);
+        }
+    }
+
+    #[test]
+    fn colours_only_colour(flow in sample::arbitrary(), width in 40usize..180) {
+        let names = Names::roles(&flow);
+        let plain = text(&flow, &names, &Style { width, ..Style::default() });
+        let coloured = text(&flow, &names, &Style { width, color: true, ..Style::default() });
+        prop_assert_eq!(without_colours(&coloured), plain);
+    }
+
+    #[test]
+    fn ascii_is_ascii_and_has_the_same_shape(flow in sample::arbitrary(), width in 40usize..180) {
+        let names = Names::roles(&flow);
+        let plain = text(&flow, &names, &Style { width, ..Style::default() });
+        let ascii = text(&flow, &names, &Style { width, ascii: true, ..Style::default() });
+        prop_assert!(ascii.bytes().all(|byte| byte == b'\n' || (0x20..=0x7e).contains(&byte)));
+        let shape = |text: &str| text.lines().map(columns_of).collect::<Vec<_>>();
+        prop_assert_eq!(shape(&ascii), shape(&plain));
+    }
+
+    #[test]
+    fn the_order_of_events_is_true_at_both_ends(flow in sample::arbitrary()) {
+        let all = Style { run: usize::MAX, lines: usize::MAX, ..Style::default() };
+        let steps = steps(&flow, &all);
+        for end in [Side::A, Side::B] {
+            let happened = at_one_end(&flow, &steps, end);
+            prop_assert!(happened.is_sorted(), "{end:?}: {happened:?}");
+        }
+    }
+
+    #[test]
+    fn merging_keeps_every_change_of_state(flow in sample::arbitrary(), lines in 1usize..30) {
+        let changes = |style: &Style| {
+            let steps = steps(&flow, style);
+            let changed = steps.iter().filter_map(|step| match step {
+                Step::Segment(segment) if segment.states != [None; 2] => Some((segment.index, segment.part)),
+                _ => None,
+            });
+            changed.collect::<Vec<_>>()
+        };
+        let all = Style { run: usize::MAX, lines: usize::MAX, ..Style::default() };
+        prop_assert_eq!(changes(&Style { lines, ..Style::default() }), changes(&all));
+    }
+}
+
+fn columns_of(line: &str) -> usize {
+    crate::visible::width(line)
+}

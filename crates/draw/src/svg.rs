@@ -1,0 +1,291 @@
+//! The ladder as a picture for a page: self-contained, light or dark as the reader's page is, time running down in
+//! proportion, segments slanting by as long as they were under way, states as bars along the lifelines.
+
+use flow::{Flow, Side};
+
+use crate::ladder::{
+    self, Merged, Part, Step, at, is_lost, labels, merged_labels, merged_remark, phase_word,
+};
+use crate::number::{count, duration, since_start};
+use crate::palette::Tint;
+use crate::visible::{cut, cut_middle, width, wrap};
+use crate::{Names, Style, verdict};
+
+mod axis;
+mod markup;
+mod plan;
+mod sheet;
+
+use axis::{Axis, axis};
+use markup::{Markup, escaped, short};
+use plan::{Arrow, Plan};
+
+/// Columns of the page, in pixels.
+const WIDTH: f64 = 880.0;
+/// The lifelines.
+const LIFELINES: [f64; 2] = [216.0, 606.0];
+/// Free space at the page's edges.
+const EDGE: f64 = 24.0;
+/// The moment of the first segment is placed below this.
+const TOP: f64 = 62.0;
+/// Lines of the plan at most: a picture must fit on a page.
+const LINES: usize = 160;
+/// Characters of a label that fit between the lifelines.
+const LABEL: usize = 54;
+/// Characters of a label that fit on an arrow that ends on its way.
+const SHORT_LABEL: usize = 26;
+/// Characters in a line of the verdict.
+const VERDICT: usize = 112;
+
+/// Draws the conversation and its verdict as an SVG document. Of the style only [`Style::run`] and [`Style::lines`]
+/// matter.
+pub fn draw(flow: &Flow, names: &Names, style: &Style) -> String {
+    let style = Style { lines: style.lines.min(LINES), ..*style };
+    let steps = ladder::steps(flow, &style);
+    let plan = Plan::of(flow, &steps);
+    let axis = axis(&plan.moments, &plan.flights(), TOP);
+    let mut picture = Picture { flow, axis, out: Markup::default() };
+    picture.phases(&plan);
+    picture.lifelines(&plan);
+    picture.pauses();
+    plan.arrows.iter().for_each(|arrow| picture.arrow(arrow, &plan.crossings(arrow, &picture.axis)));
+    plan.runs.iter().for_each(|run| picture.run(&run.merged, run.begins, run.ends));
+    picture.states(&plan);
+    picture.times(&plan);
+    picture.names(names);
+    let height = picture.below(&plan, names);
+    document(flow, names, height, &picture.out.into_string())
+}
+
+fn document(flow: &Flow, names: &Names, height: f64, body: &str) -> String {
+    let (wide, high) = (short(WIDTH), short(height));
+    let title = escaped(&format!("{} and {}: {}", names.a, names.b, verdict::short(flow)));
+    let description = escaped(&verdict::paragraph(flow, names));
+    let class = sheet::CLASS;
+    let mut page = Markup::default();
+    page.rectangle("page", [0.5, 0.5], [WIDTH - 1.0, height - 1.0], 10.0);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{class}\" role=\"img\" width=\"{wide}\" height=\"{high}\" \
+         viewBox=\"0 0 {wide} {high}\">\n<title>{title}</title>\n<desc>{description}</desc>\n{}{}{body}</svg>\n",
+        sheet::sheet(),
+        page.into_string()
+    )
+}
+
+struct Picture<'a> {
+    flow: &'a Flow,
+    axis: Axis,
+    out: Markup,
+}
+
+impl Picture<'_> {
+    fn y(&self, moment: usize) -> f64 {
+        self.axis.places.get(moment).copied().unwrap_or(self.axis.end)
+    }
+
+    /// Where the lifelines end.
+    fn foot(&self) -> f64 {
+        self.axis.end + 30.0
+    }
+
+    /// A bar for each state; where there is no connection only a thin line.
+    fn lifelines(&mut self, plan: &Plan<'_>) {
+        for (side, x) in LIFELINES.into_iter().enumerate() {
+            let mut state = self.flow.before[side];
+            let mut from = TOP - 16.0;
+            let changes = plan.changes.iter().filter(|change| change.side == side);
+            let mut pieces = Vec::new();
+            for change in changes {
+                let to = self.y(change.moment);
+                pieces.push((Tint::of(state), from, to));
+                (state, from) = (change.state, to);
+            }
+            pieces.push((Tint::of(state), from, self.foot()));
+            for (tint, from, to) in pieces {
+                let thick = if tint == Tint::Idle { 3.0 } else { 9.0 };
+                let round = if tint == Tint::Idle { 1.5 } else { 3.0 };
+                self.out.rectangle(tint.css(), [x - thick / 2.0, from], [thick, (to - from).max(0.0)], round);
+            }
+        }
+    }
+
+    fn names(&mut self, names: &Names) {
+        let class = ["name a", "name b"];
+        for (side, name) in [&names.a, &names.b].into_iter().enumerate() {
+            let name = cut_middle(&crate::visible::visible(name, false), 40);
+            self.out.text(class[side], [LIFELINES[side], TOP - 28.0], "middle", &name);
+        }
+    }
+
+    fn phases(&mut self, plan: &Plan<'_>) {
+        for &(phase, moment) in &plan.phases {
+            let y = self.y(moment) - 26.0;
+            let word = phase_word(phase).to_uppercase();
+            let behind = EDGE + word.len() as f64 * 9.0 + 8.0;
+            self.out.line("hairline", [behind, y], [WIDTH - EDGE, y]);
+            self.out.text("phase dim", [EDGE, y + 4.0], "start", &word);
+        }
+    }
+
+    /// The cut through both lifelines and what was cut out.
+    fn pauses(&mut self) {
+        for pause in self.axis.pauses.clone() {
+            for x in LIFELINES {
+                self.out.rectangle("page", [x - 7.0, pause.y - 4.0], [14.0, 8.0], 0.0);
+                for y in [pause.y - 4.0, pause.y + 4.0] {
+                    let wave = format!("M{} {}q3.5 -4 7 0t7 0", short(x - 7.0), short(y));
+                    self.out.path("pause", &wave);
+                }
+            }
+            let middle = f64::midpoint(LIFELINES[0], LIFELINES[1]);
+            let words = format!("{} pause", duration(pause.length));
+            self.out.text("remark dim", [middle, pause.y + 4.0], "middle", &words);
+        }
+    }
+
+    fn arrow(&mut self, arrow: &Arrow<'_>, crossings: &[f64]) {
+        let segment = &arrow.segment;
+        let from = at(segment.row.from);
+        let class = ["a", "b"][from];
+        // Arrows end at the bars' edges, not in their middle.
+        let direction = if from == 0 { 1.0 } else { -1.0 };
+        let start = [LIFELINES[from] + direction * 6.0, self.y(arrow.sent)];
+        let mut end = [LIFELINES[1 - from] - direction * 6.0, arrow.arrived.map_or(start[1], |m| self.y(m))];
+        let lost = is_lost(segment.row);
+        if lost {
+            end = [start[0] + (end[0] - start[0]) * 0.6, start[1] + 8.0];
+        }
+        let slope = (end[1] - start[1]) / (end[0] - start[0]);
+        self.out.line(&format!("arrow {class}"), start, end);
+        if lost {
+            self.cross(end, direction);
+        } else {
+            self.tip(class, end, direction, slope);
+        }
+        let label = ladder::fitting(&labels(segment, true), if lost { SHORT_LABEL } else { LABEL });
+        let along = free_place(&label, crossings);
+        let place = [0, 1].map(|axis| start[axis] + (end[axis] - start[axis]) * along);
+        self.out.slanted([place[0], place[1] - 5.0], slope.atan().to_degrees(), &label);
+    }
+
+    fn tip(&mut self, class: &str, [x, y]: [f64; 2], direction: f64, slope: f64) {
+        let length = 9.0 * direction;
+        let (back, half) = (x - length, 4.2);
+        let middle = y - length * slope;
+        let points = [[back, middle - half], [back, middle + half]]
+            .map(|[x, y]| format!("L{} {}", short(x), short(y)));
+        self.out
+            .path(&format!("tip {class}"), &format!("M{} {}{}{}Z", short(x), short(y), points[0], points[1]));
+    }
+
+    fn cross(&mut self, [x, y]: [f64; 2], direction: f64) {
+        self.out.line("cross", [x - 5.0, y - 5.0], [x + 5.0, y + 5.0]);
+        self.out.line("cross", [x - 5.0, y + 5.0], [x + 5.0, y - 5.0]);
+        let anchor = if direction > 0.0 { "start" } else { "end" };
+        self.out.text("remark lost", [x + direction * 12.0, y + 4.0], anchor, "lost on the link");
+    }
+
+    /// A merged run: a dotted arrow for each side that sent something.
+    fn run(&mut self, merged: &Merged, begins: usize, ends: usize) {
+        let (top, bottom) = (self.y(begins), self.y(ends));
+        let sent = [Side::A, Side::B].into_iter().filter(|&side| {
+            let side = merged.sides[at(side)];
+            side.data + side.acks > 0
+        });
+        let sent: Vec<Side> = sent.collect();
+        for (place, &side) in sent.iter().enumerate() {
+            let from = at(side);
+            let y = top + (bottom - top) * (place as f64 + 0.5) / sent.len() as f64;
+            let direction = if from == 0 { 1.0 } else { -1.0 };
+            let class = ["a", "b"][from];
+            let end = LIFELINES[1 - from] - direction * 6.0;
+            self.out.line(&format!("arrow run {class}"), [LIFELINES[from] + direction * 6.0, y], [end, y]);
+            self.tip(class, [end, y], direction, 0.0);
+            let label = ladder::fitting(&merged_labels(&merged.sides[from]), LABEL);
+            let middle = f64::midpoint(LIFELINES[0], LIFELINES[1]);
+            self.out.text("dim", [middle, y - 5.0], "middle", &label);
+        }
+        if let Some(remark) = merged_remark(merged) {
+            let place = [LIFELINES[1] + 14.0, f64::midpoint(top, bottom)];
+            self.out.text("remark finding", place, "start", &remark.cut(34));
+        }
+    }
+
+    /// State names where they change, and remarks; on B's side they share a line.
+    fn states(&mut self, plan: &Plan<'_>) {
+        let before = self.flow.before;
+        self.state(0, before[0].name(), TOP - 4.0);
+        self.state(1, before[1].name(), TOP - 4.0);
+        for change in &plan.changes {
+            let y = self.y(change.moment).min(self.foot() - 4.0);
+            self.state(change.side, change.state.name(), y + 4.0);
+        }
+        for (moment, remark) in &plan.remarks {
+            let state = plan.changes.iter().find(|change| change.side == 1 && change.moment == *moment);
+            let taken = state.map_or(0.0, |change| width(change.state.name()) as f64 * 7.1 + 10.0);
+            let most = if taken > 0.0 { 22 } else { 36 };
+            let place = [LIFELINES[1] + 14.0 + taken, self.y(*moment) + 4.0];
+            let class = format!(
+                "remark {}",
+                if remark.role == crate::palette::Role::Frame { "dim" } else { "finding" }
+            );
+            self.out.text(&class, place, "start", &remark.cut(most));
+        }
+    }
+
+    fn state(&mut self, side: usize, name: &str, y: f64) {
+        match side {
+            0 => self.out.text("state a", [LIFELINES[0] - 14.0, y], "end", name),
+            _ => self.out.text("state b", [LIFELINES[1] + 14.0, y], "start", name),
+        }
+    }
+
+    /// The time of each sending, where the last one is not too near.
+    fn times(&mut self, plan: &Plan<'_>) {
+        let mut last = f64::NEG_INFINITY;
+        for moment in plan.timed() {
+            let y = self.y(moment);
+            if y - last < 12.0 {
+                continue;
+            }
+            last = y;
+            let time = since_start(plan.moments[moment].time.since(self.flow.first));
+            self.out.text("time dim", [EDGE + 76.0, y + 4.0], "end", &time.replace(' ', "\u{a0}"));
+        }
+    }
+
+    /// What is not drawn, and the verdict; gives the height of the page.
+    fn below(&mut self, plan: &Plan<'_>, names: &Names) -> f64 {
+        let mut y = self.foot() + 8.0;
+        if plan.left_out > 0 {
+            y += 14.0;
+            let middle = f64::midpoint(LIFELINES[0], LIFELINES[1]);
+            let words = format!("{} not kept", count(plan.left_out, "more segment"));
+            self.out.text("remark dim", [middle, y], "middle", &words);
+            y += 8.0;
+        }
+        self.out.line("hairline", [EDGE, y + 8.0], [WIDTH - EDGE, y + 8.0]);
+        y += 12.0;
+        for line in wrap(&verdict::paragraph(self.flow, names), VERDICT) {
+            y += 20.0;
+            self.out.text("verdict", [EDGE, y], "start", &cut(&line, VERDICT));
+        }
+        y + 22.0
+    }
+}
+
+/// How far along an arrow the middle of its label stands: in the middle, unless another arrow crosses there.
+fn free_place(label: &str, crossings: &[f64]) -> f64 {
+    // Half of the label and a little space, as a part of the lane.
+    let half = (width(label) as f64 * 3.4 + 8.0) / (LIFELINES[1] - LIFELINES[0]);
+    let distance = |place: f64| crossings.iter().map(|at| (at - place).abs()).fold(1.0, f64::min);
+    let places = [0.5, 0.35, 0.65, 0.25, 0.75, 0.18, 0.82];
+    let inside = places.into_iter().filter(|place| *place >= half && *place <= 1.0 - half);
+    let places: Vec<f64> = inside.collect();
+    let free = places.iter().copied().find(|&place| distance(place) > half);
+    let farthest = || places.iter().copied().max_by(|one, other| distance(*one).total_cmp(&distance(*other)));
+    free.or_else(farthest).unwrap_or(0.5)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Verdicts of conversations that ended in every way.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::sample;
+
+fn say(flow: &Flow) -> String {
+    format!("{}\n{}", short(flow), paragraph(flow, &Names::roles(flow)))
+}
+
+fn as_ended(closing: Closing, closed_by: ClosedBy, states: [State; 2]) -> Flow {
+    let mut flow = sample::one_loss();
+    flow.rows.retain(|row| row.resent.is_none() && !is_lost(row));
+    (flow.totals_a.lost_segments, flow.totals_a.resent_segments) = (0, 0);
+    (flow.closing, flow.closed_by) = (closing, closed_by);
+    [flow.state_a, flow.state_b] = states;
+    flow
+}
+
+#[test]
+fn one_loss_found_by_the_timer() {
+    insta::assert_snapshot!(say(&sample::one_loss()), @r##"
+    closed by client, 1 lost, 1 resent
+    client opened, server answered in 31 µs; 32 bytes each way; 1 segment lost on the link and sent again after 204 ms (nothing else was in flight to report it sooner); client closed first, so its port 40712 stays in TIME_WAIT (60 s on Linux).
+    "##);
+}
+
+#[test]
+fn a_loss_that_sack_reported() {
+    insta::assert_snapshot!(say(&sample::transfer(60)), @r##"
+    closed by client, 1 lost, 1 resent
+    client opened, server answered in 31 µs; client sent 84.8 KiB, server nothing; 1 segment lost on the link and sent again as soon as SACK asked for it, 140 µs later; client closed first, so its port 40712 stays in TIME_WAIT (60 s on Linux).
+    "##);
+}
+
+#[test]
+fn both_closed_at_once() {
+    insta::assert_snapshot!(say(&sample::crossing()), @r##"
+    closed by both at once
+    client opened, server answered in 50.0 ms; client sent 2,000 bytes, server nothing; both closed at once, so both ports, 40712 and 7, stay in TIME_WAIT (60 s on Linux).
+    "##);
+}
+
+#[test]
+fn refused() {
+    insta::assert_snapshot!(say(&sample::refused()), @r##"
+    refused
+    client asked for a connection and server answered in 24 µs with a reset: nothing listens on port 7 there.
+    "##);
+}
+
+#[test]
+fn unanswered() {
+    insta::assert_snapshot!(say(&sample::unanswered()), @r##"
+    no answer to 4 SYNs
+    client sent 4 SYNs in 7.07 s and nobody answered, not even with a reset, as a host without a listener would.
+    "##);
+}
+
+#[test]
+fn unanswered_because_every_syn_was_lost() {
+    let mut flow = sample::unanswered();
+    for row in &mut flow.rows {
+        row.passage = Some(wire::Passage { fate: wire::Fate::Lost, rule: None, arrived: None, segments: 1 });
+    }
+    insta::assert_snapshot!(say(&flow), @r##"
+    no answer to 4 SYNs
+    client sent 4 SYNs in 7.07 s and nobody answered: none of them got across the link.
+    "##);
+}
+
+#[test]
+fn reset() {
+    insta::assert_snapshot!(say(&sample::reset()), @r##"
+    reset by server after 5 s
+    client opened, server answered in 31 µs; client sent 1,000 bytes, server nothing; server reset the connection after 5 s, which ended it at both ends at once, without TIME_WAIT.
+    "##);
+}
+
+#[test]
+fn half_closed() {
+    let flow = as_ended(Closing::HalfClosed, ClosedBy::B, [State::CloseWait, State::FinWait2]);
+    insta::assert_snapshot!(say(&flow), @r##"
+    half-closed by server
+    client opened, server answered in 31 µs; 32 bytes each way; server closed its half, client had not closed at the end (server waits in FIN_WAIT_2, client is in CLOSE_WAIT).
+    "##);
+}
+
+#[test]
+fn half_closed_with_an_unknown_state_claims_no_state() {
+    let flow = as_ended(Closing::HalfClosed, ClosedBy::A, [State::FinWait2, State::Unknown]);
+    insta::assert_snapshot!(say(&flow), @r##"
+    half-closed by client
+    client opened, server answered in 31 µs; 32 bytes each way; client closed its half, server had not closed at the end.
+    "##);
+}
+
+#[test]
+fn unfinished() {
+    let flow = as_ended(Closing::Unfinished, ClosedBy::A, [State::TimeWait, State::LastAck]);
+    insta::assert_snapshot!(say(&flow), @r##"
+    closed by client, last ACK not seen
+    client opened, server answered in 31 µs; 32 bytes each way; both closed, client first, but the last acknowledgement was not seen, so server is still in LAST_ACK.
+    "##);
+}
+
+#[test]
+fn still_open() {
+    let flow = as_ended(Closing::Open, ClosedBy::Unknown, [State::Established; 2]);
+    insta::assert_snapshot!(say(&flow), @r##"
+    open
+    client opened, server answered in 31 µs; 32 bytes each way; at the end it was still open.
+    "##);
+}
+
+#[test]
+fn began_earlier() {
+    let mut flow = as_ended(Closing::Fin, ClosedBy::B, [State::Closed, State::TimeWait]);
+    flow.saw_opening = false;
+    flow.handshake_rtt = None;
+    flow.totals_b.bytes = 1_300_000;
+    let names = Names::addresses(&flow);
+    insta::assert_snapshot!(format!("{}\n{}", short(&flow), paragraph(&flow, &names)), @r##"
+    closed by :7, began earlier
+    the conversation began before this capture, so who opened it is unknown; from then on 10.77.0.1:40712 sent 32 bytes, 10.77.0.2:7 1.24 MiB; 10.77.0.2:7 closed first, so its port 7 stays in TIME_WAIT (60 s on Linux).
+    "##);
+}
+
+#[test]
+fn a_lost_acknowledgement_needs_no_repetition() {
+    let mut flow = as_ended(Closing::Fin, ClosedBy::A, [State::TimeWait, State::Closed]);
+    let ack = flow.rows.iter_mut().rfind(|row| row.len_bytes == 0 && row.flags == TcpFlags::ACK);
+    ack.expect("an acknowledgement").passage =
+        Some(wire::Passage { fate: wire::Fate::Lost, rule: None, arrived: None, segments: 1 });
+    flow.totals_a.lost_segments = 1;
+    insta::assert_snapshot!(say(&flow), @r##"
+    closed by client, 1 lost
+    client opened, server answered in 31 µs; 32 bytes each way; 1 segment from client lost on the link, an acknowledgement, which needs no repetition; client closed first, so its port 40712 stays in TIME_WAIT (60 s on Linux).
+    "##);
+}
+
+#[test]
+fn many_losses_on_both_sides() {
+    let mut flow = as_ended(Closing::Fin, ClosedBy::A, [State::TimeWait, State::Closed]);
+    (flow.totals_a.lost_segments, flow.totals_b.lost_segments) = (31, 7);
+    (flow.totals_a.resent_segments, flow.totals_b.resent_segments) = (35, 7);
+    insta::assert_snapshot!(say(&flow), @r##"
+    closed by client, 38 lost, 42 resent
+    client opened, server answered in 31 µs; 32 bytes each way; 38 segments lost on the link (31 from client, 7 from server), 42 sent again (35 from client, 7 from server); client closed first, so its port 40712 stays in TIME_WAIT (60 s on Linux).
+    "##);
+}
+
+#[test]
+fn time_wait_is_claimed_only_where_it_was_seen() {
+    let flow = as_ended(Closing::Fin, ClosedBy::A, [State::Unknown, State::Closed]);
+    assert!(!paragraph(&flow, &Names::roles(&flow)).contains("TIME_WAIT"));
+}
+
+#[test]
+fn a_wait_that_a_probe_timer_explains_is_not_called_a_retransmission_timeout() {
+    let mut flow = sample::one_loss();
+    flow.handshake_rtt = Some(Duration::from_millis(100));
+    assert!(!is_rto(&flow, Duration::from_millis(250)));
+    assert!(is_rto(&flow, Duration::from_millis(300)));
+}
+
+proptest! {
+    #[test]
+    fn every_verdict_is_one_safe_sentence(flow in sample::arbitrary(), a in ".{0,20}", b in ".{0,20}") {
+        let names = Names { a, b };
+        let paragraph = paragraph(&flow, &names);
+        prop_assert!(paragraph.ends_with('.'));
+        prop_assert!(!paragraph.chars().any(char::is_control), "{paragraph:?}");
+        prop_assert!(!short(&flow).is_empty());
+        let wrapped = wrapped(&flow, &names, &Style { width: 60, ascii: true, ..Style::default() });
+        for line in wrapped.lines() {
+            prop_assert!(line.len() <= 60);
+            prop_assert!(line.bytes().all(|byte| (0x20..=0x7e).contains(&byte)), "{line:?}");
+        }
+    }
+}
