@@ -17,6 +17,25 @@ pub enum Side {
     B,
 }
 
+impl Side {
+    /// The one facing it.
+    #[must_use]
+    pub fn other(self) -> Side {
+        match self {
+            Side::A => Side::B,
+            Side::B => Side::A,
+        }
+    }
+
+    /// Its place where both stand in a list: 0 for A, 1 for B.
+    pub fn index(self) -> usize {
+        match self {
+            Side::A => 0,
+            Side::B => 1,
+        }
+    }
+}
+
 /// The part of the conversation that a row belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
@@ -33,7 +52,7 @@ pub enum Phase {
 pub struct Resent {
     /// The frame that carried the first of these bytes last time, when it is still remembered.
     pub of: Option<u64>,
-    /// How long after that.
+    /// How long after that; zero when it is not remembered.
     pub after: Duration,
     /// True when that frame is known to have arrived: the repetition was not needed.
     pub needless: bool,
@@ -74,6 +93,23 @@ pub struct Row {
     pub resent: Option<Resent>,
     /// What the emulated link did; none in an ordinary capture.
     pub passage: Option<Passage>,
+}
+
+impl Row {
+    /// The state of one side after this row.
+    pub fn state(&self, side: Side) -> State {
+        match side {
+            Side::A => self.state_a,
+            Side::B => self.state_b,
+        }
+    }
+
+    pub(crate) fn set_state(&mut self, side: Side, state: State) {
+        match side {
+            Side::A => self.state_a = state,
+            Side::B => self.state_b = state,
+        }
+    }
 }
 
 /// What one side did in the whole conversation.
@@ -207,6 +243,39 @@ pub struct Flow {
     pub findings: Vec<Finding>,
 }
 
+impl Flow {
+    /// The address of one side.
+    pub fn address(&self, side: Side) -> SocketAddr {
+        match side {
+            Side::A => self.a,
+            Side::B => self.b,
+        }
+    }
+
+    /// The state of one side at the end.
+    pub fn state(&self, side: Side) -> State {
+        match side {
+            Side::A => self.state_a,
+            Side::B => self.state_b,
+        }
+    }
+
+    /// What one side sent.
+    pub fn totals(&self, side: Side) -> &SideTotals {
+        match side {
+            Side::A => &self.totals_a,
+            Side::B => &self.totals_b,
+        }
+    }
+
+    pub(crate) fn totals_mut(&mut self, side: Side) -> &mut SideTotals {
+        match side {
+            Side::A => &mut self.totals_a,
+            Side::B => &mut self.totals_b,
+        }
+    }
+}
+
 /// Bounds on what a tracker remembers.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -218,10 +287,21 @@ pub struct Limits {
     pub rows_in_all: usize,
     /// Gaps remembered per direction (segments that came out of order).
     pub gaps: usize,
+    /// Segments remembered per direction, to tell what a repetition repeats.
+    pub segments: usize,
+    /// Segments underway to one end at once; more arrive early.
+    pub underway: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { flows: 100_000, rows: 2_000, rows_in_all: 1_000_000, gaps: 64 }
+        Limits {
+            flows: 100_000,
+            rows: 2_000,
+            rows_in_all: 1_000_000,
+            gaps: 64,
+            segments: 256,
+            underway: 4_096,
+        }
     }
 }

@@ -5,11 +5,30 @@
 //! the lab's link and the simulated network, so that their pictures cannot differ.
 
 mod conversation;
+mod end;
+mod findings;
+mod following;
 mod frame;
+mod handshake;
+mod idle;
+mod machine;
+mod opening;
+mod outcome;
+mod ranges;
+mod received;
+#[cfg(test)]
+mod script;
+mod segment;
+mod sent;
+mod sequence;
 mod state;
+mod tracker;
+mod transit;
 
 pub use conversation::{
     ClosedBy, Closing, Finding, FindingId, Flow, Limits, Phase, Resent, Row, Side, SideTotals,
 };
 pub use frame::Frame;
+pub use sequence::Seq;
 pub use state::State;
+pub use tracker::{Counters, Tracker};

@@ -1,0 +1,517 @@
+//! One conversation while it is followed: each segment moves its sender when it is sent and its receiver when it
+//! arrives, and leaves a row.
+
+use std::net::SocketAddr;
+
+use wire::tcp::{TcpFlags, TcpOptions};
+use wire::{Fate, Passage, Time};
+
+use crate::State;
+use crate::conversation::{ClosedBy, Closing, Flow, Phase, Resent, Row, Side, SideTotals};
+use crate::end::{End, MAX_WINDOW};
+use crate::findings::{self, Evidence};
+use crate::handshake::{Answer, Handshake, Syn};
+use crate::opening::Opening;
+use crate::outcome::{self, Story};
+use crate::segment::{Placed, Segment};
+use crate::sent::{Bounds, Novelty, Sent};
+use crate::sequence::{Numbering, wrapped};
+use crate::transit::{Certainty, Reply, Taken, Transit, Underway};
+
+/// Where and when a segment was seen, and what the link did to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sighting<'a> {
+    pub(crate) frame: u64,
+    pub(crate) time: Time,
+    pub(crate) passage: Option<&'a Passage>,
+}
+
+impl Sighting<'_> {
+    fn certainty(&self) -> Certainty {
+        match self.passage {
+            Some(Passage { fate: Fate::Lost, .. }) => Certainty::Lost,
+            Some(Passage { arrived: Some(_), .. }) => Certainty::Certain,
+            _ => Certainty::Assumed,
+        }
+    }
+
+    fn arrives(&self) -> Option<Time> {
+        self.passage.and_then(|passage| passage.arrived)
+    }
+}
+
+/// How much this conversation may remember.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// True while another row may be kept.
+    pub(crate) row: bool,
+    /// Gaps and segments per direction.
+    pub(crate) bounds: Bounds,
+    /// Segments underway to one end.
+    pub(crate) underway: usize,
+}
+
+/// A conversation and all that is needed to go on with it.
+#[derive(Debug)]
+pub(crate) struct Following {
+    pub(crate) flow: Flow,
+    /// A and B.
+    pub(crate) ends: [End; 2],
+    /// What is underway to A and to B.
+    transit: [Transit; 2],
+    handshake: Handshake,
+    opening: Opening,
+    story: Story,
+    evidence: Evidence,
+}
+
+impl Following {
+    /// Begins with the first segment, sent by `source`. `listens` tells that its destination is known to be in LISTEN.
+    pub(crate) fn begin(
+        stream: u64,
+        first: &Segment,
+        [source, destination]: [SocketAddr; 2],
+        time: Time,
+        listens: bool,
+    ) -> Following {
+        // A SYN with ACK comes from the end that did not open.
+        let answers = first.flags.has(TcpFlags::SYN) && !first.opens();
+        let [a, b] = if answers { [destination, source] } else { [source, destination] };
+        let before = match (first.opens(), listens) {
+            (true, true) => [State::Closed, State::Listen],
+            (true, false) => [State::Closed, State::Unknown],
+            (false, _) => [State::Unknown; 2],
+        };
+        let mut ends = [End::default(), End::default()];
+        for (end, state) in ends.iter_mut().zip(before) {
+            end.enter(state);
+        }
+        Following {
+            flow: empty_flow(stream, [a, b], time, before, first.opens()),
+            ends,
+            transit: Default::default(),
+            handshake: Handshake::default(),
+            opening: Opening::new(first.flags.has(TcpFlags::SYN)),
+            story: Story::default(),
+            evidence: Evidence::default(),
+        }
+    }
+
+    /// The side that has this address.
+    pub(crate) fn side_of(&self, source: SocketAddr) -> Side {
+        if source == self.flow.a { Side::A } else { Side::B }
+    }
+
+    /// True when this segment opens another conversation between the same addresses: a SYN with another number than the
+    /// one that this side began with.
+    pub(crate) fn is_succeeded_by(&self, from: Side, segment: &Segment) -> bool {
+        let numbering = self.ends[from.index()].numbering;
+        segment.opens() && numbering.is_some_and(|numbering| !numbering.starts_at(segment.seq))
+    }
+
+    /// Takes the next segment in. Gives the number of the rows kept by it: 0 or 1.
+    pub(crate) fn take(&mut self, from: Side, segment: &Segment, seen: Sighting<'_>, room: Room) {
+        for transit in &mut self.transit {
+            transit.arrive_until(seen.time);
+        }
+        let placed = self.place(from, segment);
+        let sacked = self.sacked(from, &segment.options);
+        self.infer_before(&placed);
+        self.hear_before(&placed, &sacked, room);
+        self.send(&placed, segment, seen, room);
+        self.flow.last = self.flow.last.max(seen.time);
+        self.tell_states();
+    }
+
+    /// Lets everything arrive that is still underway, and judges the whole.
+    pub(crate) fn settle(&mut self, gaps: usize) {
+        for side in [Side::A, Side::B] {
+            self.transit[side.index()].arrive_until(Time(u64::MAX));
+            self.hear(side, None, gaps);
+        }
+        self.tell_states();
+        let (closed_by, closing) = outcome::judge(&self.ends, &self.story);
+        self.flow.closed_by = closed_by;
+        self.flow.closing = closing;
+        self.flow.handshake_rtt = self.handshake.round_trip;
+        self.flow.findings = findings::of(&self.flow, &self.evidence);
+    }
+
+    fn tell_states(&mut self) {
+        self.flow.state_a = self.ends[0].state;
+        self.flow.state_b = self.ends[1].state;
+    }
+
+    /// Finds the positions of a segment, and begins to count where that has not been done.
+    fn place(&mut self, from: Side, segment: &Segment) -> Placed {
+        let syn = segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::RST);
+        self.begin_numbering(from, segment, syn);
+        let start = position(&self.ends[from.index()], segment.seq);
+        let other = &mut self.ends[from.other().index()];
+        if let (Some(ack), None) = (segment.ack, other.numbering) {
+            other.numbering = Some(Numbering::from_first(ack.minus(1)));
+            other.sent = Sent::starting_at(1);
+        }
+        let sacked = self.sacked(from, &segment.options);
+        Placed {
+            from,
+            syn,
+            fin: segment.flags.has(TcpFlags::FIN) && !segment.flags.has_any(TcpFlags::SYN | TcpFlags::RST),
+            rst: segment.flags.has(TcpFlags::RST),
+            start,
+            len: segment.len,
+            ack: segment.ack.map(|ack| position(&self.ends[from.other().index()], ack)),
+            sacked_to: sacked.iter().map(|block| block.1).max(),
+            window: segment.window,
+        }
+    }
+
+    /// A side counts from its SYN; where that was not seen, from the number before the first that was.
+    fn begin_numbering(&mut self, from: Side, segment: &Segment, syn: bool) {
+        let end = &mut self.ends[from.index()];
+        let known = end.numbering;
+        if syn && known.is_none_or(|numbering| !numbering.starts_at(segment.seq)) {
+            end.numbering = Some(Numbering::from_first(segment.seq));
+            end.sent = Sent::starting_at(0);
+            end.acked = None;
+            self.ends[from.other().index()].received = Default::default();
+        } else if known.is_none() {
+            end.numbering = Some(Numbering::from_first(segment.seq.minus(1)));
+            end.sent = Sent::starting_at(1);
+        }
+    }
+
+    /// SACK blocks as positions of the other side.
+    fn sacked(&self, from: Side, options: &TcpOptions) -> Blocks {
+        let other = &self.ends[from.other().index()];
+        let mut blocks = Blocks::default();
+        for &(left, right) in options.sack.iter().flatten() {
+            blocks.push(position(other, crate::Seq(left)), position(other, crate::Seq(right)));
+        }
+        blocks
+    }
+
+    /// What a segment tells about its sender before it, and before what made it send.
+    fn infer_before(&mut self, segment: &Placed) {
+        let at = segment.from.index();
+        let end = &self.ends[at];
+        let other_opened = self.ends[segment.from.other().index()].opened;
+        let before = match end.state {
+            // It was closed, but only a listener answers a SYN with one of its own.
+            State::Closed if segment.answers_syn() && other_opened => {
+                return self.ends[at].enter(State::Listen);
+            }
+            State::Unknown if end.spoke => return,
+            State::Unknown if segment.opens() => State::Closed,
+            State::Unknown if segment.answers_syn() && other_opened => State::Listen,
+            State::Unknown if segment.rst && other_opened => State::Closed,
+            _ => return,
+        };
+        self.ends[at].enter(before);
+        self.flow.before[at] = before;
+        for row in &mut self.flow.rows {
+            if row.state(segment.from) == State::Unknown {
+                row.set_state(segment.from, before);
+            }
+        }
+    }
+
+    /// Lets the sender of `segment` receive what it has dealt with before sending it.
+    fn hear_before(&mut self, segment: &Placed, sacked: &Blocks, room: Room) {
+        let end = &self.ends[segment.from.index()];
+        let repeats_control = match (segment.syn, segment.fin) {
+            (true, _) if end.sent_syn => Some(1),
+            (_, true) if end.sent.fin == Some(segment.end() - 1) => Some(segment.end()),
+            _ => None,
+        };
+        let reply = Reply { segment, sacked: sacked.as_slice(), repeats_control };
+        self.hear(segment.from, Some(&reply), room.bounds.gaps);
+        // What has not got through by now has left no mark on this end: its rows keep the state.
+        let state = self.ends[segment.from.index()].state;
+        let rows = &mut self.flow.rows;
+        self.transit[segment.from.index()].take_unheard_rows(|row| {
+            if let Some(row) = rows.get_mut(row as usize) {
+                row.set_state(segment.from, state);
+            }
+        });
+    }
+
+    fn hear(&mut self, side: Side, reply: Option<&Reply<'_>>, gaps: usize) {
+        let at = side.index();
+        loop {
+            // It may have been closed before, but only a listener answers a SYN with one of its own.
+            if self.ends[at].state == State::Closed && reply.is_some_and(|reply| reply.segment.answers_syn())
+            {
+                self.ends[at].enter(State::Listen);
+            }
+            let Some(taken) = self.transit[at].next_taken(&self.ends[at], reply) else { break };
+            self.take_in(side, taken, gaps);
+        }
+    }
+
+    fn take_in(&mut self, side: Side, taken: Taken, gaps: usize) {
+        let row = match taken {
+            Taken::Missed(underway) => underway.row,
+            Taken::Received(underway) => {
+                let end = &mut self.ends[side.index()];
+                let round_trip = end.receive(&underway.segment, underway.time, gaps, underway.late);
+                let least = &mut self.flow.totals_mut(side).rtt_min;
+                *least = [*least, round_trip].into_iter().flatten().min();
+                underway.row
+            }
+        };
+        let state = self.ends[side.index()].state;
+        if let Some(row) = row.and_then(|row| self.flow.rows.get_mut(row as usize)) {
+            row.set_state(side, state);
+        }
+    }
+
+    fn send(&mut self, placed: &Placed, segment: &Segment, seen: Sighting<'_>, room: Room) {
+        let from = placed.from;
+        let other = from.other();
+        let before = self.ends[from.index()].state;
+        let first_fin = placed.fin && self.ends[from.index()].sent.fin.is_none();
+        let window = self.announce(placed, segment);
+        let other_fin = self.ends[other.index()].sent.fin;
+        let ack = self.credit(placed, room.bounds.gaps);
+        self.ends[from.index()].send(placed, ack, other_fin);
+        self.time_handshake(placed, segment, seen);
+        self.tell_story(placed, before, first_fin, seen);
+        let (novelty, probe) = self.note(placed, seen, room.bounds);
+        let resent = novelty.repeats.then(|| self.resent(placed, &novelty, seen.time));
+        self.count(placed, &novelty, resent.as_ref(), seen);
+        let phase = self.opening.phase_of(placed, &self.ends, &self.story, &mut self.flow.rows);
+        let row = room.row.then(|| self.keep_row(placed, segment, seen, window, phase, resent));
+        if row.is_none() {
+            self.flow.rows_left_out += 1;
+        }
+        if novelty.repeats && !probe {
+            self.transit[other.index()].supersede(placed);
+        }
+        let certainty = seen.certainty();
+        let time = seen.arrives().filter(|_| certainty == Certainty::Certain).unwrap_or(seen.time);
+        let underway = Underway { segment: *placed, time, certainty, row, late: false };
+        if let Some(early) = self.transit[other.index()].depart(underway, room.underway) {
+            self.take_in(other, Taken::of(early), room.bounds.gaps);
+        }
+    }
+
+    /// Notes MSS, scale and window of a segment; gives the window in bytes.
+    fn announce(&mut self, placed: &Placed, segment: &Segment) -> u32 {
+        let totals = self.flow.totals_mut(placed.from);
+        if placed.syn {
+            totals.mss = segment.options.mss;
+            totals.window_scale = segment.options.window_scale;
+            self.ends[placed.from.index()].stamps = segment.options.timestamps.is_some();
+        }
+        let window = u32::from(segment.window) << self.window_scale(placed);
+        if !placed.rst {
+            self.ends[placed.from.index()].window = Some(window);
+        }
+        window
+    }
+
+    /// RFC 7323 §2.2: both must have offered it, and the window of a SYN is never scaled. An end answers with the option
+    /// only when it was offered, so its own is enough where the first SYN was not seen.
+    fn window_scale(&self, placed: &Placed) -> u8 {
+        let ours = self.flow.totals(placed.from).window_scale;
+        let theirs = self.flow.totals(placed.from.other()).window_scale;
+        let other = &self.ends[placed.from.other().index()];
+        match (ours, theirs) {
+            _ if placed.syn => 0,
+            (Some(shift), Some(_)) => shift,
+            (Some(shift), None) if placed.from == Side::B && !other.sent_syn => shift,
+            _ => 0,
+        }
+    }
+
+    /// What the other end is told to have sent it has sent, seen or not. Gives what is acknowledged, unless that cannot
+    /// be meant for this conversation.
+    fn credit(&mut self, placed: &Placed, gaps: usize) -> Option<i64> {
+        let other = &mut self.ends[placed.from.other().index()];
+        let opening = matches!(other.state, State::Closed | State::Listen | State::SynSent);
+        let plausible = |ack: &i64| !placed.rst && !opening && ack - other.sent.next <= MAX_WINDOW;
+        if let Some(ack) = placed.ack.filter(plausible) {
+            other.sent.skip_to(ack, gaps);
+        }
+        placed.ack.filter(|&ack| ack <= other.sent.next)
+    }
+
+    fn time_handshake(&mut self, placed: &Placed, segment: &Segment, seen: Sighting<'_>) {
+        let lost = seen.certainty() == Certainty::Lost;
+        let (time, arrives) = (seen.time, seen.arrives());
+        let stamps = segment.options.timestamps;
+        if placed.opens() && placed.from == Side::A {
+            self.handshake.asks(Syn { time, timestamp: stamps.map(|stamps| stamps.0), arrives }, lost);
+        } else if placed.from == Side::B && (placed.answers_syn() || placed.rst) {
+            self.handshake.answers(Answer { time, echo: stamps.map(|stamps| stamps.1), arrives, lost });
+        }
+    }
+
+    fn tell_story(&mut self, placed: &Placed, before: State, first_fin: bool, seen: Sighting<'_>) {
+        let end = &self.ends[placed.from.index()];
+        let other = &self.ends[placed.from.other().index()];
+        if first_fin {
+            self.story.fin(placed.from, other.sent.fin.is_some(), end.heard_fin());
+            self.evidence.fin(placed.from, seen.frame);
+            self.flow.totals_mut(placed.from).fin = Some(seen.time);
+        } else if placed.rst {
+            let refuses = !end.sent_syn && other.state == State::SynSent;
+            self.story.reset(placed.from, before, end.state, refuses);
+            self.evidence.reset(seen.frame);
+            self.flow.totals_mut(placed.from).rst.get_or_insert(seen.time);
+        } else if placed.syn {
+            self.story.syn();
+            self.evidence.syn(seen.frame);
+        }
+        self.evidence.any(seen.frame);
+    }
+
+    /// Enters the segment into what its sender has sent; true if it only probes.
+    fn note(&mut self, placed: &Placed, seen: Sighting<'_>, bounds: Bounds) -> (Novelty, bool) {
+        let other = &self.ends[placed.from.other().index()];
+        let (acked, closed) = (other.last_ack, other.window == Some(0));
+        let sent = &mut self.ends[placed.from.index()].sent;
+        if placed.rst {
+            return (Novelty::default(), false);
+        }
+        if sent.is_probe(placed, acked, closed) {
+            return (Novelty::default(), true);
+        }
+        let probes = closed && placed.len == 1 && placed.start == sent.next && !placed.syn && !placed.fin;
+        let arrived = seen.certainty() == Certainty::Certain;
+        let novelty = sent.note(placed, (seen.frame, seen.time), arrived, bounds);
+        if probes {
+            sent.probed_with(placed);
+        }
+        (novelty, probes)
+    }
+
+    fn resent(&self, placed: &Placed, novelty: &Novelty, time: Time) -> Resent {
+        let acked = self.ends[placed.from.other().index()].last_ack;
+        let arrived = novelty.of.is_some_and(|sending| sending.arrived);
+        Resent {
+            of: novelty.of.map(|sending| sending.frame),
+            after: novelty.of.map(|sending| time.since(sending.time)).unwrap_or_default(),
+            needless: arrived || acked >= Some(placed.end()),
+            asked_for: self.ends[placed.from.index()].was_asked_for(placed),
+        }
+    }
+
+    fn count(&mut self, placed: &Placed, novelty: &Novelty, resent: Option<&Resent>, seen: Sighting<'_>) {
+        let segments = self.segments_of(placed, seen);
+        let totals = self.flow.totals_mut(placed.from);
+        totals.segments += segments;
+        totals.bytes += novelty.fresh_bytes;
+        totals.resent_bytes += novelty.repeated_bytes;
+        if seen.certainty() == Certainty::Lost {
+            totals.lost_segments += segments;
+            self.evidence.lost(seen.frame);
+        }
+        if let Some(resent) = resent {
+            totals.resent_segments += segments;
+            self.evidence.resent(seen.frame, resent.needless);
+        }
+    }
+
+    /// How many segments of the wire this one stands for: as many as the link says, or as the other end's MSS asks for
+    /// where the capture was made before the device cut it.
+    fn segments_of(&self, placed: &Placed, seen: Sighting<'_>) -> u64 {
+        let told = seen.passage.map_or(1, |passage| u64::from(passage.segments.max(1)));
+        let Some(mss) = self.flow.totals(placed.from.other()).mss else { return told };
+        // RFC 7323 appendix A: MSS counts no options; the timestamps of each segment take 12 bytes of it.
+        let stamps = if self.ends.iter().all(|end| end.stamps) { 12 } else { 0 };
+        told.max(u64::from(placed.len).div_ceil(u64::from(mss).saturating_sub(stamps).max(1)))
+    }
+
+    fn keep_row(
+        &mut self,
+        placed: &Placed,
+        segment: &Segment,
+        seen: Sighting<'_>,
+        window_bytes: u32,
+        phase: Phase,
+        resent: Option<Resent>,
+    ) -> u32 {
+        let mut options = segment.options.clone();
+        let sacked = self.sacked(placed.from, &options);
+        for (slot, block) in options.sack.iter_mut().flatten().zip(sacked.as_slice()) {
+            *slot = (wrapped(block.0), wrapped(block.1));
+        }
+        let index = u32::try_from(self.flow.rows.len()).unwrap_or(u32::MAX);
+        self.flow.rows.push(Row {
+            frame: seen.frame,
+            time: seen.time,
+            from: placed.from,
+            seq: wrapped(placed.start),
+            ack: placed.ack.map(wrapped),
+            flags: segment.flags,
+            len_bytes: segment.len,
+            window_bytes,
+            options,
+            in_flight_bytes: self.ends[placed.from.index()].in_flight(),
+            state_a: self.ends[0].state,
+            state_b: self.ends[1].state,
+            phase,
+            resent,
+            passage: seen.passage.cloned(),
+        });
+        index
+    }
+}
+
+/// A few SACK blocks, in positions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Blocks {
+    blocks: [(i64, i64); 4],
+    len: usize,
+}
+
+impl Blocks {
+    fn push(&mut self, left: i64, right: i64) {
+        if let Some(slot) = self.blocks.get_mut(self.len) {
+            *slot = (left, right);
+            self.len += 1;
+        }
+    }
+
+    fn as_slice(&self) -> &[(i64, i64)] {
+        &self.blocks[..self.len]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(i64, i64)> {
+        self.as_slice().iter()
+    }
+}
+
+fn position(end: &End, seq: crate::Seq) -> i64 {
+    end.numbering.map_or(0, |numbering| numbering.position(seq, end.sent.next))
+}
+
+fn empty_flow(
+    stream: u64,
+    [a, b]: [SocketAddr; 2],
+    time: Time,
+    before: [State; 2],
+    saw_opening: bool,
+) -> Flow {
+    Flow {
+        stream,
+        a,
+        b,
+        before,
+        state_a: before[0],
+        state_b: before[1],
+        rows: Vec::new(),
+        rows_left_out: 0,
+        first: time,
+        last: time,
+        totals_a: SideTotals::default(),
+        totals_b: SideTotals::default(),
+        handshake_rtt: None,
+        saw_opening,
+        closed_by: ClosedBy::Unknown,
+        closing: Closing::Open,
+        findings: Vec::new(),
+    }
+}

@@ -1,0 +1,8 @@
+//! Whole conversations, row by row.
+
+mod closing;
+mod loss;
+mod midstream;
+mod numbers;
+mod opening;
+mod resets;
