@@ -77,13 +77,19 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     /// Takes the actions in order.
     pub fn drain(self) -> impl Iterator<Item = Action<'a>> {
         self.first.into_iter().chain(self.rest)
     }
 }
 
-/// What a server does with bytes. Every method is told which client it is about and may ask for actions on any client.
+/// What a server does with bytes. Every method is told which client it is about and may ask for actions on any client
+/// that the same value serves: all of a worker's under the event engine, the session's own under the others.
 pub trait Service: Send {
     /// The word on the command line.
     fn name(&self) -> &'static str;
@@ -132,5 +138,48 @@ impl Service for Echo {
 
     fn ended<'a>(&mut self, client: Client, output: &mut Output<'a>) {
         output.close(client);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_come_out_in_order() {
+        let mut output = Output::new();
+        assert!(output.is_empty());
+        output.to(Client(1), b"first");
+        output.to_owned(Client(2), b"second".to_vec());
+        output.half_close(Client(1));
+        output.close(Client(1));
+        let actions: Vec<Action<'_>> = output.drain().collect();
+        let expected = [
+            Action::Send(Client(1), b"first"),
+            Action::SendOwned(Client(2), b"second".to_vec()),
+            Action::HalfClose(Client(1)),
+            Action::Close(Client(1)),
+        ];
+        assert_eq!(actions, expected);
+    }
+
+    #[test]
+    fn echo_gives_back_each_arrival_and_closes_after_the_fin() {
+        let mut echo = Echo;
+        let mut output = Output::new();
+        echo.opened(Client(3), &mut output);
+        echo.room(Client(3), 65536, &mut output);
+        assert!(output.is_empty(), "echo never speaks first");
+        echo.received(Client(3), Arrival::Bytes(b"hello"), &mut output);
+        echo.ended(Client(3), &mut output);
+        let actions: Vec<Action<'_>> = output.drain().collect();
+        assert_eq!(actions, [Action::Send(Client(3), b"hello"), Action::Close(Client(3))]);
+    }
+
+    #[test]
+    fn one_echo_costs_no_allocation() {
+        let mut output = Output::new();
+        Echo.received(Client(1), Arrival::Bytes(b"x"), &mut output);
+        assert_eq!(output.rest.capacity(), 0);
     }
 }

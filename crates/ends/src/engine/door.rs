@@ -1,0 +1,171 @@
+//! Accepting: one client at a time, with all that can be in the way: no place, no descriptor, errors of others.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use kernel::socket::is_out_of_descriptors;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
+use wire::{Doing, End, Fault};
+
+use crate::ending::abort_at_close;
+use crate::event::Event;
+use crate::listen::Listener;
+use crate::serve::{Server, WhenFull};
+
+/// When accepting is tried again although no session of ours has ended: the descriptors may be others' (ENFILE).
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The way in of one worker.
+pub(super) struct Door<'a> {
+    server: &'a Server<'a>,
+    flags: SocketFlags,
+    /// A descriptor to give up, so that a client can be turned away when there is no other.
+    spare: Option<OwnedFd>,
+    barred: Option<Barred>,
+    pause_was_told: bool,
+}
+
+/// Why nobody is let in for a while. A session's end rings the worker's bell.
+#[derive(Clone, Copy, Debug)]
+struct Barred {
+    until: Option<Instant>,
+}
+
+/// What came of one try.
+#[derive(Debug)]
+pub(super) enum Knock {
+    /// A client, with its place taken.
+    Client(OwnedFd, SocketAddr),
+    /// Nobody is waiting.
+    Nobody,
+    /// This one went away, or was sent away. Others may be waiting.
+    Next,
+    /// Nobody is let in until a session ends, or until [`Door::retry_at`].
+    Barred,
+}
+
+impl<'a> Door<'a> {
+    /// `flags` are those of the accepted sockets.
+    pub(super) fn new(server: &'a Server<'a>, flags: SocketFlags) -> Door<'a> {
+        Door { server, flags, spare: open_spare(), barred: None, pause_was_told: false }
+    }
+
+    pub(super) fn is_barred(&self) -> bool {
+        self.barred.is_some()
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.barred?.until
+    }
+
+    /// To be called when the worker's bell has rung or the time of [`Door::retry_at`] has come.
+    pub(super) fn unbar(&mut self) {
+        self.barred = None;
+    }
+
+    /// Accepts one client.
+    pub(super) fn accept(&mut self, listener: &Listener) -> Knock {
+        if !self.server.places.take() {
+            return match self.server.config.when_full {
+                WhenFull::Wait => self.bar(None),
+                WhenFull::Refuse => self.turn_away(listener),
+            };
+        }
+        let error = match acceptfrom_with(listener, self.flags) {
+            Ok((socket, from)) => return Knock::Client(socket, address_of(from, listener)),
+            Err(error) => error,
+        };
+        self.server.places.put_back();
+        match error {
+            Errno::AGAIN => self.nobody(),
+            error if is_out_of_descriptors(error) => self.out_of_descriptors(listener),
+            // accept(2): errors of a connection that failed while it waited are reported here; it is gone.
+            Errno::INTR
+            | Errno::CONNABORTED
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::OPNOTSUPP
+            | Errno::PERM
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::NONET => Knock::Next,
+            error => {
+                let at = listener.address.to_string();
+                let fault = Fault::errno(End::Us, Doing::Accept, at, error.raw_os_error());
+                (self.server.tell)(Event::Trouble(fault));
+                self.bar(Some(RETRY))
+            }
+        }
+    }
+
+    /// All who waited have been seen to: a later want of descriptors is news again.
+    fn nobody(&mut self) -> Knock {
+        self.pause_was_told = false;
+        if self.spare.is_none() {
+            self.spare = open_spare();
+        }
+        Knock::Nobody
+    }
+
+    fn out_of_descriptors(&mut self, listener: &Listener) -> Knock {
+        if self.server.config.when_full == WhenFull::Refuse && self.spare.take().is_some() {
+            let knock = self.turn_away(listener);
+            self.spare = open_spare();
+            return knock;
+        }
+        if !self.pause_was_told {
+            self.pause_was_told = true;
+            (self.server.tell)(Event::Paused);
+        }
+        self.bar(Some(RETRY))
+    }
+
+    /// Accepts a client only to reset it, so that it need not wait in vain.
+    fn turn_away(&mut self, listener: &Listener) -> Knock {
+        match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
+            Ok((socket, from)) => {
+                abort_at_close(socket.as_fd());
+                drop(socket);
+                self.server.turn_away(address_of(from, listener));
+                Knock::Next
+            }
+            Err(Errno::AGAIN) => self.nobody(),
+            Err(error) if is_out_of_descriptors(error) => self.bar(Some(RETRY)),
+            Err(_) => Knock::Next,
+        }
+    }
+
+    fn bar(&mut self, how_long: Option<Duration>) -> Knock {
+        self.server.places.wake_me();
+        self.barred = Some(Barred { until: how_long.map(|long| Instant::now() + long) });
+        Knock::Barred
+    }
+}
+
+/// The client's address; an IPv4 client of a socket for both families is shown as what it is.
+fn address_of(from: Option<SocketAddrAny>, listener: &Listener) -> SocketAddr {
+    let address = from.and_then(|any| SocketAddr::try_from(any).ok());
+    // The kernel always gives one for TCP.
+    let address = address.unwrap_or(SocketAddr::new(listener.address.ip(), 0));
+    plain(address)
+}
+
+/// `::ffff:192.0.2.1` as `192.0.2.1` (RFC 4291 §2.5.5.2).
+pub(super) fn plain(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(six) => match six.ip().to_ipv4_mapped() {
+            Some(four) => SocketAddr::new(four.into(), six.port()),
+            None => address,
+        },
+        SocketAddr::V4(_) => address,
+    }
+}
+
+fn open_spare() -> Option<OwnedFd> {
+    rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+}

@@ -1,0 +1,1 @@
+//! The pump between a real connection and pipes or files.
