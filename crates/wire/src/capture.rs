@@ -116,7 +116,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next frame; none at the end, and none after an error has been told.
-    #[allow(clippy::should_implement_trait)] // an iterator cannot lend
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Result<Option<CapturedFrame<'_>>, CaptureError> {
         if self.ended {
             return Ok(None);

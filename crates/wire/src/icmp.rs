@@ -207,6 +207,14 @@ mod tests {
     }
 
     #[test]
+    fn a_later_piece_of_a_packet_has_no_ports_to_quote() {
+        let mut quote = segment("10.0.0.1:40000", "10.0.0.2:7");
+        quote[7] = 185;
+        let bytes = [&[3, 3, 0, 0, 0, 0, 0, 0][..], &quote].concat();
+        assert_eq!(IcmpMessage::new(false, &bytes).unwrap().quoted(), None);
+    }
+
+    #[test]
     fn an_echo_quotes_nothing_whatever_it_carries() {
         let quote = segment("10.0.0.1:40000", "10.0.0.2:7");
         let bytes = [&[8, 0, 0, 0, 0, 0, 0, 0][..], &quote].concat();

@@ -34,15 +34,13 @@ impl<R: Read> Window<R> {
         Ok(self.end - self.start)
     }
 
-    /// Drops `count` bytes from the front, reading as many as are not in the window; tells how many were missing.
-    pub(crate) fn skip(&mut self, count: u64) -> io::Result<u64> {
+    /// Drops `count` bytes from the front, reading those that are not in the window, or all if the source has fewer.
+    pub(crate) fn skip(&mut self, count: usize) -> io::Result<()> {
         let mut left = count;
         loop {
-            let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.end - self.start);
-            self.take(here);
-            left -= here as u64;
+            left -= self.take(left).len();
             if left == 0 || self.fill(1)? == 0 {
-                return Ok(left);
+                return Ok(());
             }
         }
     }

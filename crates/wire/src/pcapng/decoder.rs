@@ -147,12 +147,10 @@ impl Decoder {
 
     /// Steps over a block of which nothing is wanted, however long it is.
     fn skip<R: Read>(&self, window: &mut Window<R>, block: Block) -> Result<(), CaptureError> {
-        let missing = window.skip((block.len - BLOCK_TRAILER_LEN) as u64)?;
+        window.skip(block.len - BLOCK_TRAILER_LEN)?;
         window.fill(BLOCK_TRAILER_LEN)?;
-        match window.take(BLOCK_TRAILER_LEN).first_chunk() {
-            Some(trailer) if missing == 0 => self.check_trailer(*trailer, block),
-            _ => Err(block.cut()),
-        }
+        let trailer = window.take(BLOCK_TRAILER_LEN).first_chunk().ok_or_else(|| block.cut())?;
+        self.check_trailer(*trailer, block)
     }
 
     fn check_trailer(&self, trailer: [u8; 4], block: Block) -> Result<(), CaptureError> {
