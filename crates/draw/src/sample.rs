@@ -149,8 +149,7 @@ impl Talk {
 
     /// The three-way handshake, on a link that takes `step` microseconds each way.
     pub(crate) fn handshake(&mut self, step: u64) -> &mut Talk {
-        self.send(0, A, "S", [0, 0, 0]).states(State::SynSent, State::SynReceived).options(syn_options());
-        self.row().state_b = State::SynReceived;
+        self.send(0, A, "S", [0, 0, 0]).states(State::SynSent, State::Listen).options(syn_options());
         self.send(step, B, "SA", [0, 1, 0]).states(State::Established, State::SynReceived);
         self.options(syn_options()).row().window_bytes = 65_160;
         self.send(2 * step - 4, A, "A", [1, 1, 0]).states(State::Established, State::Established);

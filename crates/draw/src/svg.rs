@@ -37,10 +37,9 @@ const SHORT_LABEL: usize = 26;
 /// Characters in a line of the verdict.
 const VERDICT: usize = 112;
 
-/// Draws the conversation and its verdict as an SVG document. Of the style only [`Style::run`] and [`Style::lines`]
-/// matter.
-pub fn draw(flow: &Flow, names: &Names, style: &Style) -> String {
-    let style = Style { lines: style.lines.min(LINES), ..*style };
+/// Draws the conversation and its verdict as an SVG document. Long runs are merged as in text.
+pub fn draw(flow: &Flow, names: &Names) -> String {
+    let style = Style { lines: LINES, ..Style::default() };
     let steps = ladder::steps(flow, &style);
     let plan = Plan::of(flow, &steps);
     let axis = axis(&plan.moments, &plan.flights(), TOP);

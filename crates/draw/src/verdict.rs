@@ -6,7 +6,7 @@ use std::time::Duration;
 use flow::{ClosedBy, Closing, Flow, Side, SideTotals, State};
 use wire::tcp::TcpFlags;
 
-use crate::ladder::{is_lost, is_rto};
+use crate::ladder::is_rto;
 use crate::line;
 use crate::number::{count, duration, grouped, size_in_words};
 use crate::visible::{visible, wrap};
@@ -112,7 +112,7 @@ fn unanswered(flow: &Flow, a: &str) -> String {
         (2.., span) if span > Duration::ZERO => format!(" in {}", duration(span)),
         _ => String::new(),
     };
-    let lost = flow.rows.iter().filter(|row| is_lost(row)).count() as u64;
+    let lost = flow.totals_a.lost_segments;
     let why = if lost >= syns {
         ": none of them got across the link"
     } else {
@@ -126,8 +126,9 @@ fn answered(flow: &Flow) -> bool {
     flow.handshake_rtt.is_some() || flow.rows.iter().any(answer)
 }
 
+/// The SYNs of an opening that was not answered: all that the opener sent.
 fn syns(flow: &Flow) -> u64 {
-    flow.rows.iter().filter(|row| row.from == Side::A && row.flags.has(TcpFlags::SYN)).count() as u64
+    flow.totals_a.segments
 }
 
 fn amounts(flow: &Flow, [a, b]: [&str; 2]) -> String {

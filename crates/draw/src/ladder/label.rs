@@ -49,10 +49,7 @@ fn opening_labels(row: &Row, window: bool) -> Vec<String> {
     let options = options(&row.options, "wscale ", "timestamps", ", ");
     let terse = options_terse(&row.options);
     let mut labels = vec![format!("{number}{window}{options}"), format!("{number}{window}{terse}")];
-    if !options.is_empty() {
-        labels.extend([format!("{number}{options}"), format!("{number}{terse}")]);
-    }
-    labels.extend([format!("{number}{window}"), number.clone(), name]);
+    labels.extend([format!("{number}{window}"), format!("{number}{terse}"), number.clone(), name]);
     if row.len_bytes > 0 {
         let payload = format!(" + {}", size(row.len_bytes.into()));
         labels.iter_mut().for_each(|label| label.push_str(&payload));

@@ -79,7 +79,7 @@ pub(crate) fn layout(flow: &Flow, steps: &[Step<'_>], style: &Style) -> Layout {
     match total {
         NUMBERS.. => wide(total, time, left, full),
         _ => {
-            let beside = (rest * 42 / 100).clamp(17, 30);
+            let beside = (rest * 36 / 100).clamp(17, 30);
             Layout { lane: rest - beside, beside: Some(beside), ..empty(total, time, left) }
         }
     }

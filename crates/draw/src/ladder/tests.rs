@@ -122,7 +122,7 @@ fn segments_that_were_not_kept_are_told() {
     let mut flow = sample::one_loss();
     flow.rows_left_out = 12_345;
     assert!(draw(&flow, 120).contains("── 12,345 more segments not kept ─"));
-    assert!(draw(&flow, 80).contains("── 12,345 more not kept "));
+    assert!(draw(&flow, 72).contains("── 12,345 more not kept "));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::*;
 use crate::sample;
 
 fn picture(flow: &Flow) -> String {
-    draw(flow, &Names::roles(flow), &Style::default())
+    draw(flow, &Names::roles(flow))
 }
 
 fn texts(document: &Document<'_>) -> Vec<String> {
@@ -105,7 +105,7 @@ fn a_long_transfer_fits_on_a_page() {
 proptest! {
     #[test]
     fn every_picture_is_well_formed(flow in sample::arbitrary(), a in any::<String>(), b in ".{0,30}") {
-        let drawn = draw(&flow, &Names { a, b }, &Style::default());
+        let drawn = draw(&flow, &Names { a, b });
         let document = Document::parse(&drawn);
         prop_assert!(document.is_ok(), "{:?}\n{drawn}", document.err());
         prop_assert!(!drawn.contains("NaN") && !drawn.contains("inf\""), "{drawn}");
@@ -115,7 +115,7 @@ proptest! {
     #[test]
     fn a_name_stays_a_name(name in "[<>&\"'\\]/=a-z]{1,30}") {
         let flow = sample::refused();
-        let drawn = draw(&flow, &Names { a: name.clone(), b: "x".to_owned() }, &Style::default());
+        let drawn = draw(&flow, &Names { a: name.clone(), b: "x".to_owned() });
         let document = Document::parse(&drawn).expect("well-formed");
         let said = texts(&document);
         prop_assert!(said.contains(&name), "{name:?} is not in {said:?}");

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ladder::is_lost;
 use crate::sample;
 
 fn say(flow: &Flow) -> String {
@@ -64,8 +65,9 @@ fn unanswered_because_every_syn_was_lost() {
     for row in &mut flow.rows {
         row.passage = Some(wire::Passage { fate: wire::Fate::Lost, rule: None, arrived: None, segments: 1 });
     }
+    flow.totals_a.lost_segments = flow.totals_a.segments;
     insta::assert_snapshot!(say(&flow), @r##"
-    no answer to 4 SYNs
+    no answer to 4 SYNs, 4 lost
     client sent 4 SYNs in 7.07 s and nobody answered: none of them got across the link.
     "##);
 }
