@@ -26,18 +26,22 @@ pub(crate) fn arrow(segment: &Segment<'_>, labels: &[String], lane: usize) -> Li
     }
 }
 
-/// `── label ────▶` or `◀── label ────`.
+/// `── label ────▶` or `◀─ label ─────`: all labels begin in the same column.
 fn whole(from: Side, labels: &[String], lane: usize) -> Line {
     let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL));
-    let shaft = lane.saturating_sub(width(&label) + AROUND_LABEL - 1);
+    through(from, &label, '─', lane)
+}
+
+/// An arrow from lifeline to lifeline.
+fn through(from: Side, label: &str, shaft: char, lane: usize) -> Line {
     let role = Role::of(from);
+    let tips = if from == Side::A { (shaft, "▶") } else { ('◀', "") };
     let mut line = Line::default();
-    line.push(role, if from == Side::A { "── " } else { "◀── " });
-    push_label(&mut line, &label, Role::Plain);
-    line.push(role, " ").repeat(role, '─', shaft);
-    if from == Side::A {
-        line.push(role, "▶");
-    }
+    line.push(role, &format!("{}{shaft} ", tips.0));
+    push_label(&mut line, label, Role::Plain);
+    line.push(role, " ");
+    let rest = lane.saturating_sub(line.columns() + width(tips.1));
+    line.repeat(role, shaft, rest).push(role, tips.1);
     line
 }
 
@@ -98,9 +102,9 @@ fn arrival(from: Side, labels: &[String], lane: usize) -> Line {
             line.push(role, " ──▶");
         }
         Side::B => {
-            line.push(role, "◀── ");
+            line.push(role, "◀─ ");
             push_label(&mut line, &label, Role::Plain);
-            line.push(role, " ").repeat(role, '─', shaft).push(role, &dots).pad_to(lane);
+            line.push(role, " ").repeat(role, '─', shaft + 1).push(role, &dots).pad_to(lane);
         }
     }
     line
@@ -109,15 +113,7 @@ fn arrival(from: Side, labels: &[String], lane: usize) -> Line {
 /// `┈┈ 312 more segments, 451,776 bytes ┈┈▶`.
 pub(crate) fn merged(from: Side, labels: &[String], lane: usize) -> Line {
     let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL));
-    let shaft = lane.saturating_sub(width(&label) + AROUND_LABEL - 1);
-    let role = Role::of(from);
-    let mut line = Line::default();
-    line.push(role, if from == Side::A { "┈┈ " } else { "◀┈┈ " }).push(Role::Plain, &label);
-    line.push(role, " ").repeat(role, '┈', shaft);
-    if from == Side::A {
-        line.push(role, "▶");
-    }
-    line
+    through(from, &label, '┈', lane)
 }
 
 /// The label; the word that marks a repetition stands out.
