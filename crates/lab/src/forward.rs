@@ -11,7 +11,7 @@ mod margin;
 mod outgoing;
 mod port;
 mod queue;
-mod tally;
+pub(crate) mod tally;
 mod teller;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

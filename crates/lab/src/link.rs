@@ -8,7 +8,7 @@
 //!
 //! How packets of the same seed meet the same fate although timing and segmentation differ from run to run: `fate`.
 
-mod dice;
+pub(crate) mod dice;
 mod fate;
 mod flows;
 mod sight;

@@ -1,0 +1,57 @@
+//! The network device of a simulated host: two queues.
+
+use std::collections::VecDeque;
+
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::time::Instant;
+
+use crate::config::MTU;
+
+/// What has arrived and is to be handled, and what is to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    pub(super) arrived: VecDeque<Vec<u8>>,
+    pub(super) sent: Vec<Vec<u8>>,
+}
+
+/// One packet that has arrived.
+pub(super) struct Arrived(Vec<u8>);
+
+/// Room for one packet to be sent.
+pub(super) struct Room<'a>(&'a mut Vec<Vec<u8>>);
+
+impl Device for Queues {
+    type RxToken<'a> = Arrived;
+    type TxToken<'a> = Room<'a>;
+
+    fn receive(&mut self, _now: Instant) -> Option<(Arrived, Room<'_>)> {
+        let packet = self.arrived.pop_front()?;
+        Some((Arrived(packet), Room(&mut self.sent)))
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<Room<'_>> {
+        Some(Room(&mut self.sent))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = MTU as usize;
+        capabilities
+    }
+}
+
+impl RxToken for Arrived {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, handle: F) -> R {
+        handle(&self.0)
+    }
+}
+
+impl TxToken for Room<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, fill: F) -> R {
+        let mut packet = vec![0; len];
+        let result = fill(&mut packet);
+        self.0.push(packet);
+        result
+    }
+}
