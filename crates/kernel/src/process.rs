@@ -48,7 +48,8 @@ pub fn fork() -> Result<Forked, i32> {
     // no lock that another thread holds and may go on as an ordinary process.
     match unsafe { libc::fork() } {
         0 => Ok(Forked::Child),
-        pid => Pid::from_raw(pid).filter(|_| pid > 0).map(Forked::Parent).ok_or_else(errno),
+        -1 => Err(errno()),
+        pid => Pid::from_raw(pid).map(Forked::Parent).ok_or(libc::ESRCH),
     }
 }
 

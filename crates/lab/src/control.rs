@@ -1,0 +1,320 @@
+//! What is said between the tool and the processes inside: orders in, reports out, descriptors with the first report.
+//!
+//! One SOCK_SEQPACKET pair carries it all. Each message is written at once and whole, so several processes inside may
+//! share their end of it; when the last of them is gone, the tool reads the end.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use wire::Doing;
+use wire::refusal::Step;
+
+use crate::event::{Backend, Role};
+
+/// The most descriptors in one message.
+pub(crate) const MAX_DESCRIPTORS: usize = 16;
+
+/// What the tool wants of init.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Run a host's program.
+    Start(Role),
+    /// Send a signal to a host's program.
+    Signal(Role, i32),
+}
+
+/// What the processes inside have to tell the tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// The keeper: the system does not allow a private network.
+    Refused(Step, i32),
+    /// The keeper: the network stands; its descriptors come with this. The bits tell which of each host's socket tables
+    /// are among them, and whether the hosts' packets may be larger than the MTU.
+    Made {
+        backend: Backend,
+        tables: u8,
+        offload: bool,
+    },
+    /// A program: it waits for connections.
+    Listening(Role),
+    /// A program: it could not be started.
+    NotStarted(Role, i32),
+    /// Our own program: what it ran into.
+    Trouble(Role, Doing, i32),
+    /// Init: the process of a program is there.
+    Started(Role),
+    /// Init: a program has ended, with an exit status or by a signal.
+    Exited(Role, i32),
+    Killed(Role, i32),
+}
+
+/// One end of the conversation.
+#[derive(Debug)]
+pub(crate) struct Control(OwnedFd);
+
+type Words = [i32; 4];
+const LEN: usize = size_of::<Words>();
+
+impl Control {
+    /// Both ends: the tool's, then that of the processes inside.
+    pub(crate) fn pair() -> Result<(Control, Control), i32> {
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map(|(outside, inside)| (Control(outside), Control(inside)))
+            .map_err(Errno::raw_os_error)
+    }
+
+    pub(crate) fn order(&self, order: Order) -> Result<(), i32> {
+        self.send(order.words(), &[])
+    }
+
+    pub(crate) fn report(&self, report: Report) -> Result<(), i32> {
+        self.send(report.words(), &[])
+    }
+
+    /// A report, and descriptors with it.
+    pub(crate) fn hand_over(&self, report: Report, descriptors: &[BorrowedFd<'_>]) -> Result<(), i32> {
+        self.send(report.words(), descriptors)
+    }
+
+    /// Waits for the next order; none when the tool is gone.
+    pub(crate) fn next_order(&self) -> Result<Option<Order>, i32> {
+        match self.receive()? {
+            Some((words, _)) => Order::from_words(words).map(Some).ok_or(Errno::PROTO.raw_os_error()),
+            None => Ok(None),
+        }
+    }
+
+    /// Waits for the next report; none when every process inside is gone.
+    pub(crate) fn next_report(&self) -> Result<Option<(Report, Vec<OwnedFd>)>, i32> {
+        match self.receive()? {
+            Some((words, descriptors)) => {
+                let report = Report::from_words(words).ok_or(Errno::PROTO.raw_os_error())?;
+                Ok(Some((report, descriptors)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn send(&self, words: Words, descriptors: &[BorrowedFd<'_>]) -> Result<(), i32> {
+        let bytes = to_bytes(words);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(Errno::TOOBIG.raw_os_error());
+        }
+        loop {
+            match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL) {
+                Err(Errno::INTR) => {}
+                other => return other.map(drop).map_err(Errno::raw_os_error),
+            }
+        }
+    }
+
+    fn receive(&self) -> Result<Option<(Words, Vec<OwnedFd>)>, i32> {
+        let mut bytes = [0; LEN];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let len = loop {
+            match recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut bytes)],
+                &mut ancillary,
+                RecvFlags::CMSG_CLOEXEC,
+            ) {
+                Ok(message) => break message.bytes,
+                Err(Errno::INTR) => {}
+                // What a socket says when its other end closed with messages unread.
+                Err(Errno::CONNRESET) => break 0,
+                Err(error) => return Err(error.raw_os_error()),
+            }
+        };
+        let mut descriptors = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = message {
+                descriptors.extend(received);
+            }
+        }
+        match len {
+            0 => Ok(None),
+            LEN => Ok(Some((from_bytes(bytes), descriptors))),
+            _ => Err(Errno::PROTO.raw_os_error()),
+        }
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn to_bytes(words: Words) -> [u8; LEN] {
+    let mut bytes = [0; LEN];
+    for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_ne_bytes());
+    }
+    bytes
+}
+
+fn from_bytes(bytes: [u8; LEN]) -> Words {
+    let mut words = [0; 4];
+    for (word, place) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = i32::from_ne_bytes([place[0], place[1], place[2], place[3]]);
+    }
+    words
+}
+
+impl Order {
+    fn words(self) -> Words {
+        match self {
+            Order::Start(role) => [1, role_word(role), 0, 0],
+            Order::Signal(role, signal) => [2, role_word(role), signal, 0],
+        }
+    }
+
+    fn from_words(words: Words) -> Option<Order> {
+        match words {
+            [1, role, 0, 0] => Some(Order::Start(role_of(role)?)),
+            [2, role, signal, 0] => Some(Order::Signal(role_of(role)?, signal)),
+            _ => None,
+        }
+    }
+}
+
+impl Report {
+    fn words(self) -> Words {
+        match self {
+            Report::Refused(step, errno) => [1, i32::try_from(step.index()).unwrap_or_default(), errno, 0],
+            Report::Made { backend, tables, offload } => {
+                [2, i32::from(backend == Backend::Tun), i32::from(tables), i32::from(offload)]
+            }
+            Report::Listening(role) => [3, role_word(role), 0, 0],
+            Report::NotStarted(role, errno) => [4, role_word(role), errno, 0],
+            Report::Trouble(role, doing, errno) => [5, role_word(role), doing_word(doing), errno],
+            Report::Started(role) => [6, role_word(role), 0, 0],
+            Report::Exited(role, status) => [7, role_word(role), status, 0],
+            Report::Killed(role, signal) => [8, role_word(role), signal, 0],
+        }
+    }
+
+    fn from_words(words: Words) -> Option<Report> {
+        Some(match words {
+            [1, step, errno, 0] => Report::Refused(*Step::ALL.get(usize::try_from(step).ok()?)?, errno),
+            [2, tun @ 0..=1, tables, offload @ 0..=1] => Report::Made {
+                backend: if tun == 1 { Backend::Tun } else { Backend::Packet },
+                tables: u8::try_from(tables).ok()?,
+                offload: offload == 1,
+            },
+            [3, role, 0, 0] => Report::Listening(role_of(role)?),
+            [4, role, errno, 0] => Report::NotStarted(role_of(role)?, errno),
+            [5, role, doing, errno] => Report::Trouble(role_of(role)?, doing_of(doing)?, errno),
+            [6, role, 0, 0] => Report::Started(role_of(role)?),
+            [7, role, status, 0] => Report::Exited(role_of(role)?, status),
+            [8, role, signal, 0] => Report::Killed(role_of(role)?, signal),
+            _ => return None,
+        })
+    }
+}
+
+fn role_word(role: Role) -> i32 {
+    match role {
+        Role::Server => 0,
+        Role::Client => 1,
+    }
+}
+
+fn role_of(word: i32) -> Option<Role> {
+    match word {
+        0 => Some(Role::Server),
+        1 => Some(Role::Client),
+        _ => None,
+    }
+}
+
+/// What our own programs do that can fail.
+const DOING: [Doing; 7] = [
+    Doing::Socket,
+    Doing::SetOption,
+    Doing::Bind,
+    Doing::Listen,
+    Doing::Connect,
+    Doing::Send,
+    Doing::Receive,
+];
+
+fn doing_word(doing: Doing) -> i32 {
+    // Anything else is told as the most general of them.
+    DOING
+        .iter()
+        .position(|known| *known == doing)
+        .and_then(|place| i32::try_from(place).ok())
+        .unwrap_or_default()
+}
+
+fn doing_of(word: i32) -> Option<Doing> {
+    DOING.get(usize::try_from(word).ok()?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reports() -> Vec<Report> {
+        let mut all = vec![
+            Report::Made { backend: Backend::Tun, tables: 0xff, offload: true },
+            Report::Made { backend: Backend::Packet, tables: 5, offload: false },
+        ];
+        all.extend(Step::ALL.map(|step| Report::Refused(step, 28)));
+        for role in [Role::Server, Role::Client] {
+            all.extend([Report::Listening(role), Report::Started(role), Report::NotStarted(role, 2)]);
+            all.extend([Report::Exited(role, 255), Report::Killed(role, 9)]);
+            all.extend(DOING.map(|doing| Report::Trouble(role, doing, 111)));
+        }
+        all
+    }
+
+    #[test]
+    fn every_message_arrives_as_it_was_sent() {
+        let (outside, inside) = Control::pair().expect("pair");
+        for report in reports() {
+            inside.report(report).expect("sent");
+            assert_eq!(outside.next_report().expect("received").expect("a report").0, report);
+        }
+        for order in [Order::Start(Role::Client), Order::Signal(Role::Server, 15)] {
+            outside.order(order).expect("sent");
+            assert_eq!(inside.next_order(), Ok(Some(order)));
+        }
+    }
+
+    #[test]
+    fn descriptors_travel_with_a_report() {
+        use std::io::{Read, Write};
+        let (outside, inside) = Control::pair().expect("pair");
+        let (mut read, write) = std::io::pipe().expect("pipe");
+        inside.hand_over(Report::Started(Role::Client), &[write.as_fd()]).expect("sent");
+        drop(write);
+        let (_, descriptors) = outside.next_report().expect("received").expect("a report");
+        assert_eq!(descriptors.len(), 1);
+        let mut received = std::fs::File::from(descriptors.into_iter().next().expect("one"));
+        received.write_all(b"through").expect("written");
+        drop(received);
+        let mut text = String::new();
+        read.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "through");
+    }
+
+    #[test]
+    fn the_end_is_told_and_nonsense_refused() {
+        let (outside, inside) = Control::pair().expect("pair");
+        inside.send([99, 0, 0, 0], &[]).expect("sent");
+        assert_eq!(outside.next_report().map(|_| ()), Err(Errno::PROTO.raw_os_error()));
+        drop(inside);
+        assert!(matches!(outside.next_report(), Ok(None)));
+    }
+}

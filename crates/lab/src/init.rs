@@ -1,0 +1,132 @@
+//! Init: the first process of the lab's pid namespace. It starts the programs, reaps everything that ends inside, and
+//! tells the tool; when it ends, the kernel ends everything inside.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use kernel::process::{self, Forked, Pid};
+use kernel::signal::Signals;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::Signal;
+
+use crate::control::{Control, Order, Report};
+use crate::event::Role;
+use crate::keeper::Inside;
+use crate::programs;
+
+/// The hosts' network namespaces.
+#[derive(Debug)]
+pub(crate) struct Networks {
+    pub(crate) client: OwnedFd,
+    pub(crate) server: OwnedFd,
+}
+
+/// The processes of the two programs, while they live.
+#[derive(Debug, Default)]
+struct Programs {
+    server: Option<Pid>,
+    client: Option<Pid>,
+}
+
+/// Is init, in a process forked for it. `keeper` is a handle of its parent.
+pub(crate) fn run(inside: &Inside<'_>, networks: &Networks, keeper: &OwnedFd) -> ! {
+    process::die_with(keeper.as_fd());
+    let _ = rustix::thread::set_name(c"lab init");
+    // In a container that hides parts of /proc this is refused; then the programs see the outer one, as before.
+    let _ = kernel::mount::mount_proc();
+    let Ok(ended) = Signals::take(&[Signal::CHILD]) else { process::exit_now(1) };
+    serve(inside, networks, &ended)
+}
+
+fn serve(inside: &Inside<'_>, networks: &Networks, ended: &Signals) -> ! {
+    let mut programs = Programs::default();
+    loop {
+        let [ordered, somebody_ended] = wait_for_either(&inside.control, ended);
+        if somebody_ended {
+            while ended.next().is_some() {}
+            reap_all(&mut programs, &inside.control);
+        }
+        if !ordered {
+            continue;
+        }
+        match inside.control.next_order() {
+            Ok(Some(Order::Start(role))) => start(role, inside, networks, &mut programs),
+            Ok(Some(Order::Signal(role, signal))) => send(programs.get(role), role, signal),
+            // The tool has ended the lab, or is gone.
+            Ok(None) | Err(_) => process::exit_now(0),
+        }
+    }
+}
+
+fn wait_for_either(control: &Control, ended: &Signals) -> [bool; 2] {
+    let mut watched = [
+        PollFd::from_borrowed_fd(control.as_fd(), PollFlags::IN),
+        PollFd::from_borrowed_fd(ended.as_fd(), PollFlags::IN),
+    ];
+    // A failure (EINTR) leaves the answers empty: then the next round waits again.
+    let _ = poll(&mut watched, None);
+    watched.map(|one| !one.revents().is_empty())
+}
+
+fn start(role: Role, inside: &Inside<'_>, networks: &Networks, programs: &mut Programs) {
+    let network = match role {
+        Role::Server => &networks.server,
+        Role::Client => &networks.client,
+    };
+    let report = match process::fork() {
+        Ok(Forked::Child) => programs::run(role, inside, network.as_fd()),
+        Ok(Forked::Parent(pid)) => {
+            if role == Role::Server {
+                // The child does the same: whoever comes first, it is done before the group is sent a signal.
+                let _ = rustix::process::setpgid(Some(pid), Some(pid));
+            }
+            *programs.place(role) = Some(pid);
+            Report::Started(role)
+        }
+        Err(errno) => Report::NotStarted(role, errno),
+    };
+    let _ = inside.control.report(report);
+}
+
+/// The server is a process group of its own; the client shares the terminal's foreground with the tool.
+fn send(program: Option<Pid>, role: Role, signal: i32) {
+    let (Some(pid), Some(signal)) = (program, Signal::from_named_raw(signal)) else { return };
+    let _ = match role {
+        Role::Server => rustix::process::kill_process_group(pid, signal),
+        Role::Client => rustix::process::kill_process(pid, signal),
+    };
+}
+
+/// Reaps the programs and every orphan that became init's child.
+fn reap_all(programs: &mut Programs, control: &Control) {
+    while let Some(ended) = process::reap() {
+        let Some(role) = programs.forget(ended.pid) else { continue };
+        let report = match (ended.exit, ended.signal) {
+            (_, Some(signal)) => Report::Killed(role, signal),
+            (status, None) => Report::Exited(role, status.unwrap_or_default()),
+        };
+        let _ = control.report(report);
+    }
+}
+
+impl Programs {
+    fn get(&self, role: Role) -> Option<Pid> {
+        match role {
+            Role::Server => self.server,
+            Role::Client => self.client,
+        }
+    }
+
+    fn place(&mut self, role: Role) -> &mut Option<Pid> {
+        match role {
+            Role::Server => &mut self.server,
+            Role::Client => &mut self.client,
+        }
+    }
+
+    /// Whose process this was, if it was a program's.
+    fn forget(&mut self, pid: Pid) -> Option<Role> {
+        let role = [Role::Server, Role::Client].into_iter().find(|role| self.get(*role) == Some(pid))?;
+        *self.place(role) = None;
+        Some(role)
+    }
+}

@@ -1,0 +1,206 @@
+//! The private network as the tool holds it: the keeper's process, the descriptors it handed out, and what they tell.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use kernel::process::{self, Forked, Pid};
+use kernel::rtnetlink::Rtnetlink;
+use kernel::{packet_socket, restrictions};
+use rustix::io::Errno;
+use wire::refusal::{Refusal, Step};
+use wire::{Doing, End, Fault};
+
+use crate::config::Config;
+use crate::control::{Control, Order, Report};
+use crate::event::{Backend, Role};
+use crate::hosts::counted_interface;
+use crate::keeper::{self, Inside};
+use crate::link_end::{LinkEnd, LinkKind};
+use crate::outcome::NotMade;
+use crate::programs::Outputs;
+use crate::sockets::{Tables, Unfinished, somebody_waits, unfinished};
+
+/// A network that stands. Dropping it ends everything inside.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) backend: Backend,
+    pub(crate) keeper: Keeper,
+    client: HostView,
+    server: HostView,
+}
+
+/// What the tool sees of a host.
+#[derive(Debug)]
+struct HostView {
+    interfaces: Rtnetlink,
+    tables: Tables,
+    /// The packet socket that the link reads too, for its count of lost packets.
+    socket: Option<OwnedFd>,
+}
+
+/// The keeper's process, and the conversation with it and all processes inside.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pid: Pid,
+    control: Option<Control>,
+}
+
+/// Makes the network: forks the keeper and waits for what it hands over. Both of the link's ends come with it.
+pub(crate) fn make(config: &Config, outputs: Outputs) -> Result<(Network, [LinkEnd; 2]), NotMade> {
+    let (outside, inside) = Control::pair().map_err(|errno| failed("a socket pair", errno))?;
+    let inside = Inside { config, control: inside, outputs };
+    let pid = match process::fork() {
+        Ok(Forked::Child) => {
+            drop(outside);
+            keeper::run(inside)
+        }
+        Ok(Forked::Parent(pid)) => pid,
+        Err(errno) => return Err(refused(Step::Fork, errno)),
+    };
+    // It is the child's now; kept here, its pipes and its end of the conversation would never end.
+    drop(inside);
+    let keeper = Keeper { pid, control: Some(outside) };
+    let (report, descriptors) = keeper.next_report().map_err(|errno| failed("the keeper", errno))?;
+    match report {
+        Report::Made { backend, tables, offload } => Handed { backend, tables, offload, descriptors }
+            .unpack(keeper)
+            .ok_or_else(|| failed("the keeper's descriptors", Errno::PROTO.raw_os_error())),
+        Report::Refused(step, errno) => Err(refused(step, errno)),
+        _ => Err(failed("the keeper", Errno::PROTO.raw_os_error())),
+    }
+}
+
+fn refused(step: Step, errno: i32) -> NotMade {
+    NotMade::Refused(Box::new(Refusal { step, errno, clues: restrictions::clues() }))
+}
+
+fn failed(what: &str, errno: i32) -> NotMade {
+    NotMade::Failed(Fault::errno(End::Us, Doing::Isolate, what, errno))
+}
+
+/// What came with the keeper's report.
+struct Handed {
+    backend: Backend,
+    tables: u8,
+    offload: bool,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Handed {
+    fn unpack(self, keeper: Keeper) -> Option<(Network, [LinkEnd; 2])> {
+        let mut descriptors = self.descriptors.into_iter();
+        let links = [descriptors.next()?, descriptors.next()?];
+        let interfaces = [descriptors.next()?, descriptors.next()?];
+        let mut tables = [Tables::default(), Tables::default()];
+        for (place, table) in tables.iter_mut().flatten().enumerate() {
+            if self.tables & (1 << place) != 0 {
+                *table = Some(descriptors.next()?.into());
+            }
+        }
+        let sockets = links.each_ref().map(|link| {
+            let packet = self.backend == Backend::Packet;
+            packet.then(|| link.try_clone().ok()).flatten()
+        });
+        for socket in sockets.iter().flatten() {
+            packet_socket::grow_buffers(socket.as_fd());
+        }
+        let [client_link, server_link] = links;
+        let [client_interfaces, server_interfaces] = interfaces.map(Rtnetlink::from);
+        let [client_tables, server_tables] = tables;
+        let [client_socket, server_socket] = sockets;
+        let view = |interfaces, tables, socket| HostView { interfaces, tables, socket };
+        let network = Network {
+            backend: self.backend,
+            keeper,
+            client: view(client_interfaces, client_tables, client_socket),
+            server: view(server_interfaces, server_tables, server_socket),
+        };
+        let ends = [(Role::Client, client_link), (Role::Server, server_link)]
+            .map(|(role, fd)| link_end(role, fd, self.backend, self.offload));
+        Some((network, ends))
+    }
+}
+
+fn link_end(role: Role, fd: OwnedFd, backend: Backend, offload: bool) -> LinkEnd {
+    let (kind, l2_len) = match backend {
+        Backend::Packet => (LinkKind::Packet, ETHERNET_HEADER_LEN),
+        Backend::Tun | Backend::Simulated => (LinkKind::Tun, 0),
+    };
+    LinkEnd { role, fd, kind, vnet_header: true, offload, l2_len }
+}
+
+/// Two addresses and a type, without VLAN tags: IEEE 802.3.
+const ETHERNET_HEADER_LEN: usize = 14;
+
+impl Keeper {
+    /// Waits for the next report.
+    pub(crate) fn next_report(&self) -> Result<(Report, Vec<OwnedFd>), i32> {
+        let control = self.control.as_ref().ok_or(Errno::PIPE.raw_os_error())?;
+        control.next_report()?.ok_or(Errno::PIPE.raw_os_error())
+    }
+
+    pub(crate) fn order(&self, order: Order) -> Result<(), i32> {
+        self.control.as_ref().ok_or(Errno::PIPE.raw_os_error())?.order(order)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // Init reads the end of it and ends, and with it everything inside; the keeper waits for that, and we for it.
+        self.control = None;
+        let _ = process::wait(self.pid);
+    }
+}
+
+/// Packets of one host that were dropped though no rule asked for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Drops {
+    /// On their way from the host into the link.
+    pub(crate) from_host: u64,
+    /// On their way from the link into the host.
+    pub(crate) to_host: u64,
+}
+
+impl Network {
+    /// What the devices of a host have dropped. What cannot be asked counts as none.
+    pub(crate) fn drops(&mut self, role: Role) -> Drops {
+        let interface = counted_interface(self.backend, role);
+        let host = self.host_mut(role);
+        let counters = host.interfaces.counters(interface).unwrap_or_default();
+        match &host.socket {
+            // In the middle, what is sent goes to the host.
+            Some(socket) => Drops {
+                from_host: packet_socket::dropped(socket.as_fd()).unwrap_or_default().into(),
+                to_host: counters.send_dropped,
+            },
+            None => Drops { from_host: counters.send_dropped, to_host: counters.receive_dropped },
+        }
+    }
+
+    /// Whether a program on the server waits for clients.
+    pub(crate) fn server_waits(&self) -> bool {
+        somebody_waits(&self.server.tables)
+    }
+
+    /// What is left to be done on the hosts.
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        unfinished(&self.client.tables).max(unfinished(&self.server.tables))
+    }
+
+    fn host_mut(&mut self, role: Role) -> &mut HostView {
+        match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        }
+    }
+}
+
+/// Readable when a report waits, or when everything inside has ended.
+impl AsFd for Keeper {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.control {
+            Some(control) => control.as_fd(),
+            // Only while it is being dropped.
+            None => rustix::stdio::stdin(),
+        }
+    }
+}

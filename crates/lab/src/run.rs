@@ -1,0 +1,403 @@
+//! One run of the lab, seen from the tool: the server first, then the client; when the client has ended, whatever the
+//! two kernels still have to say to each other, then the server's end, then the counters.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use kernel::signal::{Origin, Signals};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Signal;
+use wire::{Doing, End, Fault};
+
+use crate::config::{Config, Program};
+use crate::control::{Order, Report};
+use crate::event::{DirectionReport, Event, Role};
+use crate::forward::{self, Running};
+use crate::network::{self, Network};
+use crate::outcome::{Ending, NotMade, Outcome};
+use crate::programs::Outputs;
+use crate::sockets::Unfinished;
+
+/// How long a command that is to be the server may take until it waits for clients; after that the client is started
+/// anyway: not every server waits for TCP or UDP.
+const SERVER_LIMIT: Duration = Duration::from_secs(1);
+/// How long a program may take to end when it is told to, before it is killed.
+const END_LIMIT: Duration = Duration::from_secs(2);
+/// How long the link has to be quiet while the server has something to read or to close, until that is given up.
+const PROGRAM_LIMIT: Duration = Duration::from_millis(200);
+/// How long it has to be quiet while a kernel waits for an acknowledgement: longer than the fourth retransmission takes
+/// (RFC 6298 §5, from Linux's 200 ms on).
+const KERNEL_LIMIT: Duration = Duration::from_secs(3);
+/// How often to look, at first and at most, where nothing tells that there is something to see.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+
+/// Makes a private network, runs both programs on it and tells what happens.
+///
+/// The calling process has to have one thread, and its standard streams are the client's unless its output is captured.
+/// INT, TERM and HUP end the lab in order; a second one ends it at once.
+///
+/// # Errors
+/// When the system does not allow such a network, or something that has nothing to do with it fails. What the programs
+/// run into is part of the outcome.
+pub fn run(config: &Config, emit: &mut dyn FnMut(Event)) -> Result<Outcome, NotMade> {
+    let signals = Signals::take(&[Signal::INT, Signal::TERM, Signal::HUP])
+        .map_err(|errno| Fault::errno(End::Us, Doing::Start, "the lab", errno))?;
+    let (outputs, pipes) = pipes(config)?;
+    let (network, [client, server]) = network::make(config, outputs)?;
+    let link = forward::start(client, server, config)?;
+    emit(Event::Ready { backend: network.backend, seed: config.seed });
+    let mut lab = Lab { config, emit, signals, network, link, pipes, view: View::default() };
+    lab.start_server()?;
+    lab.run_client()?;
+    lab.let_finish(Unfinished::Program)?;
+    lab.end_server()?;
+    lab.let_finish(Unfinished::Kernel)?;
+    Ok(lab.finish())
+}
+
+struct Lab<'a> {
+    config: &'a Config,
+    emit: &'a mut dyn FnMut(Event),
+    signals: Signals,
+    // The link is stopped before the network goes.
+    link: Running,
+    network: Network,
+    pipes: Vec<Pipe>,
+    view: View,
+}
+
+/// What the tool has seen so far.
+#[derive(Debug, Default)]
+struct View {
+    server: Process,
+    client: Process,
+    /// Our own server waits for clients.
+    listening: bool,
+    /// The link has said that it is empty since it was asked.
+    idle: bool,
+    /// Frames told, and when the last one was.
+    frames: u64,
+    last_frame: Option<Instant>,
+    /// The first signal that asked us to end, and whether a second one did.
+    interrupted: Option<i32>,
+    abandoned: bool,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    running: bool,
+    ended: bool,
+    ending: Ending,
+}
+
+/// The reading end of what a program prints.
+struct Pipe {
+    role: Role,
+    fd: u8,
+    /// None once it has ended.
+    read: Option<OwnedFd>,
+}
+
+fn pipes(config: &Config) -> Result<(Outputs, Vec<Pipe>), Fault> {
+    let mut pipes = Vec::new();
+    let mut pair = |role| -> Result<[OwnedFd; 2], Fault> {
+        Ok([pipe(role, 1, &mut pipes)?, pipe(role, 2, &mut pipes)?])
+    };
+    let server = pair(Role::Server)?;
+    let client = if config.capture_output { Some(pair(Role::Client)?) } else { None };
+    Ok((Outputs { server: Some(server), client }, pipes))
+}
+
+fn pipe(role: Role, fd: u8, pipes: &mut Vec<Pipe>) -> Result<OwnedFd, Fault> {
+    let failed = |error: io::Error| Fault::io(End::Us, Doing::Start, "the lab", &error);
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
+    // Only the reading end: the program's should be as any other.
+    rustix::io::ioctl_fionbio(&read, true).map_err(|error| failed(error.into()))?;
+    pipes.push(Pipe { role, fd, read: Some(read) });
+    Ok(write)
+}
+
+impl Lab<'_> {
+    fn start_server(&mut self) -> Result<(), Fault> {
+        self.order(Order::Start(Role::Server))?;
+        let limit = Instant::now() + SERVER_LIMIT;
+        let mut look = Looks::new();
+        while !self.view.listening && !self.view.server.ended && self.view.interrupted.is_none() {
+            match self.config.server {
+                Program::Conversation => self.step(None)?,
+                Program::Command(_) if self.network.server_waits() || Instant::now() >= limit => {
+                    return Ok(());
+                }
+                Program::Command(_) => self.step(Some(look.next_until(limit)))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the client until it ends; not at all where there is no server, or no wish any more.
+    fn run_client(&mut self) -> Result<(), Fault> {
+        if self.view.server.ending.fault.is_some() || self.view.interrupted.is_some() {
+            return Ok(());
+        }
+        self.order(Order::Start(Role::Client))?;
+        let mut limit = None;
+        while !self.view.client.ended && !self.view.abandoned {
+            self.step(limit)?;
+            match limit {
+                None if self.view.interrupted.is_some() => limit = Some(Instant::now() + END_LIMIT),
+                Some(at) if Instant::now() >= at => {
+                    self.order(Order::Signal(Role::Client, Signal::KILL.as_raw()))?;
+                    limit = Some(at + END_LIMIT);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is under way and nobody has anything left to do: everybody, or (from `Kernel` on) the two
+    /// kernels only.
+    fn let_finish(&mut self, from: Unfinished) -> Result<(), Fault> {
+        let mut looks = Looks::new();
+        while !self.view.abandoned {
+            self.wait_for_empty_link()?;
+            let unfinished = self.network.unfinished();
+            let limit = match unfinished {
+                Unfinished::Kernel => KERNEL_LIMIT + 4 * self.config.delay,
+                Unfinished::Program if from == Unfinished::Program && !self.view.server.ended => {
+                    PROGRAM_LIMIT
+                }
+                Unfinished::Program | Unfinished::Nothing => return Ok(()),
+            };
+            let give_up = self.view.quiet_since() + limit;
+            if Instant::now() >= give_up {
+                return Ok(());
+            }
+            let frames = self.view.frames;
+            self.step(Some(looks.next_until(give_up)))?;
+            if self.view.frames != frames {
+                looks = Looks::new();
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_empty_link(&mut self) -> Result<(), Fault> {
+        self.view.idle = false;
+        self.link.ask_idle();
+        while !self.view.idle && !self.view.abandoned {
+            self.step(None)?;
+        }
+        Ok(())
+    }
+
+    fn end_server(&mut self) -> Result<(), Fault> {
+        for signal in [Signal::TERM, Signal::KILL] {
+            if self.view.server.running && !self.view.abandoned {
+                self.order(Order::Signal(Role::Server, signal.as_raw()))?;
+            }
+            let limit = Instant::now() + END_LIMIT;
+            while self.view.server.running && !self.view.abandoned && Instant::now() < limit {
+                self.step(Some(limit))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Outcome {
+        let emit = &mut *self.emit;
+        let stopped = self.link.stop(&mut |report| tell_link(report, &mut self.view, emit));
+        let [client, server] = [Role::Client, Role::Server].map(|role| self.network.drops(role));
+        let add = |direction: DirectionReport, drops: u64| DirectionReport {
+            unplanned_drops: direction.unplanned_drops + drops,
+            ..direction
+        };
+        (self.emit)(Event::Link {
+            up: add(stopped.up, client.from_host + server.to_host),
+            down: add(stopped.down, server.from_host + client.to_host),
+        });
+        Outcome {
+            backend: self.network.backend,
+            server: self.view.server.ending,
+            client: self.view.client.ending,
+            interrupted: self.view.interrupted,
+        }
+    }
+
+    fn order(&self, order: Order) -> Result<(), Fault> {
+        self.network.keeper.order(order).map_err(lost)
+    }
+
+    /// Waits for the next thing to happen, at most until `until`, and takes in all that has.
+    fn step(&mut self, until: Option<Instant>) -> Result<(), Fault> {
+        let [reported, signalled, carried] = self.wait(until)?;
+        if carried {
+            self.take_frames();
+        }
+        if signalled {
+            self.take_signals()?;
+        }
+        self.take_output(None);
+        if reported {
+            self.take_report()?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<[bool; 3], Fault> {
+        let mut watched = vec![
+            PollFd::from_borrowed_fd(self.network.keeper.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.link.wake(), PollFlags::IN),
+        ];
+        let pipes = self.pipes.iter().filter_map(|pipe| pipe.read.as_ref());
+        watched.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+        match poll(&mut watched, timeout.and_then(|timeout| Timespec::try_from(timeout).ok()).as_ref()) {
+            Ok(_) => Ok([0, 1, 2].map(|place: usize| !watched[place].revents().is_empty())),
+            Err(Errno::INTR) => Ok([false; 3]),
+            Err(error) => Err(lost(error.raw_os_error())),
+        }
+    }
+
+    fn take_frames(&mut self) {
+        let emit = &mut *self.emit;
+        let view = &mut self.view;
+        self.link.take(&mut |report| tell_link(report, view, emit));
+    }
+
+    fn take_signals(&mut self) -> Result<(), Fault> {
+        while let Some((signal, origin)) = self.signals.next_with_origin() {
+            if self.view.interrupted.is_some() {
+                self.view.abandoned = true;
+                continue;
+            }
+            self.view.interrupted = Some(signal.as_raw());
+            // What the terminal sent, the client got too.
+            if self.view.client.running && origin == Origin::Process {
+                self.order(Order::Signal(Role::Client, signal.as_raw()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what the programs, or one of them, have printed.
+    fn take_output(&mut self, only: Option<Role>) {
+        let mut buffer = vec![0; 64 * 1024];
+        for pipe in self.pipes.iter_mut().filter(|pipe| only.is_none_or(|role| role == pipe.role)) {
+            while let Some(read) = &pipe.read {
+                match rustix::io::read(read, &mut buffer) {
+                    Ok(0) => pipe.read = None,
+                    Ok(len) => {
+                        let bytes = buffer[..len].to_vec();
+                        (self.emit)(Event::Output { role: pipe.role, fd: pipe.fd, bytes });
+                    }
+                    Err(Errno::INTR) => {}
+                    Err(Errno::AGAIN) => break,
+                    Err(_) => pipe.read = None,
+                }
+            }
+        }
+    }
+
+    fn take_report(&mut self) -> Result<(), Fault> {
+        let (report, _) = self.network.keeper.next_report().map_err(lost)?;
+        match report {
+            Report::Started(role) => self.view.process(role).running = true,
+            Report::Listening(role) => self.view.listening |= role == Role::Server,
+            Report::NotStarted(role, errno) => self.could_not_start(role, errno),
+            Report::Trouble(role, doing, errno) => {
+                let at = format!("{}:{}", crate::config::SERVER_ADDRESS, crate::config::ECHO_PORT);
+                self.view.process(role).ending.fault = Some(Fault::errno(End::Peer, doing, at, errno));
+            }
+            Report::Exited(role, status) => self.ended(role, Some(status), None),
+            Report::Killed(role, signal) => self.ended(role, None, Some(signal)),
+            Report::Refused(..) | Report::Made { .. } => return Err(lost(Errno::PROTO.raw_os_error())),
+        }
+        Ok(())
+    }
+
+    fn could_not_start(&mut self, role: Role, errno: i32) {
+        let name = match self.program(role) {
+            Program::Command(words) => words.first().map(|word| word.to_string_lossy().into_owned()),
+            Program::Conversation => None,
+        };
+        let at = name.unwrap_or_else(|| "the conversation".to_owned());
+        let process = self.view.process(role);
+        process.ending.fault = Some(Fault::errno(End::You, Doing::Start, at, errno));
+        // Where not even a process could be made, no end of it will be told.
+        process.ended |= !process.running;
+    }
+
+    fn ended(&mut self, role: Role, exit: Option<i32>, signal: Option<i32>) {
+        // What it printed stands before its end.
+        self.take_output(Some(role));
+        let process = self.view.process(role);
+        process.running = false;
+        process.ended = true;
+        process.ending.exit = exit;
+        process.ending.signal = signal;
+        let command = self.program(role).words(role);
+        (self.emit)(Event::Ran { role, command, exit, signal });
+    }
+
+    fn program(&self, role: Role) -> &Program {
+        match role {
+            Role::Server => &self.config.server,
+            Role::Client => &self.config.client,
+        }
+    }
+}
+
+fn tell_link(report: forward::Report, view: &mut View, emit: &mut dyn FnMut(Event)) {
+    match report {
+        forward::Report::Frame(frame) => {
+            view.frames += 1;
+            view.last_frame = Some(Instant::now());
+            emit(Event::Frame(frame));
+        }
+        forward::Report::Missed(frames) => {
+            view.frames += frames;
+            view.last_frame = Some(Instant::now());
+        }
+        forward::Report::Idle => view.idle = true,
+    }
+}
+
+/// The processes inside are gone, or speak nonsense: nothing but somebody's KILL does that.
+fn lost(errno: i32) -> Fault {
+    Fault::errno(End::Us, Doing::Isolate, "the processes inside have ended", errno)
+}
+
+impl View {
+    fn process(&mut self, role: Role) -> &mut Process {
+        match role {
+            Role::Server => &mut self.server,
+            Role::Client => &mut self.client,
+        }
+    }
+
+    fn quiet_since(&mut self) -> Instant {
+        *self.last_frame.get_or_insert_with(Instant::now)
+    }
+}
+
+/// When to look again: soon at first, then less and less often.
+struct Looks {
+    pause: Duration,
+}
+
+impl Looks {
+    fn new() -> Looks {
+        Looks { pause: LOOKS.0 }
+    }
+
+    fn next_until(&mut self, limit: Instant) -> Instant {
+        let next = Instant::now() + self.pause;
+        self.pause = (2 * self.pause).min(LOOKS.1);
+        next.min(limit)
+    }
+}

@@ -1,0 +1,111 @@
+//! Commands on the hosts: whose they are, what they see, and whose end ends what.
+
+use lab::Config;
+use lab::config::Program;
+use lab::event::{Event, Role};
+
+use wire::Fault;
+
+use crate::seen::{self, BACKENDS, command};
+
+/// The conversation's server, so that nothing has to be waited for.
+fn with_client(words: &[&str]) -> Config {
+    Config { client: command(words), capture_output: true, ..Config::default() }
+}
+
+pub(crate) fn have_no_privilege() {
+    let script = "id -u; grep CapEff /proc/self/status; echo /proc/self/fd/*; getent hosts server client; echo end >&2";
+    for backend in BACKENDS {
+        let Some(seen) = seen::run(&Config { backend, ..with_client(&["sh", "-c", script]) }) else {
+            continue;
+        };
+        let output = seen.output(Role::Client, 1);
+        let mut lines = output.lines();
+        let user = rustix::process::geteuid().as_raw().to_string();
+        assert_eq!(lines.next(), Some(user.as_str()));
+        assert_eq!(lines.next(), Some("CapEff:\t0000000000000000"));
+        // The shell's own reading of the folder is the fourth.
+        let descriptors = lines.next().expect("a line").split(' ').count();
+        assert!(descriptors <= 4, "inherited: {output}");
+        let names: Vec<Vec<&str>> = lines.map(|line| line.split_whitespace().take(2).collect()).collect();
+        assert_eq!(names, [["10.0.0.2", "server"], ["10.0.0.1", "client"]]);
+        assert_eq!(seen.output(Role::Client, 2), "end\n");
+        assert_eq!(seen.outcome.client.exit, Some(0));
+    }
+}
+
+pub(crate) fn client_decides() {
+    // The server ends first, and is not what ends the lab.
+    let config = Config { server: command(&["true"]), ..with_client(&["sh", "-c", "exit 3"]) };
+    let Some(seen) = seen::run(&config) else { return };
+    assert_eq!(seen.outcome.server.exit, Some(0));
+    assert_eq!(seen.outcome.client.exit, Some(3));
+    let ran: Vec<Role> = seen
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Ran { role, .. } => Some(*role),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ran, [Role::Server, Role::Client]);
+
+    let killed = seen::run(&with_client(&["sh", "-c", "kill -9 $$"])).expect("it was made before");
+    assert_eq!((killed.outcome.client.exit, killed.outcome.client.signal), (None, Some(9)));
+}
+
+pub(crate) fn server_is_waited_for_and_ended() {
+    // It prints, listens only after a while, and echoes one line.
+    let listen = "import socket, sys, time
+print('not yet', flush=True)
+time.sleep(0.1)
+l = socket.create_server(('', 80))
+c, _ = l.accept()
+c.sendall(c.recv(100))
+time.sleep(100)";
+    let ask = "import socket
+c = socket.create_connection(('server', 80))
+c.sendall(b'question')
+print(c.recv(100).decode(), end='')";
+    if std::process::Command::new("python3").arg("-c").output().is_err() {
+        crate::left_out::left_out("a command as the server", "python3 is not installed");
+        return;
+    }
+    let config =
+        Config { server: command(&["python3", "-c", listen]), ..with_client(&["python3", "-c", ask]) };
+    let Some(seen) = seen::run(&config) else { return };
+    assert_eq!(seen.output(Role::Server, 1), "not yet\n");
+    assert_eq!(seen.output(Role::Client, 1), "question", "{:?}", seen.outcome);
+    assert_eq!(seen.outcome.client.exit, Some(0));
+    assert_eq!(seen.outcome.server.signal, Some(15), "told to end when the client had ended");
+}
+
+pub(crate) fn stubborn_server_is_killed() {
+    let config =
+        Config { server: command(&["sh", "-c", "trap '' TERM; sleep 100"]), ..with_client(&["true"]) };
+    let Some(seen) = seen::run(&config) else { return };
+    assert_eq!(seen.outcome.client.exit, Some(0));
+    assert_eq!((seen.outcome.server.exit, seen.outcome.server.signal), (None, Some(9)));
+}
+
+pub(crate) fn what_cannot_be_started_is_told() {
+    const ENOENT: i32 = 2;
+    const EACCES: i32 = 13;
+    let Some(seen) = seen::run(&with_client(&["no-such-program"])) else { return };
+    let client = seen.outcome.client;
+    assert_eq!(client.exit, Some(127));
+    let fault = client.fault.expect("a reason");
+    assert_eq!((fault.at.as_str(), fault.raw_errno()), ("no-such-program", Some(ENOENT)));
+
+    let seen = seen::run(&with_client(&["/etc/hosts"])).expect("it was made before");
+    assert_eq!(seen.outcome.client.exit, Some(126));
+    assert_eq!(seen.outcome.client.fault.and_then(|fault| fault.raw_errno()), Some(EACCES));
+
+    // Without a server there is nobody to call.
+    let config =
+        Config { server: command(&["no-such-server"]), client: Program::Conversation, ..Config::default() };
+    let seen = seen::run(&config).expect("it was made before");
+    assert_eq!(seen.outcome.server.fault.as_ref().and_then(Fault::raw_errno), Some(ENOENT));
+    assert_eq!(seen.outcome.client, lab::Ending::default());
+    assert_eq!(seen.frames().count(), 0);
+}

@@ -1,0 +1,31 @@
+//! The lab on the real kernel: made by this process, in namespaces of its own, over both back-ends, as root and as an
+//! ordinary user. What the system does not allow is named and left out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod clean_up;
+mod commands;
+mod conversation;
+mod left_out;
+#[path = "../../../kernel/tests/one_thread/mod.rs"]
+mod one_thread;
+mod refusals;
+mod seen;
+mod users;
+
+fn main() {
+    one_thread::run(&[
+        ("a_conversation_is_carried_whole", || users::each(conversation::is_carried_whole)),
+        ("a_delayed_conversation_is_waited_for", || users::each(conversation::is_waited_for_when_delayed)),
+        ("the_same_seed_loses_the_same", conversation::loses_the_same_with_the_same_seed),
+        ("a_command_is_its_users_without_privilege", || users::each(commands::have_no_privilege)),
+        ("the_clients_end_is_the_labs", commands::client_decides),
+        ("a_server_is_waited_for_and_ended", commands::server_is_waited_for_and_ended),
+        ("a_server_that_will_not_end_is_killed", commands::stubborn_server_is_killed),
+        ("what_cannot_be_started_is_told", commands::what_cannot_be_started_is_told),
+        ("a_signal_ends_the_lab_in_order", || users::each(clean_up::signal_ends_the_lab_in_order)),
+        ("nothing_survives_a_killed_tool", || users::each(clean_up::nothing_survives_a_killed_tool)),
+        ("a_refusal_names_the_step", || users::each(refusals::name_the_step)),
+        ("a_full_process_table_is_a_refusal", refusals::full_process_table),
+        ("threads_are_refused", refusals::threads_are_refused),
+    ]);
+}
