@@ -1,0 +1,113 @@
+//! The command line as one table. Tests walk it: every flag has a help text that ends in a full stop, every value a
+//! name, and every letter means what it means everywhere.
+//!
+//! Each command speaks the dialect of the tool that it replaces; the letters below mean the same in all of them.
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use ends::dial::Family;
+
+use crate::command::{completions, connect, help, lab, man, serve, trace};
+use crate::looks::When;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bothends",
+    version,
+    about = "Be either end of a TCP conversation, and see everything that happens in between.",
+    long_about = "Be either end of a TCP conversation, and see everything that happens in between.
+
+Examples:
+  bothends lab                     two programs on a private network, drawn
+  bothends serve echo              an echo server on 127.0.0.1:7777
+  bothends connect localhost 7777  talk to it
+  bothends trace -r talk.pcapng    who said what in a capture, and how it ended",
+    after_help = "`bothends help COMMAND` tells all about a command; `bothends help exit-codes` and \
+                  `bothends help addresses` what they are.",
+    disable_help_subcommand = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What all commands understand.
+    #[command(flatten)]
+    pub global: Global,
+    /// The version.
+    #[arg(short = 'V', long, action = ArgAction::Version, help = "Print the version.")]
+    version: Option<bool>,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that mean the same for every command, before or behind it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// How much is told.
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet",
+          help = "Tell what happens, on standard error; -vv tells the bytes too.")]
+    pub verbose: u8,
+    /// Errors only.
+    #[arg(short, long, global = true, help = "Tell errors only.")]
+    pub quiet: bool,
+    /// Records.
+    #[arg(long, global = true, help = "Write records to standard output, one JSON object a line.")]
+    pub json: bool,
+    /// Colours.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        env = "BOTHENDS_COLOR",
+        hide_env_values = true,
+        hide_possible_values = true,
+        help = "When to colour: auto, always or never; NO_COLOR and CLICOLOR_FORCE are heard."
+    )]
+    pub color: When,
+    /// Help.
+    #[arg(short, long, global = true, action = ArgAction::Help,
+          help = "Print help: -h the essentials, --help all there is.")]
+    help: Option<bool>,
+}
+
+/// Which IP families may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub struct Families {
+    /// Only IPv4.
+    #[arg(short = '4', long, conflicts_with = "ipv6", help = "Use IPv4 only.")]
+    pub ipv4: bool,
+    /// Only IPv6.
+    #[arg(short = '6', long, help = "Use IPv6 only.")]
+    pub ipv6: bool,
+}
+
+impl Families {
+    /// Which addresses of a name are wanted.
+    pub fn family(self) -> Family {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        }
+    }
+}
+
+/// The commands. Each says in its own file what it is: a doc comment here would take the place of that text.
+#[allow(missing_docs)]
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Serve(serve::Flags),
+    Connect(connect::Flags),
+    Trace(trace::Flags),
+    Lab(lab::Flags),
+    Help(help::Flags),
+    Completions(completions::Flags),
+    Man(man::Flags),
+}
+
+#[cfg(test)]
+mod tests;

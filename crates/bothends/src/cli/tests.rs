@@ -1,0 +1,123 @@
+//! The table of flags, walked: help texts, value names, letters; and the help that people see, as snapshots.
+
+use std::collections::HashMap;
+
+use clap::{Arg, Command, CommandFactory};
+
+use super::Cli;
+
+/// Every command, with its path: `bothends`, `bothends serve`, …
+fn commands() -> Vec<(String, Command)> {
+    let mut all = Cli::command();
+    all.build();
+    let mut found = vec![("bothends".to_owned(), all.clone())];
+    for command in all.get_subcommands() {
+        found.push((format!("bothends {}", command.get_name()), command.clone()));
+    }
+    found
+}
+
+/// Every flag and word of every command.
+fn arguments() -> Vec<(String, Arg)> {
+    let of = |(path, command): (String, Command)| {
+        let arguments: Vec<Arg> = command.get_arguments().cloned().collect();
+        arguments.into_iter().map(move |argument| (path.clone(), argument))
+    };
+    commands().into_iter().flat_map(of).collect()
+}
+
+#[test]
+fn every_flag_is_explained_by_a_whole_sentence() {
+    for (path, argument) in arguments() {
+        let place = format!("{path} {}", argument.get_id());
+        let help = argument.get_help().unwrap_or_else(|| panic!("{place} has no help")).to_string();
+        assert!(help.ends_with('.') && help.starts_with(char::is_uppercase), "{place}: {help}");
+        for value in argument.get_possible_values().iter().filter_map(|value| value.get_help()) {
+            assert!(value.to_string().ends_with('.'), "{place}: {value}");
+        }
+    }
+    for (path, command) in commands() {
+        let about = command.get_about().unwrap_or_else(|| panic!("{path} has no text")).to_string();
+        assert!(about.ends_with('.') && !about.contains('\n'), "{path}: {about}");
+    }
+}
+
+#[test]
+fn every_value_has_a_name_in_capitals() {
+    for (path, argument) in
+        arguments().into_iter().filter(|(_, argument)| argument.get_action().takes_values())
+    {
+        let names = argument.get_value_names().unwrap_or_default();
+        assert!(!names.is_empty(), "{path} {}", argument.get_id());
+        for name in names {
+            let good = |c: char| c.is_ascii_uppercase() || " .-".contains(c);
+            assert!(name.chars().all(good), "{path} {}: {name}", argument.get_id());
+        }
+    }
+}
+
+/// The letters that mean the same everywhere, and the dialects: trace speaks tcpdump's.
+#[test]
+fn every_letter_means_what_it_means_everywhere() {
+    let everywhere = HashMap::from([
+        ('4', "ipv4"),
+        ('6', "ipv6"),
+        ('u', "udp"),
+        ('v', "verbose"),
+        ('q', "quiet"),
+        ('h', "help"),
+        ('V', "version"),
+    ]);
+    let dialects = HashMap::from([("bothends trace", vec![('r', "file")])]);
+    for (path, argument) in arguments() {
+        let Some(letter) = argument.get_short() else { continue };
+        let id = argument.get_id().as_str();
+        match everywhere.get(&letter) {
+            Some(meaning) => assert_eq!(id, *meaning, "{path} -{letter}"),
+            None => {
+                let dialect = dialects.get(path.as_str()).cloned().unwrap_or_default();
+                assert!(dialect.contains(&(letter, id)), "{path}: -{letter} is not in its dialect");
+            }
+        }
+    }
+    for (path, command) in commands() {
+        for global in ["verbose", "quiet", "json", "color", "help"] {
+            assert!(command.get_arguments().any(|argument| argument.get_id() == global), "{path} {global}");
+        }
+    }
+}
+
+#[test]
+fn long_help_begins_with_examples() {
+    for (path, command) in commands() {
+        let name = command.get_name();
+        if ["help"].contains(&name) {
+            continue;
+        }
+        let long = command.get_long_about().unwrap_or_else(|| panic!("{path}: no long help")).to_string();
+        let about = command.get_about().unwrap_or_default().to_string();
+        assert!(long.starts_with(&format!("{about}\n\nExamples:\n  bothends")), "{path}: {long}");
+        let examples = long.lines().skip(3).take_while(|line| !line.is_empty());
+        examples.for_each(|line| assert!(line.len() <= 80, "{path}: {line}"));
+        let words = long.lines().filter_map(|line| line.strip_prefix("  bothends "));
+        for example in words {
+            let first = example.split_whitespace().next().unwrap_or_default();
+            assert!(Cli::command().find_subcommand(first).is_some(), "{path}: {example}");
+        }
+    }
+}
+
+#[test]
+fn help_is_what_it_was() {
+    for (path, mut command) in commands() {
+        // The same on terminals of every width.
+        command = command.term_width(100);
+        let help = command.render_long_help().to_string();
+        insta::assert_snapshot!(path.replace(' ', "-"), help);
+    }
+}
+
+#[test]
+fn the_table_itself_is_sound() {
+    Cli::command().debug_assert();
+}

@@ -1,0 +1,245 @@
+//! `connect`: you at one end, a server at the other.
+
+mod wishes;
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use clap::Args;
+use ends::dial::{Connected, Dialled, Options, dial, resolve};
+use ends::event::{Account, Event, How};
+use ends::pump::{self, Outcome, Over};
+use ends::stop::{Asked, Stop};
+use explain::errno::{ECONNRESET, EHOSTUNREACH, ETIMEDOUT};
+use wire::endpoint::{Endpoint, Host, Scheme, Use};
+use wire::{Cause, Doing, End, Fault};
+
+use self::wishes::Wishes;
+use super::{BadAddress, Wrong, duration, grammar, host_and_port, in_full, unsupported, wrong_family};
+use crate::cli::Families;
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::{narrate, record};
+
+/// What `connect` understands.
+#[derive(Clone, Debug, Args)]
+#[command(
+    about = "Talk to a server: what you type goes there, what it says comes here.",
+    long_about = "Talk to a server: what you type goes there, what it says comes here.
+
+Examples:
+  bothends connect                  to 127.0.0.1:7777, where `serve` is
+  bothends connect example.org 80   as nc and telnet have it
+  printf 'a\\0b\\n' | bothends connect [::1]:7 | xxd
+  bothends connect 10.0.0.2:80 --timeout 2s --json
+
+When your input ends, the other end is told (FIN), and what it still has to say is received; when it has closed, the \
+conversation is over, even if you could type on. A reset is never success: exit code 56. On a terminal, or with -v, a \
+line at the end says who closed first, how, and what was left unsent or unread.",
+    override_usage = "bothends connect [OPTIONS] [ADDR | HOST PORT]"
+)]
+pub struct Flags {
+    /// The address, or host and port.
+    #[arg(value_name = "ADDR", num_args = 0..=2,
+          help = "Whom to call: an address, or HOST PORT; 127.0.0.1:7777 by itself. See `bothends help addresses`.")]
+    words: Vec<String>,
+    /// For opening.
+    #[arg(long, value_name = "D", value_parser = duration,
+          help = "Give up when the connection is not open after this time: 2s.")]
+    timeout: Option<Duration>,
+    /// One direction.
+    #[arg(
+        long,
+        conflicts_with = "recv_only",
+        help = "Only send: end when all is acknowledged, and throw away what comes."
+    )]
+    send_only: bool,
+    /// The other direction.
+    #[arg(
+        long,
+        help = "Only receive: leave standard input alone; a server that says nothing is exit code 52."
+    )]
+    recv_only: bool,
+    /// No FIN.
+    #[arg(long, help = "Send no FIN when your input ends; the other end then has to close.")]
+    keep_half_open: bool,
+    /// After the input's end.
+    #[arg(long, value_name = "D", value_parser = duration,
+          help = "Wait for the other end at most this long after your input has ended.")]
+    linger: Option<Duration>,
+    /// The families.
+    #[command(flatten)]
+    families: Families,
+}
+
+pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
+    let exit = match wanted(flags) {
+        Ok((endpoint, wishes)) => {
+            talk(&endpoint, &wishes, out).unwrap_or_else(|fault| out.fault(&in_full(fault)))
+        }
+        Err(wrong) => wrong.told(out),
+    };
+    out.finish(exit)
+}
+
+/// Whom to call and how: flags, and options behind the address.
+fn wanted(flags: &Flags) -> Result<(Endpoint, Wishes), Wrong> {
+    let (endpoint, text) = endpoint(&flags.words)?;
+    let bad = |error| Wrong::Address(BadAddress { text: text.clone(), error });
+    let sentence = unsupported(&endpoint, "connect").or_else(|| wrong_family(&endpoint, flags.families));
+    if let Some(sentence) = sentence {
+        return Err(Wrong::Use(sentence));
+    }
+    endpoint.only_options(&Wishes::OPTIONS).map_err(bad)?;
+    let wishes = Wishes {
+        timeout: flags.timeout,
+        linger: flags.linger,
+        send_only: flags.send_only,
+        recv_only: flags.recv_only,
+        keep_half_open: flags.keep_half_open,
+        families: flags.families,
+    };
+    let wishes = wishes.with_options(&endpoint.options).map_err(Wrong::Use)?;
+    Ok((endpoint, wishes))
+}
+
+/// The endpoint of no, one or two words, and the text to point at.
+fn endpoint(words: &[String]) -> Result<(Endpoint, String), Wrong> {
+    let grammar = grammar(Use::Connect);
+    let (text, read) = match words {
+        [] => return Ok((Endpoint::default_address(), String::new())),
+        [host, port, ..] if grammar.is_port(port) => {
+            (format!("{host}:{port}"), grammar.parse_host_and_port(host, port))
+        }
+        [_, word, ..] => {
+            return Err(Wrong::Use(format!("{word} is not a port, so it is not known what it is for")));
+        }
+        [word] => (word.clone(), grammar.parse(word)),
+    };
+    match read {
+        Ok(endpoint) => Ok((endpoint, text)),
+        Err(error) => Err(Wrong::Address(BadAddress { text, error })),
+    }
+}
+
+fn talk(endpoint: &Endpoint, wishes: &Wishes, out: &Out) -> Result<Exit, Fault> {
+    let Some((host, port)) = host_and_port(endpoint) else { return Ok(Exit::Usage) };
+    let host = match host {
+        Host::V4(v4) => v4.to_string(),
+        Host::V6(v6, None) => v6.to_string(),
+        Host::V6(v6, Some(zone)) => format!("{v6}%{zone}"),
+        Host::Loopback | Host::Any => "localhost".to_owned(),
+        Host::Name(name) => name.clone(),
+    };
+    // Before the signals are taken: a lookup cannot be interrupted once they are.
+    let addresses = resolve(&host, port, wishes.families.family())?;
+    let stop = Stop::by_signals()?;
+    let clock = Clock::start();
+    let options = Options { timeout: wishes.timeout, source: None };
+    let dialled = dial(&addresses, options, Some(&stop), &|event| tell_of_dialling(&event, out))?;
+    match dialled {
+        Dialled::Open(connected) => converse(connected, wishes, &stop, &clock, out),
+        Dialled::Interrupted(asked) => Ok(interrupted(asked)),
+    }
+}
+
+/// One address of several refused: worth a line only for those who want to know.
+fn tell_of_dialling(event: &Event, out: &Out) {
+    if let Event::Trouble(fault) = event {
+        let sentence = explain::sentence(&in_full(fault.clone()));
+        out.narrate(1, &format!("{sentence}; trying the next address\n"));
+    }
+}
+
+fn converse(
+    connected: Connected,
+    wishes: &Wishes,
+    stop: &Stop,
+    clock: &Clock,
+    out: &Out,
+) -> Result<Exit, Fault> {
+    let (local, remote) = (connected.local, connected.remote);
+    let peer = Endpoint::at(Scheme::Tcp, remote).to_string();
+    out.narrate(1, &format!("connected to {peer} from {local}\n"));
+    out.record(&record::opened(clock, 1, local, remote));
+    out.flush();
+    let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+    let options = pump::Options {
+        input: Some(stdin.as_fd()),
+        output: (!out.json).then(|| stdout.as_fd()),
+        tell_data: out.json || out.verbosity >= 2,
+        send_only: wishes.send_only,
+        recv_only: wishes.recv_only,
+        keep_half_open: wishes.keep_half_open,
+        linger: wishes.linger,
+    };
+    let outcome = pump::run(connected, options, Some(stop), &|event| tell(&event, clock, out))?;
+    out.record(&record::closed(clock, 1, &outcome.account));
+    if out.stderr_is_terminal || out.verbosity >= 1 {
+        out.tell(&format!("{peer} {}\n", narrate::told(&outcome.account)));
+    }
+    Ok(exit(&outcome, wishes, &peer, out))
+}
+
+fn tell(event: &Event, clock: &Clock, out: &Out) {
+    if let Some(record) = record::of_event(clock, event).filter(|_| out.json) {
+        out.record(&record);
+        out.flush();
+        if out.is_closed() {
+            end_like_a_signal();
+        }
+    } else if let Some(line) = narrate::line(event, out.verbosity) {
+        out.tell(&line);
+    }
+}
+
+/// Nobody reads the records any more, so the conversation is to end; the pump listens to signals only.
+fn end_like_a_signal() {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+}
+
+fn exit(outcome: &Outcome, wishes: &Wishes, peer: &str, out: &Out) -> Exit {
+    match outcome.over {
+        _ if out.is_closed() => Exit::Ok,
+        Over::Interrupted(asked) => interrupted(asked),
+        Over::OutputClosed => Exit::Ok,
+        Over::LingerEnded => {
+            let cause = Cause::TimedOut;
+            out.fault(&Fault { end: End::Peer, doing: Doing::Receive, at: peer.to_owned(), cause })
+        }
+        Over::Closed | Over::Sent => match broken(outcome, peer) {
+            Some(fault) => out.fault(&fault),
+            None if wishes.recv_only && outcome.account.in_bytes == 0 => {
+                out.tell(&format!("bothends: {peer} closed without saying anything\n"));
+                Exit::Empty
+            }
+            None => Exit::Ok,
+        },
+    }
+}
+
+/// The fault of a conversation that did not end in order.
+fn broken(outcome: &Outcome, peer: &str) -> Option<Fault> {
+    let Account { how, .. } = outcome.account;
+    let (end, errno) = match how {
+        How::Fin | How::Stopped | How::Limit | How::Idle => return None,
+        How::Reset | How::Refused | How::Killed => (End::Peer, ECONNRESET),
+        How::TimedOut => (End::Path, ETIMEDOUT),
+        How::Unreachable => (End::Path, EHOSTUNREACH),
+    };
+    // What never left this machine was not even tried: that is told apart from what may have arrived.
+    match outcome.never_sent_bytes {
+        0 => Some(Fault::errno(end, Doing::Receive, peer, errno)),
+        unsent => {
+            let unsent = draw::number::size_in_words(unsent);
+            let cause =
+                Cause::Words(format!("{}, and {unsent} were never sent", explain::errno::words(errno)));
+            Some(Fault { end, doing: Doing::Send, at: peer.to_owned(), cause })
+        }
+    }
+}
+
+fn interrupted(asked: Asked) -> Exit {
+    asked.signal.map_or(Exit::Interrupted, Exit::of_signal)
+}

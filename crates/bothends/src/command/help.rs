@@ -1,0 +1,32 @@
+//! `help`: all about a command, or a topic.
+
+use clap::Args;
+
+use crate::exit::Exit;
+use crate::help::{TOPICS, of_command};
+use crate::out::Out;
+
+/// What `help` understands.
+#[derive(Clone, Debug, Args)]
+#[command(about = "Tell all about a command, or about exit-codes or addresses.")]
+pub struct Flags {
+    /// The subject.
+    #[arg(value_name = "SUBJECT", help = "A command, exit-codes or addresses.")]
+    subject: Option<String>,
+}
+
+pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
+    let subject = flags.subject.as_deref();
+    let topic = TOPICS.iter().find(|topic| Some(topic.name) == subject).map(|topic| (topic.text)());
+    match topic.or_else(|| of_command(subject, out.stdout.color)) {
+        Some(text) => {
+            out.print(&text);
+            out.finish(Exit::Ok)
+        }
+        None => {
+            let topics = TOPICS.map(|topic| topic.name).join(", ");
+            let hint = format!("there is help for every command, and for {topics}");
+            out.usage(&format!("there is no help for {}", subject.unwrap_or_default()), Some(hint))
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What the lab tells, taken in as it comes: packets go to the tracker and the capture file, output to where it belongs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use flow::{Frame, Limits, Tracker};
+use lab::event::{Backend, Event, LinkFrame, Role};
+use wire::capture::Interface;
+use wire::link_type::LinkType;
+use wire::pcapng::Writer;
+use wire::{Fault, Time};
+
+use crate::files::{OutputFile, write_fault};
+use crate::narrate;
+use crate::out::Out;
+use crate::record::{self, role_word};
+
+/// The longest line of a program that is held back for its end.
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// Takes in what the lab tells.
+pub(super) struct Watch<'a> {
+    out: &'a Out,
+    tracker: Tracker,
+    start: Option<Time>,
+    capture: Option<CaptureFile>,
+    /// The unfinished last lines of the server's standard output and error.
+    lines: [Vec<u8>; 2],
+    backend: Option<(Backend, u64)>,
+}
+
+/// What is known at the end.
+pub(super) struct Seen {
+    pub(super) tracker: Tracker,
+    pub(super) start: Time,
+}
+
+impl<'a> Watch<'a> {
+    /// Opens the capture file, if one is to be written.
+    pub(super) fn new(write: Option<&Path>, out: &'a Out) -> Result<Watch<'a>, Fault> {
+        let capture = write.map(CaptureFile::create).transpose()?;
+        let tracker = Tracker::new(Limits::default());
+        Ok(Watch { out, tracker, start: None, capture, lines: Default::default(), backend: None })
+    }
+
+    /// It is known that a socket listens there.
+    pub(super) fn listens(&mut self, address: SocketAddr) {
+        self.tracker.listening(address);
+    }
+
+    pub(super) fn take(&mut self, event: Event) {
+        match event {
+            Event::Ready { backend, seed } => {
+                self.backend = Some((backend, seed));
+                let carried = narrate::backend(backend);
+                self.out.narrate(1, &format!("the network stands: {carried}, seed {seed}\n"));
+            }
+            Event::Frame(frame) => self.frame(&frame),
+            Event::Output { role, fd, bytes } => self.output(role, fd, &bytes),
+            Event::Ran { role, command, exit, signal } => {
+                let how = narrate::ending(exit, signal);
+                self.out.narrate(1, &format!("{}: `{command}` {how}\n", role_word(role)));
+                self.record(&record::ran(role, &command, exit, signal));
+            }
+            Event::Link { up, down } => {
+                let (backend, seed) = self.backend.unwrap_or((Backend::Simulated, 0));
+                let wall = self.start.filter(|_| backend != Backend::Simulated);
+                self.record(&record::link(backend, seed, wall, &up, &down));
+                self.out.narrate(1, &narrate::link(&up, &down));
+                if let Some(drops) = narrate::unplanned(&up, &down) {
+                    self.out.tell(&drops);
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &LinkFrame) {
+        self.start.get_or_insert(frame.time);
+        self.out.narrate(2, &narrate::frame(frame, self.start.unwrap_or_default()));
+        if let Some(capture) = &mut self.capture {
+            capture.packet(frame);
+        }
+        self.tracker.frame(&Frame {
+            number: frame.number,
+            time: frame.time,
+            link_type: frame.link_type,
+            bytes: &frame.bytes,
+            wire_len: frame.wire_len,
+            passage: Some(frame.passage.clone()),
+        });
+    }
+
+    /// The server's lines go to standard error with its name; with `--json` everything becomes records.
+    fn output(&mut self, role: Role, fd: u8, bytes: &[u8]) {
+        if self.out.json {
+            return self.record(&record::output(role, fd, bytes));
+        }
+        let line = &mut self.lines[usize::from(fd == 2)];
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") || line.len() >= LONGEST_LINE {
+                self.out.tell(&narrate::printed(role, line));
+                line.clear();
+            }
+        }
+    }
+
+    fn record(&self, record: &crate::record::Record) {
+        self.out.record(record);
+        self.out.flush();
+    }
+
+    /// Writes out what is left.
+    pub(super) fn finish(mut self) -> Result<Seen, Fault> {
+        for line in self.lines.iter().filter(|line| !line.is_empty()) {
+            self.out.tell(&narrate::printed(Role::Server, line));
+        }
+        if let Some(capture) = self.capture.take() {
+            capture.finish()?;
+        }
+        Ok(Seen { tracker: self.tracker, start: self.start.unwrap_or_default() })
+    }
+}
+
+/// The capture that is written: two interfaces, named after the ends, each packet on the one of its sender.
+struct CaptureFile {
+    path: PathBuf,
+    /// None once writing failed: the rest is not written.
+    writer: Option<Writer<OutputFile>>,
+    fault: Option<Fault>,
+}
+
+impl CaptureFile {
+    fn create(path: &Path) -> Result<CaptureFile, Fault> {
+        let file = OutputFile::create(path)?;
+        let interface = |name: &str| Interface { name: name.to_owned(), link_type: LinkType::RAW };
+        let interfaces = [role_word(Role::Client), role_word(Role::Server)].map(interface);
+        let writer = Writer::new(file, &interfaces).map_err(|error| write_fault(path, &error))?;
+        Ok(CaptureFile { path: path.to_owned(), writer: Some(writer), fault: None })
+    }
+
+    fn packet(&mut self, frame: &LinkFrame) {
+        let Some(writer) = &mut self.writer else { return };
+        let interface = match frame.from {
+            Role::Client => 0,
+            Role::Server => 1,
+        };
+        let comment = frame.passage.to_comment(frame.time);
+        let written = writer.packet(interface, frame.time, frame.wire_len, &frame.bytes, Some(&comment));
+        if let Err(error) = written {
+            self.fault = Some(write_fault(&self.path, &error));
+            self.writer = None;
+        }
+    }
+
+    fn finish(self) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let Some(writer) = self.writer else { return Ok(()) };
+        let file = writer.finish().map_err(|error| write_fault(&self.path, &error))?;
+        file.finish("")
+    }
+}

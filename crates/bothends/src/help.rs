@@ -1,0 +1,146 @@
+//! Help and errors of the command line: clap's texts in our form, and the topics that are made from tables.
+
+use std::ffi::OsString;
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use wire::endpoint::Scheme;
+
+use crate::cli::Cli;
+use crate::exit::{Exit, TABLE};
+use crate::looks::{When, style_of};
+use crate::out;
+use crate::record;
+
+/// Something that `bothends help` can tell about, beside the commands.
+pub struct Topic {
+    /// Its name.
+    pub name: &'static str,
+    /// What there is to tell.
+    pub text: fn() -> String,
+}
+
+/// All topics.
+pub const TOPICS: [Topic; 2] =
+    [Topic { name: "exit-codes", text: exit_codes }, Topic { name: "addresses", text: addresses }];
+
+/// Prints what clap has to say: help and version are results, all else is a usage error in our form.
+pub fn told(error: &clap::Error, words: &[OsString]) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let styled = error.render();
+            let color = style_of(&std::io::stdout(), When::Auto, None).color;
+            let text = if color { styled.ansi().to_string() } else { styled.to_string() };
+            out::print_help(&text)
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            out::print_usage_error(&error.render().to_string());
+            Exit::Usage
+        }
+        _ => {
+            let (sentence, hint) = sentence_and_hint(&error.render().to_string());
+            out::print_usage_error(&format!("bothends: {sentence}\n  hint: {hint}\n"));
+            if words.iter().any(|word| word == "--json") {
+                out::print_help(&record::usage_error("read", "command line", &sentence).line());
+            }
+            Exit::Usage
+        }
+    }
+}
+
+/// clap's error as one sentence, and the most useful hint.
+fn sentence_and_hint(told: &str) -> (String, String) {
+    let mut paragraphs = told.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let words: Vec<&str> = first.lines().map(str::trim).collect();
+    let sentence = words.join(" ");
+    let tip = told.lines().find_map(|line| line.trim_start().strip_prefix("tip: ")).map(str::to_owned);
+    let usage =
+        told.lines().find_map(|line| line.strip_prefix("Usage: ")).map(|usage| format!("usage: {usage}"));
+    let hint = tip.or(usage).unwrap_or_else(|| "`bothends --help` shows what can be asked".to_owned());
+    (sentence, hint)
+}
+
+/// The long help of a command, or of all.
+pub fn of_command(name: Option<&str>, color: bool) -> Option<String> {
+    let mut all =
+        Cli::command().color(if color { clap::ColorChoice::Always } else { clap::ColorChoice::Never });
+    all.build();
+    let command = match name {
+        None => &mut all,
+        Some(name) => all.find_subcommand_mut(name)?,
+    };
+    let help = command.render_long_help();
+    Some(if color { help.ansi().to_string() } else { help.to_string() })
+}
+
+/// The table of exit codes.
+pub fn exit_codes() -> String {
+    let mut text =
+        "The exit code says how it ended. The numbers are curl's where the meaning is the same.\n\n"
+            .to_owned();
+    for row in TABLE {
+        text.push_str(&format!("  {:>3}  {:<12} {}\n", row.exit.code(), row.name, row.meaning));
+    }
+    text.push_str("\n`lab` with commands ends with the client's own code; a command that a signal ended gives 128 + the signal.\n");
+    text
+}
+
+/// How addresses are written.
+pub fn addresses() -> String {
+    const FORMS: [(&str, &str); 11] = [
+        ("8080", "this machine only, port 8080"),
+        (":8080  *:8080", "serve: every interface, IPv4 and IPv6"),
+        ("127.0.0.1:8080", "an IPv4 address and a port"),
+        ("[::1]:8080", "an IPv6 address and a port; the brackets are needed"),
+        ("[fe80::1%eth0]:22", "a link-local address, with its interface"),
+        ("example.org:http", "a name, and a port by the name of its service"),
+        ("example.org", "a name; the port is 7777"),
+        ("127.0.0.1:0", "serve: any free port; the one that was chosen is told"),
+        ("tcp://host:80", "the full form, as it is shown everywhere"),
+        ("tcp://host:80?timeout=2s", "with an option: the same as the long flag"),
+        ("HOST PORT", "connect: in two words, as nc and telnet have it"),
+    ];
+    let mut text =
+        "Where to listen, or whom to call. Without an address it is 127.0.0.1:7777.\n\n".to_owned();
+    for (form, meaning) in FORMS {
+        text.push_str(&format!("  {form:<26} {meaning}\n"));
+    }
+    let later = Scheme::WRITTEN.iter().filter(|scheme| **scheme != Scheme::Tcp).map(|scheme| scheme.name());
+    text.push_str("\nA port is a number from 0 to 65535 or the name of a service.\nThe schemes ");
+    text.push_str(&later.collect::<Vec<_>>().join(", "));
+    text.push_str(" are understood but not served yet.\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(words: &[&str]) -> (String, String) {
+        use clap::Parser;
+        let all = ["bothends"].iter().chain(words);
+        sentence_and_hint(&Cli::try_parse_from(all).unwrap_err().render().to_string())
+    }
+
+    #[test]
+    fn mistakes_are_one_sentence_and_one_hint() {
+        let (sentence, hint) = refused(&["lab", "--loss", "20"]);
+        assert_eq!(sentence, "invalid value '20' for '--loss <P>': it needs a unit: 20% or 0.5%");
+        assert!(hint.starts_with("`bothends --help`") || hint.starts_with("usage:"), "{hint}");
+        let (sentence, hint) = refused(&["serve", "echo", "--egnine", "thread"]);
+        assert_eq!(sentence, "unexpected argument '--egnine' found");
+        assert_eq!(hint, "a similar argument exists: '--engine'");
+        let (sentence, _) = refused(&["trace"]);
+        assert_eq!(sentence, "the following required arguments were not provided: --read <FILE>");
+    }
+
+    #[test]
+    fn topics_show_whole_tables() {
+        for row in TABLE {
+            assert!(exit_codes().contains(row.meaning));
+        }
+        assert!(addresses().lines().all(|line| line.len() <= 100) && exit_codes().is_ascii());
+    }
+}

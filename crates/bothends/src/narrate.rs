@@ -1,0 +1,221 @@
+//! What happens, in words: the lines that `-v` asks for, and the account at the end of a conversation.
+
+use draw::number::{count, duration, since_start, size_in_words};
+use draw::visible::visible;
+use ends::event::{Account, ClosedBy, Event, How};
+use lab::event::{Backend, DirectionReport, LinkFrame, Role};
+use wire::Time;
+use wire::endpoint::{Endpoint, Scheme};
+
+use crate::record::role_word;
+
+/// The most of a message that is shown, in bytes; the rest is counted.
+const SHOWN: usize = 256;
+
+/// The line for an event of a server, if this much is to be told (the number of `-v`).
+pub fn line(event: &Event, verbosity: u8) -> Option<String> {
+    let (needed, line) = match event {
+        Event::Listening { address, service, engine } => {
+            let address = Endpoint::at(Scheme::Tcp, *address);
+            (0, format!("listening on {address} ({service}, engine {engine})"))
+        }
+        Event::Opened { client, remote, .. } => (1, format!("client {client}: {remote} connected")),
+        Event::Data { client, remote, bytes } => {
+            (2, format!("client {client}: {remote} says {}", message(bytes)))
+        }
+        Event::Closed { client, remote, account } => {
+            (1, format!("client {client}: {remote} {}", told(account)))
+        }
+        Event::TurnedAway { remote, limit } => {
+            let places = if *limit == 1 { "the only place is" } else { "all places are" };
+            (1, format!("{remote} was turned away: {places} taken (--max-connections {limit})"))
+        }
+        Event::ChildEnded { pid, client, exit, signal } => {
+            let how = ending(*exit, *signal);
+            (u8::from(signal.is_none()) * 2, format!("client {client}: process {pid} {how}"))
+        }
+        Event::Trouble(fault) => (0, trouble(fault)),
+        Event::Paused => {
+            let advice = "`ulimit -n` shows the limit";
+            (0, format!("no descriptor is free: new clients wait until one is ({advice})"))
+        }
+        Event::Stopping { sessions: 0 } => (1, "stopping: nobody is connected".to_owned()),
+        Event::Stopping { sessions } => {
+            let them = if *sessions == 1 { "1 client may" } else { &format!("{sessions} clients may") };
+            (0, format!("stopping: {them} finish; another signal ends it now"))
+        }
+    };
+    (verbosity >= needed).then(|| line + "\n")
+}
+
+fn trouble(fault: &wire::Fault) -> String {
+    let advice = explain::problem(fault).map(|problem| format!(" ({})", problem.advice));
+    format!("{}{}", explain::sentence(fault), advice.unwrap_or_default())
+}
+
+/// `exited with 1`, `was killed by signal 9 (SIGKILL)`.
+pub fn ending(exit: Option<i32>, signal: Option<i32>) -> String {
+    match (exit, signal) {
+        (_, Some(signal)) => {
+            let name = rustix::process::Signal::from_named_raw(signal).map(|signal| format!(" ({signal:?})"));
+            format!("was killed by signal {signal}{}", name.unwrap_or_default())
+        }
+        (Some(exit), None) => format!("exited with {exit}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// Bytes as a message in quotation marks, shortened, with everything invisible made visible.
+fn message(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
+    let shown = visible(&text, false);
+    let more = match bytes.len() {
+        0..=SHOWN => String::new(),
+        length => format!(" and {} more", size_in_words((length - SHOWN) as u64)),
+    };
+    format!("\"{shown}\"{more} ({})", size_in_words(bytes.len() as u64))
+}
+
+/// The account of a conversation in one line, without its subject: `closed first, with FIN, after 31 ms: 12 bytes in,
+/// 12 bytes out`.
+pub fn told(account: &Account) -> String {
+    let after = duration(account.open);
+    let end = match (account.how, account.closed_by) {
+        (How::Fin, ClosedBy::Peer) => "closed first, with FIN,".to_owned(),
+        (How::Fin, ClosedBy::Us) => "was closed by us first, with FIN,".to_owned(),
+        (How::Fin, ClosedBy::Both) => "and we closed at once, with FIN,".to_owned(),
+        (How::Fin, _) => "was closed with FIN".to_owned(),
+        (How::Reset, ClosedBy::Us) => "was reset by us".to_owned(),
+        (How::Reset, _) => "reset the connection".to_owned(),
+        (How::TimedOut, _) => "stopped answering and was given up".to_owned(),
+        (How::Refused, _) => "refused".to_owned(),
+        (How::Unreachable, _) => "became unreachable".to_owned(),
+        (How::Killed, _) => "was cut off: its process was killed".to_owned(),
+        (How::Idle, _) => "was silent for too long and was closed".to_owned(),
+        (How::Limit, _) => "was closed: a limit was reached".to_owned(),
+        (How::Stopped, _) => "was closed: we were asked to stop,".to_owned(),
+    };
+    format!("{end} after {after}: {}", amounts(account))
+}
+
+/// `12 bytes in, 12 bytes out; 4 bytes of ours were never acknowledged`.
+fn amounts(account: &Account) -> String {
+    let mut told =
+        format!("{} in, {} out", size_in_words(account.in_bytes), size_in_words(account.out_bytes));
+    if account.unsent_bytes > 0 {
+        told.push_str(&format!("; {} of ours never reached it", size_in_words(account.unsent_bytes)));
+    }
+    if account.unread_bytes > 0 {
+        told.push_str(&format!("; {} of its were not read", size_in_words(account.unread_bytes)));
+    }
+    told
+}
+
+/// What carries a lab's packets.
+pub fn backend(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Tun => "TUN devices carry the packets",
+        Backend::Packet => "veth devices and packet sockets carry the packets",
+        Backend::Simulated => "simulated, in virtual time",
+    }
+}
+
+/// A packet of the link, in a line.
+pub fn frame(frame: &LinkFrame, start: Time) -> String {
+    let at = since_start(frame.time.since(start));
+    let from = role_word(frame.from);
+    let fate = match (&frame.passage.rule, frame.passage.arrived) {
+        (Some(rule), None) => format!("{} by {rule}", frame.passage.fate.word()),
+        (_, Some(arrived)) => format!("arrives after {}", duration(arrived.since(frame.time))),
+        (None, None) => frame.passage.fate.word().to_owned(),
+    };
+    format!("{at:>9} packet {} from the {from}, {} B, {fate}\n", frame.number, frame.wire_len)
+}
+
+/// The link's counters.
+pub fn link(up: &DirectionReport, down: &DirectionReport) -> String {
+    let direction = |from: &str, to: &str, report: &DirectionReport| {
+        let lost: Vec<String> =
+            report.lost.iter().map(|(rule, lost)| format!("{lost} lost by {rule}")).collect();
+        let lost = if lost.is_empty() { String::new() } else { format!(", {}", lost.join(", ")) };
+        let sent = count(report.offered, "packet");
+        format!("{from} to {to}: {sent}, {} delivered{lost}\n", report.delivered)
+    };
+    direction("client", "server", up) + &direction("server", "client", down)
+}
+
+/// Packets that vanished though no rule asked for it: that must never go unsaid.
+pub fn unplanned(up: &DirectionReport, down: &DirectionReport) -> Option<String> {
+    let drops = up.unplanned_drops + down.unplanned_drops;
+    let were = if drops == 1 { "was" } else { "were" };
+    (drops > 0)
+        .then(|| format!("{} {were} dropped on the way though no rule says so\n", count(drops, "packet")))
+}
+
+/// A line that a program printed, with its role in front.
+pub fn printed(role: Role, line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    format!("{} | {}\n", role_word(role), text.trim_end_matches(['\n', '\r']))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn remote() -> SocketAddr {
+        "127.0.0.1:40712".parse().unwrap()
+    }
+
+    fn account(closed_by: ClosedBy, how: How) -> Account {
+        Account {
+            closed_by,
+            how,
+            in_bytes: 12,
+            out_bytes: 1,
+            unsent_bytes: 0,
+            unread_bytes: 0,
+            open: Duration::from_millis(31),
+        }
+    }
+
+    #[test]
+    fn the_account_says_who_how_when_and_how_much() {
+        assert_eq!(
+            told(&account(ClosedBy::Peer, How::Fin)),
+            "closed first, with FIN, after 31.0 ms: 12 bytes in, 1 byte out"
+        );
+        let cut = Account { unsent_bytes: 4, unread_bytes: 1, ..account(ClosedBy::Peer, How::Reset) };
+        assert_eq!(
+            told(&cut),
+            "reset the connection after 31.0 ms: 12 bytes in, 1 byte out; \
+             4 bytes of ours never reached it; 1 byte of its were not read"
+        );
+    }
+
+    #[test]
+    fn a_server_tells_what_was_asked_for() {
+        let opened = Event::Opened { client: 1, local: remote(), remote: remote() };
+        assert_eq!(line(&opened, 0), None);
+        assert_eq!(line(&opened, 1).as_deref(), Some("client 1: 127.0.0.1:40712 connected\n"));
+        let listening = Event::Listening { address: remote(), service: "echo", engine: "event" };
+        assert_eq!(
+            line(&listening, 0).as_deref(),
+            Some("listening on tcp://127.0.0.1:40712 (echo, engine event)\n")
+        );
+        let killed = Event::ChildEnded { pid: 7, client: 2, exit: None, signal: Some(9) };
+        assert!(line(&killed, 0).unwrap().starts_with("client 2: process 7 was killed by signal 9"));
+        let exited = Event::ChildEnded { pid: 7, client: 2, exit: Some(0), signal: None };
+        assert_eq!((line(&exited, 1), line(&exited, 2).is_some()), (None, true));
+    }
+
+    #[test]
+    fn messages_cannot_move_the_cursor_and_are_shortened() {
+        assert_eq!(message(b"hello\n"), "\"hello\\n\" (6 bytes)");
+        let long = message(&vec![b'x'; 300]);
+        assert!(long.ends_with("xxx\" and 44 bytes more (300 bytes)"), "{long}");
+        assert!(!message(b"\x1b[2J\xff").contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,107 @@
+//! The records of `--json`: one JSON object a line. Field names stand here and nowhere else; they end in their unit, new
+//! ones may come, and what one means never changes within one `v`.
+
+mod capture;
+mod conversation;
+#[cfg(test)]
+mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Map, Value, json};
+use wire::refusal::Refusal;
+use wire::{Cause, End, Fault};
+
+use crate::exit::Exit;
+
+pub use capture::{Counts, World, capture, flow, link, output, ran, role_word, segment};
+pub use conversation::{closed, of_event, opened};
+
+/// The version of all records.
+const VERSION: u64 = 1;
+
+/// One record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record(Map<String, Value>);
+
+impl Record {
+    /// An empty record of a type.
+    pub fn new(name: &'static str) -> Record {
+        let mut fields = Map::new();
+        fields.insert("v".to_owned(), VERSION.into());
+        fields.insert("type".to_owned(), name.into());
+        Record(fields)
+    }
+
+    /// With one more field.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Record {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With one more field, if there is a value.
+    #[must_use]
+    pub fn with_some(self, name: &'static str, value: Option<impl Into<Value>>) -> Record {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// With bytes: as `text` when they are UTF-8 (without the line end), else as `base64`.
+    #[must_use]
+    fn with_bytes(self, bytes: &[u8]) -> Record {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.with("text", text.strip_suffix('\n').unwrap_or(text)),
+            Err(_) => self.with("base64", BASE64.encode(bytes)),
+        }
+    }
+
+    /// The record as a line.
+    pub fn line(&self) -> String {
+        let mut line = serde_json::to_string(&self.0).unwrap_or_default();
+        line.push('\n');
+        line
+    }
+}
+
+/// A fault that ends the run.
+pub fn error(fault: &Fault, exit: Exit) -> Record {
+    let cause = match &fault.cause {
+        Cause::Errno(errno) => explain::errno::words(*errno),
+        Cause::TimedOut => "timed out".to_owned(),
+        Cause::Words(words) => words.clone(),
+    };
+    let record = Record::new("error").with("end", end_word(fault.end));
+    let record = record.with("doing", fault.doing.verb().trim_end_matches(':')).with("at", fault.at.as_str());
+    let record = record.with("cause", cause).with("exit", exit.code());
+    record.with_some("errno", fault.raw_errno().map(explain::errno::name))
+}
+
+/// A private network that the system does not allow.
+pub fn refusal(refusal: &Refusal) -> Record {
+    let record = Record::new("error").with("end", end_word(End::Us)).with("doing", "make a private network");
+    let record = record.with("at", refusal.step.words()).with("cause", explain::refusal::sentence(refusal));
+    record.with("exit", Exit::Permission.code()).with("errno", explain::errno::name(refusal.errno))
+}
+
+/// A mistake on the command line.
+pub fn usage_error(doing: &str, at: &str, cause: &str) -> Record {
+    let record = Record::new("error").with("end", end_word(End::You)).with("doing", doing).with("at", at);
+    record.with("cause", cause).with("exit", Exit::Usage.code())
+}
+
+fn end_word(end: End) -> &'static str {
+    match end {
+        End::Us => "us",
+        End::Peer => "peer",
+        End::Path => "path",
+        End::You => "you",
+    }
+}
+
+/// An object of a few fields inside a record.
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    json!(Map::from_iter(fields.map(|(name, value)| (name.to_owned(), value))))
+}

@@ -1,0 +1,270 @@
+//! Records of captured conversations: segment, flow, capture, link; and of the commands that a lab ran.
+
+use std::time::Duration;
+
+use flow::{ClosedBy, Closing, FindingId, Flow, Row, Side, SideTotals};
+use lab::event::{Backend, DirectionReport, Role};
+use serde_json::{Map, Value};
+use wire::Time;
+use wire::tcp::TcpFlags;
+
+use super::{Record, object};
+use crate::clock::{rfc3339, seconds};
+
+/// What carried the packets of a lab; none for a capture.
+pub type World = Option<Backend>;
+
+/// What a capture held.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Frames that were read.
+    pub frames: u64,
+    /// Frames that the capture lost, where it says so.
+    pub lost_by_capture: Option<u64>,
+    /// The link types, named, in order of their numbers.
+    pub link_types: Vec<String>,
+    /// When the first frame was captured.
+    pub first: Option<Time>,
+    /// Frames that were not followed, by what they were.
+    pub unsupported: Vec<(String, u64)>,
+}
+
+/// One segment. Times count from `start`, the capture's first frame.
+pub fn segment(flow: &Flow, row: &Row, start: Time, world: World) -> Record {
+    let record = Record::new("segment").with("frame", row.frame).with("stream", flow.stream);
+    let record = record.with("t_s", seconds(row.time.since(start))).with("from", side_word(row.from));
+    let record =
+        record.with("seq", row.seq).with_some("ack", row.ack).with("flags_tcp", flag_words(row.flags));
+    let record = record.with("len_bytes", row.len_bytes).with("window_bytes", row.window_bytes);
+    let record = record.with("state_a", row.state_a.name()).with("state_b", row.state_b.name());
+    let record = record.with_some("in_flight_bytes", row.in_flight_bytes);
+    let record = match &row.passage {
+        None => record,
+        Some(passage) => {
+            let arrived = passage.arrived.map(|arrived| seconds(arrived.since(start)));
+            let record = record.with_some("arrived_s", arrived).with("fate", passage.fate.word());
+            let record = record.with_some("fate_rule", passage.rule.as_deref());
+            record.with_some("segments", (passage.segments > 1).then_some(passage.segments))
+        }
+    };
+    record.with_some("world", world.map(world_word))
+}
+
+/// One followed conversation.
+pub fn flow(flow: &Flow, start: Time, world: World) -> Record {
+    let (a, b) = (&flow.totals_a, &flow.totals_b);
+    let record = Record::new("flow").with("stream", flow.stream);
+    let record = record.with("a", flow.a.to_string()).with("b", flow.b.to_string());
+    let record = record.with("t_s", seconds(flow.first.since(start)));
+    let record = record.with("open_s", seconds(flow.last.since(flow.first)));
+    let record = record.with("segments", a.segments + b.segments);
+    let record = side(record, a, SIDE_A);
+    let record = side(record, b, SIDE_B);
+    let record = record.with("state_a", flow.state_a.name()).with("state_b", flow.state_b.name());
+    let record =
+        record.with("closed_by", closed_by_word(flow.closed_by)).with("how", closing_word(flow.closing));
+    let record = record.with("rtt_us", flow.handshake_rtt.map_or(Value::Null, micros));
+    let record = record.with("completeness", completeness(flow));
+    let record = record.with_some("rows_left_out", (flow.rows_left_out > 0).then_some(flow.rows_left_out));
+    record.with("findings", findings(flow)).with_some("world", world.map(world_word))
+}
+
+type SideNames = [&'static str; 8];
+const SIDE_A: SideNames = [
+    "segments_a",
+    "bytes_a",
+    "resent_segments_a",
+    "resent_bytes_a",
+    "lost_segments_a",
+    "mss_a",
+    "window_scale_a",
+    "rtt_min_us_a",
+];
+const SIDE_B: SideNames = [
+    "segments_b",
+    "bytes_b",
+    "resent_segments_b",
+    "resent_bytes_b",
+    "lost_segments_b",
+    "mss_b",
+    "window_scale_b",
+    "rtt_min_us_b",
+];
+
+fn side(record: Record, totals: &SideTotals, names: SideNames) -> Record {
+    let [segments, bytes, resent_segments, resent_bytes, lost_segments, mss, window_scale, rtt_min] = names;
+    let record = record.with(segments, totals.segments).with(bytes, totals.bytes);
+    let record = record.with(resent_segments, totals.resent_segments);
+    let record = record.with(resent_bytes, totals.resent_bytes).with(lost_segments, totals.lost_segments);
+    let record = record.with_some(mss, totals.mss).with_some(window_scale, totals.window_scale);
+    record.with_some(rtt_min, totals.rtt_min.map(micros))
+}
+
+/// What a capture held as a whole.
+pub fn capture(counts: &Counts) -> Record {
+    let unsupported = Map::from_iter(counts.unsupported.iter().map(|(what, n)| (what.clone(), (*n).into())));
+    let record =
+        Record::new("capture").with_some("wall", counts.first.map(wall)).with("frames", counts.frames);
+    let seen = counts.frames + counts.lost_by_capture.unwrap_or(0);
+    let record = record.with("seen", seen);
+    let record = record.with("lost_by_capture", counts.lost_by_capture.map_or(Value::Null, Value::from));
+    record.with("link_type", counts.link_types.join(", ")).with("unsupported", Value::Object(unsupported))
+}
+
+/// What a lab's link did; `start` is the wall clock's time from which the segments count.
+pub fn link(
+    backend: Backend,
+    seed: u64,
+    start: Option<Time>,
+    up: &DirectionReport,
+    down: &DirectionReport,
+) -> Record {
+    let record = Record::new("link").with_some("wall", start.map(wall));
+    let record = record.with("world", world_word(backend)).with("backend", backend_word(backend));
+    record.with("seed", seed).with("up", direction(up)).with("down", direction(down))
+}
+
+fn direction(report: &DirectionReport) -> Value {
+    let lost = Map::from_iter(report.lost.iter().map(|(rule, count)| (rule.clone(), (*count).into())));
+    let [p50, p99, max] = report.lateness.map(micros);
+    object([
+        ("offered", report.offered.into()),
+        ("delivered", report.delivered.into()),
+        ("lost", Value::Object(lost)),
+        ("unplanned_drops", report.unplanned_drops.into()),
+        ("lateness_us", object([("p50", p50), ("p99", p99), ("max", max)])),
+    ])
+}
+
+/// A command printed something.
+pub fn output(role: Role, fd: u8, bytes: &[u8]) -> Record {
+    Record::new("output").with("role", role_word(role)).with("fd", fd).with_bytes(bytes)
+}
+
+/// A command ended.
+pub fn ran(role: Role, command: &str, exit: Option<i32>, signal: Option<i32>) -> Record {
+    let record = Record::new("ran").with("role", role_word(role)).with("command", command);
+    record
+        .with("exit", exit.map_or(Value::Null, Value::from))
+        .with("signal", signal.map_or(Value::Null, Value::from))
+}
+
+/// The word for a role, in records and in front of output.
+pub fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Server => "server",
+        Role::Client => "client",
+    }
+}
+
+fn wall(time: Time) -> String {
+    rfc3339(Duration::from_nanos(time.0))
+}
+
+/// Microseconds, to the nanosecond.
+fn micros(time: Duration) -> Value {
+    (time.as_nanos() as f64 / 1e3).into()
+}
+
+fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::A => "a",
+        Side::B => "b",
+    }
+}
+
+fn world_word(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Tun | Backend::Packet => "kernel",
+        Backend::Simulated => "simulated",
+    }
+}
+
+fn backend_word(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Tun => "tun",
+        Backend::Packet => "packet",
+        Backend::Simulated => "simulated",
+    }
+}
+
+fn closed_by_word(closed_by: ClosedBy) -> &'static str {
+    match closed_by {
+        ClosedBy::A => "a",
+        ClosedBy::B => "b",
+        ClosedBy::Both => "both",
+        ClosedBy::Unknown => "unknown",
+    }
+}
+
+fn closing_word(closing: Closing) -> &'static str {
+    match closing {
+        Closing::Fin => "fin",
+        Closing::Reset => "reset",
+        Closing::Refused => "refused",
+        Closing::Unanswered => "unanswered",
+        Closing::HalfClosed => "half_closed",
+        Closing::Unfinished => "unfinished",
+        Closing::Open => "open",
+    }
+}
+
+/// The flags in the order SYN FIN RST PSH ACK URG ECE CWR, separated by commas.
+fn flag_words(flags: TcpFlags) -> String {
+    const ORDER: [(TcpFlags, &str); 8] = [
+        (TcpFlags::SYN, "SYN"),
+        (TcpFlags::FIN, "FIN"),
+        (TcpFlags::RST, "RST"),
+        (TcpFlags::PSH, "PSH"),
+        (TcpFlags::ACK, "ACK"),
+        (TcpFlags::URG, "URG"),
+        (TcpFlags::ECE, "ECE"),
+        (TcpFlags::CWR, "CWR"),
+    ];
+    let set = ORDER.iter().filter(|(flag, _)| flags.has(*flag)).map(|(_, word)| *word);
+    set.collect::<Vec<_>>().join(",")
+}
+
+/// tshark's tcp.completeness: 1 SYN, 2 SYN ACK, 4 ACK without data, 8 data, 16 FIN, 32 RST.
+fn completeness(flow: &Flow) -> u8 {
+    let (a, b) = (&flow.totals_a, &flow.totals_b);
+    let any = |wanted: &dyn Fn(&Row) -> bool| flow.rows.iter().any(wanted);
+    let syn_ack = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0);
+    let opening = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0);
+    let pure_ack =
+        |row: &Row| row.flags.has(TcpFlags::ACK) && row.flags.0 & opening.0 == 0 && row.len_bytes == 0;
+    let bits = [
+        flow.saw_opening,
+        any(&|row| row.flags.has(syn_ack)),
+        any(&pure_ack),
+        a.bytes + b.bytes > 0,
+        a.fin.is_some() || b.fin.is_some(),
+        a.rst.is_some() || b.rst.is_some(),
+    ];
+    bits.iter().enumerate().map(|(place, set)| u8::from(*set) << place).sum()
+}
+
+fn findings(flow: &Flow) -> Value {
+    let findings = flow.findings.iter().map(|finding| {
+        object([
+            ("id", finding_word(finding.id).into()),
+            ("text", finding.text.as_str().into()),
+            ("evidence", finding.evidence.clone().into()),
+        ])
+    });
+    Value::Array(findings.collect())
+}
+
+fn finding_word(id: FindingId) -> &'static str {
+    match id {
+        FindingId::LostOnLink => "lost_on_link",
+        FindingId::Resent => "resent",
+        FindingId::ResentNeedlessly => "resent_needlessly",
+        FindingId::Reset => "reset",
+        FindingId::Refused => "refused",
+        FindingId::Unanswered => "unanswered",
+        FindingId::HalfClosed => "half_closed",
+        FindingId::BeganEarlier => "began_earlier",
+        FindingId::TimeWait => "time_wait",
+    }
+}

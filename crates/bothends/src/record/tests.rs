@@ -1,0 +1,174 @@
+//! Every record once, so that a changed field name is seen in the snapshot.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ends::event::{Account, ClosedBy, Event, How};
+use flow::{Closing, Finding, FindingId, Flow, Phase, Row, Side, SideTotals, State};
+use lab::event::{Backend, DirectionReport, Role};
+use wire::tcp::{TcpFlags, TcpOptions};
+use wire::{Doing, Fate, Passage, Time};
+
+use super::conversation::data;
+use super::*;
+use crate::clock::Clock;
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn row() -> Row {
+    Row {
+        frame: 5,
+        time: Time(1_000_102_000),
+        from: Side::A,
+        seq: 1,
+        ack: Some(1),
+        flags: TcpFlags(TcpFlags::ACK.0 | TcpFlags::PSH.0),
+        len_bytes: 16,
+        window_bytes: 64_256,
+        options: TcpOptions::default(),
+        in_flight_bytes: Some(16),
+        state_a: State::Established,
+        state_b: State::Established,
+        phase: Phase::Data,
+        resent: None,
+        passage: Some(Passage {
+            fate: Fate::Delivered,
+            rule: Some("delay 1ms".to_owned()),
+            arrived: Some(Time(1_001_102_000)),
+            segments: 2,
+        }),
+    }
+}
+
+fn conversation() -> Flow {
+    let totals = SideTotals {
+        segments: 1,
+        bytes: 16,
+        mss: Some(1460),
+        window_scale: Some(7),
+        rtt_min: Some(Duration::from_micros(31)),
+        ..SideTotals::default()
+    };
+    Flow {
+        stream: 0,
+        a: address("10.0.0.1:40712"),
+        b: address("10.0.0.2:7"),
+        before: [State::Closed, State::Listen],
+        state_a: State::TimeWait,
+        state_b: State::Closed,
+        rows: vec![row()],
+        rows_left_out: 0,
+        first: Time(1_000_000_000),
+        last: Time(1_000_605_600),
+        totals_a: totals.clone(),
+        totals_b: totals,
+        handshake_rtt: Some(Duration::from_nanos(31_250)),
+        saw_opening: true,
+        closed_by: flow::ClosedBy::A,
+        closing: Closing::Fin,
+        findings: vec![Finding {
+            id: FindingId::TimeWait,
+            text: "client closed first".to_owned(),
+            evidence: vec![5],
+        }],
+    }
+}
+
+/// The names of the fields, in order, for the types whose values differ from run to run.
+fn names(record: &Record) -> String {
+    record.0.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn live_records_have_these_fields() {
+    let clock = Clock::start();
+    let remote = address("127.0.0.1:40712");
+    let account = Account {
+        closed_by: ClosedBy::Peer,
+        how: How::TimedOut,
+        in_bytes: 1,
+        out_bytes: 2,
+        unsent_bytes: 3,
+        unread_bytes: 4,
+        open: Duration::from_millis(5),
+    };
+    let events = [
+        Event::Listening { address: remote, service: "echo", engine: "event" },
+        Event::Opened { client: 1, local: remote, remote },
+        Event::Data { client: 1, remote, bytes: b"a\n".to_vec() },
+        Event::Data { client: 1, remote, bytes: b"a\xff".to_vec() },
+        Event::Closed { client: 1, remote, account },
+    ];
+    let told: Vec<String> = events.iter().map(|event| names(&of_event(&clock, event).unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            "v type t_s wall address service engine pid",
+            "v type t_s client transport local remote",
+            "v type t_s client remote text len_bytes",
+            "v type t_s client remote base64 len_bytes cut",
+            "v type t_s client closed_by how in_bytes out_bytes unsent_bytes unread_bytes open_s",
+        ]
+    );
+}
+
+#[test]
+fn words_and_bytes_are_told_apart() {
+    let clock = Clock::start();
+    let data = |bytes: &[u8]| data(&clock, 1, address("[::1]:9"), bytes).0;
+    let text = data("grüß dich\n".as_bytes());
+    assert_eq!((text["text"].as_str(), text["len_bytes"].as_u64()), (Some("grüß dich"), Some(12)));
+    assert_eq!((text["remote"].as_str(), text.get("cut")), (Some("[::1]:9"), None));
+    let bytes = data(b"\xff\x00");
+    assert_eq!((bytes["base64"].as_str(), bytes["cut"].as_bool()), (Some("/wA="), Some(true)));
+}
+
+#[test]
+fn captured_records_are_what_they_were() {
+    let (flow_, start) = (conversation(), Time(1_000_000_000));
+    let up = DirectionReport {
+        offered: 3,
+        delivered: 2,
+        lost: vec![("loss 20%".to_owned(), 1)],
+        unplanned_drops: 0,
+        lateness: [1, 2, 3].map(Duration::from_micros),
+    };
+    let counts = Counts {
+        frames: 3,
+        lost_by_capture: Some(1),
+        link_types: vec!["raw IP".to_owned()],
+        first: Some(start),
+        unsupported: vec![("udp".to_owned(), 2)],
+    };
+    let refused = Fault::errno(End::Peer, Doing::Connect, "tcp://[::1]:80", 111);
+    let all = [
+        capture(&counts),
+        segment(&flow_, &row(), start, Some(Backend::Tun)),
+        flow(&flow_, start, Some(Backend::Simulated)),
+        link(Backend::Packet, 7, Some(start), &up, &DirectionReport::default()),
+        output(Role::Server, 1, b"hello\n"),
+        ran(Role::Client, "nc server 9", Some(0), None),
+        error(&refused, Exit::Connect),
+        usage_error("read the address", "::1:80", "an IPv6 address needs brackets before a port"),
+    ];
+    insta::assert_snapshot!(all.map(|record| record.line()).concat());
+}
+
+#[test]
+fn simulated_records_have_no_wall_clock() {
+    let report = DirectionReport::default();
+    let line = link(Backend::Simulated, 1, None, &report, &report).line();
+    assert!(!line.contains("wall") && line.contains("\"world\":\"simulated\""), "{line}");
+}
+
+#[test]
+fn flags_are_named_in_the_fixed_order() {
+    let mut all = row();
+    all.flags = TcpFlags(0xff);
+    let record = segment(&conversation(), &all, Time::ZERO, None);
+    assert_eq!(record.0["flags_tcp"], "SYN,FIN,RST,PSH,ACK,URG,ECE,CWR");
+    all.flags = TcpFlags(0x12);
+    assert_eq!(segment(&conversation(), &all, Time::ZERO, None).0["flags_tcp"], "SYN,ACK");
+}
