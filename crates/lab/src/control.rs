@@ -12,8 +12,8 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
-use wire::Doing;
 use wire::refusal::Step;
+use wire::{Doing, End};
 
 use crate::event::{Backend, Role};
 
@@ -46,7 +46,7 @@ pub(crate) enum Report {
     /// A program: it could not be started.
     NotStarted(Role, i32),
     /// Our own program: what it ran into.
-    Trouble(Role, Doing, i32),
+    Trouble(Role, End, Doing, i32),
     /// Init: the process of a program is there.
     Started(Role),
     /// Init: a program has ended, with an exit status or by a signal.
@@ -196,7 +196,9 @@ impl Report {
             }
             Report::Listening(role) => [3, role_word(role), 0, 0],
             Report::NotStarted(role, errno) => [4, role_word(role), errno, 0],
-            Report::Trouble(role, doing, errno) => [5, role_word(role), doing_word(doing), errno],
+            Report::Trouble(role, end, doing, errno) => {
+                [5, role_word(role) | place_in(&ENDS, end) << 8, place_in(&DOING, doing), errno]
+            }
             Report::Started(role) => [6, role_word(role), 0, 0],
             Report::Exited(role, status) => [7, role_word(role), status, 0],
             Report::Killed(role, signal) => [8, role_word(role), signal, 0],
@@ -213,7 +215,9 @@ impl Report {
             },
             [3, role, 0, 0] => Report::Listening(role_of(role)?),
             [4, role, errno, 0] => Report::NotStarted(role_of(role)?, errno),
-            [5, role, doing, errno] => Report::Trouble(role_of(role)?, doing_of(doing)?, errno),
+            [5, role, doing, errno] => {
+                Report::Trouble(role_of(role & 0xff)?, at(&ENDS, role >> 8)?, at(&DOING, doing)?, errno)
+            }
             [6, role, 0, 0] => Report::Started(role_of(role)?),
             [7, role, status, 0] => Report::Exited(role_of(role)?, status),
             [8, role, signal, 0] => Report::Killed(role_of(role)?, signal),
@@ -237,28 +241,29 @@ fn role_of(word: i32) -> Option<Role> {
     }
 }
 
+const ENDS: [End; 4] = [End::Us, End::Peer, End::Path, End::You];
+
 /// What our own programs do that can fail.
-const DOING: [Doing; 7] = [
+const DOING: [Doing; 10] = [
+    Doing::Start,
+    Doing::Open,
     Doing::Socket,
     Doing::SetOption,
     Doing::Bind,
     Doing::Listen,
+    Doing::Accept,
     Doing::Connect,
     Doing::Send,
     Doing::Receive,
 ];
 
-fn doing_word(doing: Doing) -> i32 {
-    // Anything else is told as the most general of them.
-    DOING
-        .iter()
-        .position(|known| *known == doing)
-        .and_then(|place| i32::try_from(place).ok())
-        .unwrap_or_default()
+/// Anything else is told as the first of them.
+fn place_in<T: PartialEq + Copy>(known: &[T], value: T) -> i32 {
+    known.iter().position(|one| *one == value).and_then(|place| i32::try_from(place).ok()).unwrap_or_default()
 }
 
-fn doing_of(word: i32) -> Option<Doing> {
-    DOING.get(usize::try_from(word).ok()?).copied()
+fn at<T: Copy>(known: &[T], place: i32) -> Option<T> {
+    known.get(usize::try_from(place).ok()?).copied()
 }
 
 #[cfg(test)]
@@ -274,7 +279,9 @@ mod tests {
         for role in [Role::Server, Role::Client] {
             all.extend([Report::Listening(role), Report::Started(role), Report::NotStarted(role, 2)]);
             all.extend([Report::Exited(role, 255), Report::Killed(role, 9)]);
-            all.extend(DOING.map(|doing| Report::Trouble(role, doing, 111)));
+            for end in ENDS {
+                all.extend(DOING.map(|doing| Report::Trouble(role, end, doing, 111)));
+            }
         }
         all
     }

@@ -1,12 +1,13 @@
 //! What runs on a host: our own end of the conversation, in the forked process itself, or a command in its place.
 
 use std::ffi::OsString;
-use std::io::{Error, Read, Write};
-use std::net::{Shutdown, SocketAddr, SocketAddrV4, TcpStream};
+use std::io::Error;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use ends::conversation;
 use ends::event::Event;
 use ends::listen::Place;
 use ends::serve::{self, Engine};
@@ -14,7 +15,7 @@ use ends::service::Echo;
 use ends::stop::Stop;
 use kernel::{descriptors, namespace, process, signal};
 use rustix::io::Errno;
-use wire::Doing;
+use wire::{Doing, Fault};
 
 use crate::config::{ECHO_PORT, LINES, Program, SERVER_ADDRESS};
 use crate::control::{Control, Report};
@@ -88,7 +89,7 @@ fn execute(words: &[OsString], role: Role, control: &Control) -> ! {
 
 /// The conversation's server: the same that `serve echo` runs.
 fn serve(control: &Control) -> ! {
-    let place = Place::Address(SocketAddr::V4(SocketAddrV4::new(SERVER_ADDRESS, ECHO_PORT)));
+    let place = Place::Address(server_address());
     let config = serve::Config::new(vec![place], Engine::Event { workers: 1 }, Echo::default);
     let tell = |event| {
         if matches!(event, Event::Listening { .. }) {
@@ -99,44 +100,32 @@ fn serve(control: &Control) -> ! {
     let status = match served {
         Ok(_) => 0,
         Err(fault) => {
-            let errno = fault.raw_errno().unwrap_or(Errno::PROTO.raw_os_error());
-            let _ = control.report(Report::Trouble(Role::Server, fault.doing, errno));
+            report_trouble(Role::Server, &fault, control);
             1
         }
     };
     process::exit_now(status)
 }
 
-/// The conversation's client.
+/// The conversation's client: says its lines in lock-step, half-closes, and takes what is left.
 fn converse(control: &Control) -> ! {
-    let server = SocketAddr::V4(SocketAddrV4::new(SERVER_ADDRESS, ECHO_PORT));
-    let status = match say_lines(server) {
-        Ok(()) => 0,
-        Err((doing, error)) => {
-            let errno = error.raw_os_error().unwrap_or(Errno::PROTO.raw_os_error());
-            let _ = control.report(Report::Trouble(Role::Client, doing, errno));
-            exit_status(doing, errno)
-        }
+    let status = match conversation::hold(server_address(), &LINES) {
+        Ok(_) => 0,
+        Err(fault) => exit_status(fault.doing, report_trouble(Role::Client, &fault, control)),
     };
     process::exit_now(status)
 }
 
-/// Says each line, once the one before has come back, then that it will say no more, and takes what is left.
-fn say_lines(server: SocketAddr) -> Result<(), (Doing, Error)> {
-    let mut stream = TcpStream::connect(server).map_err(|error| (Doing::Connect, error))?;
-    // A line is a whole thought: no waiting for more to send with it (RFC 9293 §3.7.4).
-    stream.set_nodelay(true).map_err(|error| (Doing::SetOption, error))?;
-    for line in LINES {
-        stream.write_all(line.as_bytes()).map_err(|error| (Doing::Send, error))?;
-        let mut back = vec![0; line.len()];
-        stream.read_exact(&mut back).map_err(|error| (Doing::Receive, error))?;
-        if back != line.as_bytes() {
-            return Err((Doing::Receive, Error::from(std::io::ErrorKind::InvalidData)));
-        }
-    }
-    stream.shutdown(Shutdown::Write).map_err(|error| (Doing::Send, error))?;
-    stream.read_to_end(&mut Vec::new()).map_err(|error| (Doing::Receive, error))?;
-    Ok(())
+fn server_address() -> SocketAddr {
+    SocketAddr::V4(SocketAddrV4::new(SERVER_ADDRESS, ECHO_PORT))
+}
+
+/// Tells the tool what our own program ran into, and gives the errno it told.
+fn report_trouble(role: Role, fault: &Fault, control: &Control) -> i32 {
+    // Without an errno it is an answer that no echo server gives.
+    let errno = fault.raw_errno().unwrap_or(Errno::PROTO.raw_os_error());
+    let _ = control.report(Report::Trouble(role, fault.end, fault.doing, errno));
+    errno
 }
 
 /// The exit statuses that `connect` has too.

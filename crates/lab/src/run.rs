@@ -309,9 +309,9 @@ impl Lab<'_> {
             Report::Started(role) => self.view.process(role).running = true,
             Report::Listening(role) => self.view.listening |= role == Role::Server,
             Report::NotStarted(role, errno) => self.could_not_start(role, errno),
-            Report::Trouble(role, doing, errno) => {
+            Report::Trouble(role, end, doing, errno) => {
                 let at = format!("{}:{}", crate::config::SERVER_ADDRESS, crate::config::ECHO_PORT);
-                self.view.process(role).ending.fault = Some(Fault::errno(End::Peer, doing, at, errno));
+                self.view.process(role).ending.fault = Some(Fault::errno(end, doing, at, errno));
             }
             Report::Exited(role, status) => self.ended(role, Some(status), None),
             Report::Killed(role, signal) => self.ended(role, None, Some(signal)),
