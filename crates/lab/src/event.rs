@@ -26,6 +26,8 @@ pub enum Backend {
 }
 
 /// A packet that entered the link, told once its fate is known, in order of entering.
+///
+/// A buffer of segments that a rule had to cut (GSO) is told as several: one for each run of segments with the same fate.
 #[derive(Clone, Debug)]
 pub struct LinkFrame {
     /// Its number, from 1.
@@ -44,7 +46,7 @@ pub struct LinkFrame {
     pub passage: Passage,
 }
 
-/// Counters of one direction.
+/// Counters of one direction, in packets of the wire: each segment of a buffer that the kernel left uncut is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DirectionReport {
     /// Packets that entered.

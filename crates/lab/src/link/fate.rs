@@ -58,7 +58,7 @@ const DEFAULT_MSS: u16 = 536;
 /// What the timestamps option takes of each segment (RFC 7323 appendix A).
 const TIMESTAMPS_LEN: u16 = 12;
 /// How many repeated canaries are remembered per direction; the lowest make room.
-const MOST_REPEATS: usize = 4096;
+const MOST_REPEATS: usize = 1024;
 
 /// The decisions about one conversation.
 #[derive(Debug)]

@@ -149,6 +149,20 @@ fn short_segments_are_lost_as_often_as_asked() {
     }
 }
 
+/// As of a program that writes 8 KiB at a time: five full segments and a short one.
+#[test]
+fn full_and_short_segments_in_turn_are_lost_as_often_as_asked() {
+    let connection = Connection::on_port(40_000);
+    let mut stream = connection.stream();
+    check_rate(20_000, |link, i| {
+        if i == 0 {
+            connection.handshake(link);
+        }
+        let (write, part) = (i / 6 * 8192, i % 6);
+        stream.is_lost(link, write + part * FULL, if part < 5 { FULL } else { 8192 - 5 * FULL })
+    });
+}
+
 #[test]
 fn repeated_segments_are_lost_as_often_as_asked() {
     let connection = Connection::on_port(40_000);
