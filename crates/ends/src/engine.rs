@@ -15,6 +15,7 @@ mod door;
 pub(crate) mod event;
 pub(crate) mod process;
 pub(crate) mod thread;
+mod watch;
 
 /// Our address of a session, for [`tell_opened`]; none where nobody wants to know.
 fn local_address(server: &Server<'_>, socket: BorrowedFd<'_>, remote: SocketAddr) -> Option<SocketAddr> {

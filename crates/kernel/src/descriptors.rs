@@ -10,12 +10,12 @@ use rustix::fs::{FileType, Mode, OFlags};
 /// Whoever owned the closed ones in the parent owns them there still; in the child these values must not be used or
 /// dropped any more, which `exit_now` makes sure of.
 pub fn keep_only(kept: &[BorrowedFd<'_>]) {
-    let mut kept: Vec<RawFd> = kept.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd > 2).collect();
-    kept.sort_unstable();
     let mut first = 3;
-    for fd in kept {
+    // Without a sorted copy: memory that a child touches is memory that it costs.
+    let next_kept = |from: RawFd| kept.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd >= from).min();
+    while let Some(fd) = next_kept(first) {
         close_from_to(first, fd - 1);
-        first = first.max(fd + 1);
+        first = fd + 1;
     }
     close_from_to(first, RawFd::MAX);
 }

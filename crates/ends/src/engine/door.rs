@@ -61,13 +61,18 @@ impl<'a> Door<'a> {
         self.barred?.until
     }
 
-    /// To be called when the worker's bell has rung or the time of [`Door::retry_at`] has come.
-    pub(super) fn unbar(&mut self) {
-        self.barred = None;
+    /// To be called after each wait: whether the worker's bell has rung. The time of [`Door::retry_at`] opens as well.
+    pub(super) fn unbar_if(&mut self, bell_rang: bool) {
+        if bell_rang || self.retry_at().is_some_and(|at| at <= Instant::now()) {
+            self.barred = None;
+        }
     }
 
     /// Accepts one client.
     pub(super) fn accept(&mut self, listener: &Listener) -> Knock {
+        if self.is_barred() {
+            return Knock::Barred;
+        }
         if !self.server.places.take() {
             return match self.server.config.when_full {
                 WhenFull::Wait => self.bar(None),

@@ -184,7 +184,7 @@ impl<'a> Worker<'a> {
     /// A place or a descriptor is free, or the server goes on to its next stage.
     fn bell_rang(&mut self) {
         take_one(self.server.places.bell(self.number));
-        self.door.unbar();
+        self.door.unbar_if(true);
         let stage = self.server.stage();
         if stage >= Stage::Stopping
             && let Some(listeners) = self.listeners.take()
@@ -215,9 +215,7 @@ impl<'a> Worker<'a> {
             return;
         }
         let now = Instant::now();
-        if self.door.retry_at().is_some_and(|at| at <= now) {
-            self.door.unbar();
-        }
+        self.door.unbar_if(false);
         if self.grace_ends.is_some_and(|at| at <= now) {
             self.stop_now();
         }

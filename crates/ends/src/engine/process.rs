@@ -8,25 +8,24 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use kernel::process::{self, Ended, Forked, Pid, Signal};
+use kernel::descriptors;
+use kernel::process::{self, Ended, Forked, Pid, Signal, exit_now};
 use kernel::signal::{self, Signals};
-use kernel::{descriptors, process::exit_now};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use wire::{Doing, End, Fault};
 
-use self::hearsay::{Listener as DataListener, Teller as DataTeller};
+use self::hearsay::{Hearsay, Teller};
 use self::report::Reports;
 use super::blocking::{BUFFER, Session};
 use super::door::{Door, Knock};
-use super::timespec_until;
+use super::watch::Watch;
 use crate::ending::Ending;
 use crate::event::Event;
 use crate::listen::Listener;
 use crate::serve::{Server, Stage};
 use crate::service::Client;
-use crate::stop::{Stop, take_one};
+use crate::stop::Stop;
 
 mod hearsay;
 mod report;
@@ -36,12 +35,23 @@ const ACCEPTS_AT_ONCE: usize = 64;
 
 /// The engine, ready to serve.
 pub(crate) struct Prepared<'a> {
+    parent: Parent<'a>,
+    child_signals: Signals,
+    /// Where what the children hear comes in, when that is wanted.
+    heard: Option<OwnedFd>,
+}
+
+/// The process that accepts.
+struct Parent<'a> {
     server: &'a Server<'a>,
     door: Door<'a>,
     children: HashMap<Pid, Child>,
     reports: Reports,
-    child_signals: Signals,
-    data: Option<(DataListener, DataTeller)>,
+    hearsay: Hearsay,
+    /// For the children; without a way to tell when nobody wants to know.
+    teller: Option<Teller>,
+    /// For the children: a child's first reads copy only the pages that they fill.
+    buffer: Box<[u8]>,
 }
 
 /// What the parent knows of a child.
@@ -53,70 +63,73 @@ struct Child {
     row: usize,
 }
 
+/// The numbers of the engine's own descriptors in its [`Watch`].
+const CHILD_SIGNALS: usize = 0;
+const HEARD: usize = 1;
+
 /// Takes what the engine needs, before anybody is told that it listens.
 pub(crate) fn prepare<'a>(server: &'a Server<'a>) -> Result<Prepared<'a>, Fault> {
     let cannot = |errno| Fault::errno(End::Us, Doing::Start, "a process for each client", errno);
     if !process::is_single_threaded() {
         return Err(cannot(Errno::BUSY.raw_os_error()));
     }
-    Ok(Prepared {
+    let channel = if server.config.tells.data { Some(hearsay::channel().map_err(cannot)?) } else { None };
+    let (heard, teller) = channel.unzip();
+    let parent = Parent {
         server,
         door: Door::new(server, SocketFlags::CLOEXEC),
         children: HashMap::new(),
         reports: Reports::default(),
-        child_signals: Signals::take(&[Signal::CHILD]).map_err(cannot)?,
-        data: if server.config.tells.data { Some(hearsay::channel().map_err(cannot)?) } else { None },
-    })
+        hearsay: Hearsay::default(),
+        teller,
+        buffer: vec![0; BUFFER].into_boxed_slice(),
+    };
+    let child_signals = Signals::take(&[Signal::CHILD]).map_err(cannot)?;
+    Ok(Prepared { parent, child_signals, heard })
 }
 
 /// Serves until stopped.
-pub(crate) fn run(mut engine: Prepared<'_>, listeners: Vec<Listener>, stop: &Stop) -> Result<(), Fault> {
-    let result = engine.accept_until_stopped(&listeners, stop);
+pub(crate) fn run(prepared: Prepared<'_>, listeners: Vec<Listener>, stop: &Stop) -> Result<(), Fault> {
+    let Prepared { mut parent, child_signals, heard } = prepared;
+    let ears = Ears { child_signals: &child_signals, heard: heard.as_ref().map(AsFd::as_fd) };
+    let result = parent.accept_until_stopped(&listeners, stop, &ears);
     drop(listeners);
     if result.is_err() {
-        engine.server.go_to(Stage::StoppingNow);
+        parent.server.go_to(Stage::StoppingNow);
     }
-    engine.wait_for_children(stop);
+    parent.wait_for_children(stop, &ears);
     result
 }
 
-impl Prepared<'_> {
-    fn accept_until_stopped(&mut self, listeners: &[Listener], stop: &Stop) -> Result<(), Fault> {
-        while self.server.stage() == Stage::Serving {
-            let watched = if self.door.is_barred() { &[] } else { listeners };
-            self.wait(stop, watched, self.door.retry_at())?;
-            self.reap();
-            if take_one(self.server.places.bell(0))
-                || self.door.retry_at().is_some_and(|at| at <= Instant::now())
-            {
-                self.door.unbar();
-            }
-            if !self.door.is_barred() {
-                listeners.iter().for_each(|listener| self.accept_from(listener));
-            }
-        }
-        Ok(())
-    }
+/// Where the parent hears of its children.
+struct Ears<'f> {
+    child_signals: &'f Signals,
+    heard: Option<BorrowedFd<'f>>,
+}
 
-    /// Waits for a client, a child, a bell or a request to stop, which it takes.
-    fn wait(&self, stop: &Stop, listeners: &[Listener], until: Option<Instant>) -> Result<(), Fault> {
-        let bell = self.server.places.bell(0);
-        let mut watched = vec![
-            PollFd::new(stop, PollFlags::IN),
-            PollFd::new(&self.child_signals, PollFlags::IN),
-            PollFd::from_borrowed_fd(bell, PollFlags::IN),
-        ];
-        watched
-            .extend(self.data.iter().map(|(data, _)| PollFd::from_borrowed_fd(data.as_fd(), PollFlags::IN)));
-        watched.extend(listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
-        match poll(&mut watched, until.map(timespec_until).as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => {
-                return Err(Fault::errno(End::Us, Doing::Accept, "any place", error.raw_os_error()));
+impl<'f> Ears<'f> {
+    fn fds(&self) -> impl Iterator<Item = BorrowedFd<'f>> {
+        [Some(self.child_signals.as_fd()), self.heard].into_iter().flatten()
+    }
+}
+
+impl Parent<'_> {
+    fn accept_until_stopped(
+        &mut self,
+        listeners: &[Listener],
+        stop: &Stop,
+        ears: &Ears<'_>,
+    ) -> Result<(), Fault> {
+        let mut watch = Watch::new(self.server, stop, ears.fds(), listeners);
+        while self.server.stage() == Stage::Serving {
+            let bell_rang = watch.wait(!self.door.is_barred(), self.door.retry_at())?;
+            self.hear_of_children(&watch, ears);
+            self.door.unbar_if(bell_rang);
+            for (number, listener) in listeners.iter().enumerate() {
+                if watch.is_knocked_at(number) {
+                    self.accept_from(listener);
+                }
             }
-        }
-        while let Some(asked) = stop.take() {
-            self.server.asked_to_stop(asked);
         }
         Ok(())
     }
@@ -162,7 +175,7 @@ impl Prepared<'_> {
 
     /// A session's whole life, in its own process. Nothing of the parent's is told, written or dropped here.
     fn live(
-        &self,
+        &mut self,
         socket: BorrowedFd<'_>,
         client: Client,
         remote: SocketAddr,
@@ -170,12 +183,14 @@ impl Prepared<'_> {
         opened: Instant,
     ) -> ! {
         process::die_with_parent();
-        let data = self.data.as_ref().map(|(_, teller)| teller);
-        let kept = [Some(socket), data.map(DataTeller::as_fd)];
-        descriptors::keep_only(&kept.into_iter().flatten().collect::<Vec<_>>());
+        let teller = self.teller.as_ref();
+        match teller {
+            Some(teller) => descriptors::keep_only(&[socket, teller.as_fd()]),
+            None => descriptors::keep_only(&[socket]),
+        }
         signal::reset_in_child();
         let hear = |bytes: &[u8]| {
-            if let Some(teller) = data {
+            if let Some(teller) = teller {
                 teller.tell(client, remote, bytes);
             }
         };
@@ -184,21 +199,26 @@ impl Prepared<'_> {
             socket,
             client,
             meter: report.meter(),
-            hear: data.is_some().then_some(&hear),
+            hear: teller.is_some().then_some(&hear),
             is_cut: &|| false,
         };
-        let (ending, mut sums) = session.run((self.server.config.service)().as_mut(), &mut vec![0; BUFFER]);
+        let (ending, mut sums) = session.run((self.server.config.service)().as_mut(), &mut self.buffer);
         sums.open = opened.elapsed();
         report.write(&ending.account(socket, &sums));
         exit_now(0)
     }
 
-    /// Takes every child that has ended and tells its end. What it said before comes first.
-    fn reap(&mut self) {
-        while self.child_signals.next().is_some() {}
-        self.hear();
+    /// Tells what the children heard, takes every child that has ended and tells its end: what it heard comes first.
+    fn hear_of_children(&mut self, watch: &Watch<'_>, ears: &Ears<'_>) {
+        if watch.is_own_readable(HEARD) {
+            self.tell_what_was_heard(ears);
+        }
+        if !watch.is_own_readable(CHILD_SIGNALS) {
+            return;
+        }
+        while ears.child_signals.next().is_some() {}
         while let Some(ended) = process::reap() {
-            self.hear();
+            self.tell_what_was_heard(ears);
             if let Some(child) = self.children.remove(&ended.pid) {
                 self.tell_end(ended, &child);
                 self.reports.give_back(child.row);
@@ -219,23 +239,19 @@ impl Prepared<'_> {
         (self.server.tell)(Event::Closed { client, remote: child.remote, account });
     }
 
-    /// Tells what the children heard.
-    fn hear(&mut self) {
-        if let Some((listener, _)) = &mut self.data {
+    fn tell_what_was_heard(&mut self, ears: &Ears<'_>) {
+        if let Some(heard) = ears.heard {
             let tell = self.server.tell;
-            listener.hear(|client, remote, bytes| tell(Event::Data { client, remote, bytes }));
+            self.hearsay.hear(heard, |client, remote, bytes| tell(Event::Data { client, remote, bytes }));
         }
     }
 
     /// Lets the children finish for the time of grace, then ends them.
-    fn wait_for_children(&mut self, stop: &Stop) {
+    fn wait_for_children(&mut self, stop: &Stop, ears: &Ears<'_>) {
         let grace_ends = Instant::now() + self.server.config.grace;
+        let mut watch = Watch::new(self.server, stop, ears.fds(), &[]);
         let mut were_ended = false;
-        loop {
-            self.reap();
-            if self.children.is_empty() {
-                return;
-            }
+        while !self.children.is_empty() {
             if Instant::now() >= grace_ends {
                 self.server.go_to(Stage::StoppingNow);
             }
@@ -247,8 +263,8 @@ impl Prepared<'_> {
                 }
             }
             // Errors of poll end the waiting, never the reaping.
-            let _ = self.wait(stop, &[], (!were_ended).then_some(grace_ends));
-            take_one(self.server.places.bell(0));
+            let _ = watch.wait(false, (!were_ended).then_some(grace_ends));
+            self.hear_of_children(&watch, ears);
         }
     }
 }

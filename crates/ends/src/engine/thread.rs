@@ -8,19 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, shutdown};
 use wire::{Doing, End, Fault};
 
 use super::blocking::{BUFFER, Meter, Session};
 use super::door::{Door, Knock};
-use super::timespec_until;
+use super::watch::Watch;
 use crate::event::Event;
 use crate::listen::Listener;
 use crate::serve::{Server, Stage};
 use crate::service::Client;
-use crate::stop::{Stop, take_one};
+use crate::stop::Stop;
 
 /// A session's stack in bytes: the callback that tells what happened runs on it. Only what is touched costs memory.
 const STACK: usize = 128 * 1024;
@@ -55,34 +53,15 @@ struct Engine<'scope, 'env> {
 impl Engine<'_, '_> {
     fn accept_until_stopped(&self, listeners: &[Listener], stop: &Stop) -> Result<(), Fault> {
         let mut door = Door::new(self.server, SocketFlags::CLOEXEC);
+        let mut watch = Watch::new(self.server, stop, [], listeners);
         while self.server.stage() == Stage::Serving {
-            let watched = if door.is_barred() { &[] } else { listeners };
-            self.wait(stop, watched, door.retry_at())?;
-            if take_one(self.server.places.bell(0)) || door.retry_at().is_some_and(|at| at <= Instant::now())
-            {
-                door.unbar();
+            let bell_rang = watch.wait(!door.is_barred(), door.retry_at())?;
+            door.unbar_if(bell_rang);
+            for (number, listener) in listeners.iter().enumerate() {
+                if watch.is_knocked_at(number) {
+                    self.accept_from(listener, &mut door);
+                }
             }
-            if !door.is_barred() {
-                listeners.iter().for_each(|listener| self.accept_from(listener, &mut door));
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for a client, a bell or a request to stop, which it takes.
-    fn wait(&self, stop: &Stop, listeners: &[Listener], until: Option<Instant>) -> Result<(), Fault> {
-        let bell = self.server.places.bell(0);
-        let mut watched =
-            vec![PollFd::new(stop, PollFlags::IN), PollFd::from_borrowed_fd(bell, PollFlags::IN)];
-        watched.extend(listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
-        match poll(&mut watched, until.map(timespec_until).as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => {
-                return Err(Fault::errno(End::Us, Doing::Accept, "any place", error.raw_os_error()));
-            }
-        }
-        while let Some(asked) = stop.take() {
-            self.server.asked_to_stop(asked);
         }
         Ok(())
     }
@@ -115,19 +94,21 @@ impl Engine<'_, '_> {
     /// Lets the sessions finish for the time of grace, then cuts them.
     fn wait_for_sessions(&self, stop: &Stop) {
         let grace_ends = Instant::now() + self.server.config.grace;
-        self.server.places.wake_me();
-        while self.server.places.taken() > 0 {
-            if self.server.stage() < Stage::StoppingNow && Instant::now() >= grace_ends {
+        let mut watch = Watch::new(self.server, stop, [], &[]);
+        loop {
+            self.server.places.wake_me();
+            if self.server.places.taken() == 0 {
+                return;
+            }
+            if Instant::now() >= grace_ends {
                 self.server.go_to(Stage::StoppingNow);
             }
-            let is_last_wait = self.server.stage() == Stage::StoppingNow;
-            if is_last_wait {
+            let is_cut = self.server.stage() == Stage::StoppingNow;
+            if is_cut {
                 self.cut_all();
             }
-            // Errors of poll end the waiting for bells, never the looking at places.
-            let _ = self.wait(stop, &[], (!is_last_wait).then_some(grace_ends));
-            take_one(self.server.places.bell(0));
-            self.server.places.wake_me();
+            // Errors of poll end the waiting for the bell, never the looking at places.
+            let _ = watch.wait(false, (!is_cut).then_some(grace_ends));
         }
     }
 

@@ -23,19 +23,17 @@ pub(super) struct Teller {
     pipe: OwnedFd,
 }
 
-/// The parent's end.
-#[derive(Debug)]
-pub(super) struct Listener {
-    pipe: OwnedFd,
-    /// What has come of a message that has not come whole.
+/// What has come of a message that has not come whole.
+#[derive(Debug, Default)]
+pub(super) struct Hearsay {
     rest: Vec<u8>,
 }
 
-/// Both ends; the error is the kernel's errno.
-pub(super) fn channel() -> Result<(Listener, Teller), i32> {
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(Errno::raw_os_error)?;
-    rustix::io::ioctl_fionbio(&read, true).map_err(Errno::raw_os_error)?;
-    Ok((Listener { pipe: read, rest: Vec::new() }, Teller { pipe: write }))
+/// The parent's end of a new pipe, which never waits, and the children's; the error is the kernel's errno.
+pub(super) fn channel() -> Result<(OwnedFd, Teller), i32> {
+    let (heard, pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Errno::raw_os_error)?;
+    rustix::io::ioctl_fionbio(&heard, true).map_err(Errno::raw_os_error)?;
+    Ok((heard, Teller { pipe }))
 }
 
 impl Teller {
@@ -63,16 +61,12 @@ impl Teller {
     }
 }
 
-impl Listener {
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
-    }
-
-    /// Hands on every message that has come. Never waits.
-    pub(super) fn hear(&mut self, mut each: impl FnMut(u64, SocketAddr, Vec<u8>)) {
+impl Hearsay {
+    /// Hands on every message that has come through the pipe. Never waits.
+    pub(super) fn hear(&mut self, pipe: BorrowedFd<'_>, mut each: impl FnMut(u64, SocketAddr, Vec<u8>)) {
         let mut chunk = [0; 16 * 1024];
         loop {
-            match rustix::io::read(&self.pipe, &mut chunk) {
+            match rustix::io::read(pipe, &mut chunk) {
                 Ok(0) => return,
                 Ok(length) => self.rest.extend_from_slice(&chunk[..length]),
                 Err(Errno::INTR) => continue,
@@ -122,21 +116,22 @@ mod tests {
 
     #[test]
     fn what_is_told_is_heard_whole_and_in_order() {
-        let (mut listener, teller) = channel().expect("a pipe");
+        let (pipe, teller) = channel().expect("a pipe");
+        let mut hearsay = Hearsay::default();
         let remote: SocketAddr =
             "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535".parse().expect("address");
         let long: Vec<u8> = (0..20_000u32).map(|number| number as u8).collect();
         teller.tell(Client(7), remote, b"first");
         teller.tell(Client(8), remote, &long);
         let mut heard: Vec<(u64, Vec<u8>)> = Vec::new();
-        listener.hear(|client, from, bytes| {
+        hearsay.hear(pipe.as_fd(), |client, from, bytes| {
             assert_eq!(from, remote);
             heard.push((client, bytes));
         });
         assert_eq!(heard[0], (7, b"first".to_vec()));
         assert_eq!(heard[1..].iter().flat_map(|(_, bytes)| bytes.clone()).collect::<Vec<u8>>(), long);
         assert!(heard[1..].iter().all(|(client, _)| *client == 8));
-        listener.hear(|_, _, _| unreachable!("all was heard"));
+        hearsay.hear(pipe.as_fd(), |_, _, _| unreachable!("all was heard"));
     }
 
     #[test]
