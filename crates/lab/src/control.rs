@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use wire::refusal::Step;
 use wire::{Doing, End};
@@ -80,6 +80,12 @@ impl Control {
     /// A report, and descriptors with it.
     pub(crate) fn hand_over(&self, report: Report, descriptors: &[BorrowedFd<'_>]) -> Result<(), i32> {
         self.send(report.words(), descriptors)
+    }
+
+    /// Ends the conversation for both sides, however many handles of this end there are.
+    pub(crate) fn hang_up(&self) {
+        // It fails only when the other side has gone already.
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
     }
 
     /// Waits for the next order; none when the tool is gone.

@@ -41,7 +41,7 @@ struct HostView {
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pid: Pid,
-    control: Option<Control>,
+    control: Control,
 }
 
 /// Makes the network: forks the keeper and waits for what it hands over. Both of the link's ends come with it.
@@ -58,7 +58,7 @@ pub(crate) fn make(config: &Config, outputs: Outputs) -> Result<(Network, [LinkE
     };
     // It is the child's now; kept here, its pipes and its end of the conversation would never end.
     drop(inside);
-    let keeper = Keeper { pid, control: Some(outside) };
+    let keeper = Keeper { pid, control: outside };
     let (report, descriptors) = keeper.next_report().map_err(|errno| failed("the keeper", errno))?;
     match report {
         Report::Made { backend, tables, offload } => Handed { backend, tables, offload, descriptors }
@@ -134,19 +134,18 @@ const ETHERNET_HEADER_LEN: usize = 14;
 impl Keeper {
     /// Waits for the next report.
     pub(crate) fn next_report(&self) -> Result<(Report, Vec<OwnedFd>), i32> {
-        let control = self.control.as_ref().ok_or(Errno::PIPE.raw_os_error())?;
-        control.next_report()?.ok_or(Errno::PIPE.raw_os_error())
+        self.control.next_report()?.ok_or(Errno::PIPE.raw_os_error())
     }
 
     pub(crate) fn order(&self, order: Order) -> Result<(), i32> {
-        self.control.as_ref().ok_or(Errno::PIPE.raw_os_error())?.order(order)
+        self.control.order(order)
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
         // Init reads the end of it and ends, and with it everything inside; the keeper waits for that, and we for it.
-        self.control = None;
+        self.control.hang_up();
         let _ = process::wait(self.pid);
     }
 }
@@ -197,10 +196,6 @@ impl Network {
 /// Readable when a report waits, or when everything inside has ended.
 impl AsFd for Keeper {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.control {
-            Some(control) => control.as_fd(),
-            // Only while it is being dropped.
-            None => rustix::stdio::stdin(),
-        }
+        self.control.as_fd()
     }
 }

@@ -31,6 +31,8 @@ const PROGRAM_LIMIT: Duration = Duration::from_millis(200);
 /// How long it has to be quiet while a kernel waits for an acknowledgement: longer than the fourth retransmission takes
 /// (RFC 6298 §5, from Linux's 200 ms on).
 const KERNEL_LIMIT: Duration = Duration::from_secs(3);
+/// How long all that may take, however much is said: a program that the client has left behind may talk for ever.
+const FINISH_LIMIT: Duration = Duration::from_secs(30);
 /// How often to look, at first and at most, where nothing tells that there is something to see.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
@@ -50,12 +52,10 @@ pub fn run(config: &Config, emit: &mut dyn FnMut(Event)) -> Result<Outcome, NotM
     let link = forward::start(client, server, config)?;
     emit(Event::Ready { backend: network.backend, seed: config.seed });
     let mut lab = Lab { config, emit, signals, network, link, pipes, view: View::default() };
-    lab.start_server()?;
-    lab.run_client()?;
-    lab.let_finish(Unfinished::Program)?;
-    lab.end_server()?;
-    lab.let_finish(Unfinished::Kernel)?;
-    Ok(lab.finish())
+    // The link is stopped and its counters are told also when something failed on the way.
+    let played = lab.play();
+    let outcome = lab.finish();
+    Ok(played.map(|()| outcome)?)
 }
 
 struct Lab<'a> {
@@ -93,6 +93,15 @@ struct Process {
     ending: Ending,
 }
 
+/// What there is to take in.
+#[derive(Debug, Default)]
+struct Happened {
+    reported: bool,
+    signalled: bool,
+    carried: bool,
+    printed: bool,
+}
+
 /// The reading end of what a program prints.
 struct Pipe {
     role: Role,
@@ -121,6 +130,14 @@ fn pipe(role: Role, fd: u8, pipes: &mut Vec<Pipe>) -> Result<OwnedFd, Fault> {
 }
 
 impl Lab<'_> {
+    fn play(&mut self) -> Result<(), Fault> {
+        self.start_server()?;
+        self.run_client()?;
+        self.let_finish(Unfinished::Program)?;
+        self.end_server()?;
+        self.let_finish(Unfinished::Kernel)
+    }
+
     fn start_server(&mut self) -> Result<(), Fault> {
         self.order(Order::Start(Role::Server))?;
         let limit = Instant::now() + SERVER_LIMIT;
@@ -161,18 +178,19 @@ impl Lab<'_> {
     /// Waits until nothing is under way and nobody has anything left to do: everybody, or (from `Kernel` on) the two
     /// kernels only.
     fn let_finish(&mut self, from: Unfinished) -> Result<(), Fault> {
+        let delays = 4 * self.config.delay;
+        let limit = Instant::now() + FINISH_LIMIT + 2 * delays;
         let mut looks = Looks::new();
         while !self.view.abandoned {
-            self.wait_for_empty_link()?;
-            let unfinished = self.network.unfinished();
-            let limit = match unfinished {
-                Unfinished::Kernel => KERNEL_LIMIT + 4 * self.config.delay,
+            self.wait_for_empty_link(Instant::now() + PROGRAM_LIMIT + delays)?;
+            let quiet = match self.network.unfinished() {
+                Unfinished::Kernel => KERNEL_LIMIT + delays,
                 Unfinished::Program if from == Unfinished::Program && !self.view.server.ended => {
                     PROGRAM_LIMIT
                 }
                 Unfinished::Program | Unfinished::Nothing => return Ok(()),
             };
-            let give_up = self.view.quiet_since() + limit;
+            let give_up = limit.min(self.view.quiet_since() + quiet);
             if Instant::now() >= give_up {
                 return Ok(());
             }
@@ -185,11 +203,13 @@ impl Lab<'_> {
         Ok(())
     }
 
-    fn wait_for_empty_link(&mut self) -> Result<(), Fault> {
+    /// Waits until every packet has arrived, and every answer to it; not for ever, for what still runs inside may have
+    /// much to say.
+    fn wait_for_empty_link(&mut self, limit: Instant) -> Result<(), Fault> {
         self.view.idle = false;
         self.link.ask_idle();
-        while !self.view.idle && !self.view.abandoned {
-            self.step(None)?;
+        while !self.view.idle && !self.view.abandoned && Instant::now() < limit {
+            self.step(Some(limit))?;
         }
         Ok(())
     }
@@ -233,21 +253,23 @@ impl Lab<'_> {
 
     /// Waits for the next thing to happen, at most until `until`, and takes in all that has.
     fn step(&mut self, until: Option<Instant>) -> Result<(), Fault> {
-        let [reported, signalled, carried] = self.wait(until)?;
-        if carried {
+        let happened = self.wait(until)?;
+        if happened.carried {
             self.take_frames();
         }
-        if signalled {
+        if happened.signalled {
             self.take_signals()?;
         }
-        self.take_output(None);
-        if reported {
+        if happened.printed {
+            self.take_output(None);
+        }
+        if happened.reported {
             self.take_report()?;
         }
         Ok(())
     }
 
-    fn wait(&mut self, until: Option<Instant>) -> Result<[bool; 3], Fault> {
+    fn wait(&self, until: Option<Instant>) -> Result<Happened, Fault> {
         let mut watched = vec![
             PollFd::from_borrowed_fd(self.network.keeper.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
@@ -257,8 +279,16 @@ impl Lab<'_> {
         watched.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         match poll(&mut watched, timeout.and_then(|timeout| Timespec::try_from(timeout).ok()).as_ref()) {
-            Ok(_) => Ok([0, 1, 2].map(|place: usize| !watched[place].revents().is_empty())),
-            Err(Errno::INTR) => Ok([false; 3]),
+            Ok(_) => {
+                let happened = |place: usize| !watched[place].revents().is_empty();
+                Ok(Happened {
+                    reported: happened(0),
+                    signalled: happened(1),
+                    carried: happened(2),
+                    printed: (3..watched.len()).any(happened),
+                })
+            }
+            Err(Errno::INTR) => Ok(Happened::default()),
             Err(error) => Err(lost(error.raw_os_error())),
         }
     }

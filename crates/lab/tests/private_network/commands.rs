@@ -67,8 +67,7 @@ time.sleep(100)";
 c = socket.create_connection(('server', 80))
 c.sendall(b'question')
 print(c.recv(100).decode(), end='')";
-    if std::process::Command::new("python3").arg("-c").output().is_err() {
-        crate::left_out::left_out("a command as the server", "python3 is not installed");
+    if !has_python("a command as the server") {
         return;
     }
     let config =
@@ -78,6 +77,29 @@ print(c.recv(100).decode(), end='')";
     assert_eq!(seen.output(Role::Client, 1), "question", "{:?}", seen.outcome);
     assert_eq!(seen.outcome.client.exit, Some(0));
     assert_eq!(seen.outcome.server.signal, Some(15), "told to end when the client had ended");
+}
+
+fn has_python(test: &str) -> bool {
+    let has = std::process::Command::new("python3").arg("-V").output().is_ok();
+    if !has {
+        crate::left_out::left_out(test, "python3 is not installed");
+    }
+    has
+}
+
+/// The client's end is the lab's, even when it leaves something behind that never stops talking.
+pub(crate) fn left_behind_talker_is_not_waited_for() {
+    let talk = "import os, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+if os.fork(): os._exit(0)
+while True:
+    s.sendto(b'and another thing', ('10.0.0.2', 9))";
+    if !has_python("a client that leaves a talker behind") {
+        return;
+    }
+    let config = Config { client: command(&["python3", "-c", talk]), ..Config::default() };
+    let Some(seen) = seen::run(&config) else { return };
+    assert_eq!(seen.outcome.client.exit, Some(0));
 }
 
 pub(crate) fn stubborn_server_is_killed() {

@@ -21,6 +21,7 @@ fn main() {
         ("the_clients_end_is_the_labs", commands::client_decides),
         ("a_server_is_waited_for_and_ended", commands::server_is_waited_for_and_ended),
         ("a_server_that_will_not_end_is_killed", commands::stubborn_server_is_killed),
+        ("a_talker_left_behind_is_not_waited_for", commands::left_behind_talker_is_not_waited_for),
         ("what_cannot_be_started_is_told", commands::what_cannot_be_started_is_told),
         ("a_signal_ends_the_lab_in_order", || users::each(clean_up::signal_ends_the_lab_in_order)),
         ("nothing_survives_a_killed_tool", || users::each(clean_up::nothing_survives_a_killed_tool)),
