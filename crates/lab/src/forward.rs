@@ -126,26 +126,18 @@ impl Running {
 
     /// Ends the loop and emits what still waits. What is under way is delivered if its time comes within a second;
     /// what is not, is told as lost by the rule `stopped`.
-    pub fn stop(mut self, emit: &mut dyn FnMut(Report)) -> Stopped {
+    pub fn stop(self, emit: &mut dyn FnMut(Report)) -> Stopped {
         self.control.stop.store(true, Ordering::Release);
         ring(&self.control.call);
-        while !self.thread.is_finished() && self.wait_for_reports() {
-            self.take(emit);
+        // The other end of the channel goes with the thread, so this ends when the loop has.
+        while let Ok(report) = self.reports.recv() {
+            if let Report::Frame(frame) = &report {
+                self.budget.give_back(frame);
+            }
+            emit(report);
         }
         let nothing = || Stopped { up: DirectionReport::default(), down: DirectionReport::default() };
-        let Running { control, budget, reports, wake, thread } = self;
-        let stopped = thread.join().unwrap_or_else(|_| nothing());
-        drop((control, budget, wake));
-        reports.try_iter().for_each(emit);
-        stopped
-    }
-
-    /// False when that cannot be waited for.
-    fn wait_for_reports(&self) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        // The loop rings when it ends; the limit only guards against its having died without.
-        let limit = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-        poll(&mut [PollFd::new(&self.wake, PollFlags::IN)], Some(&limit)).is_ok()
+        self.thread.join().unwrap_or_else(|_| nothing())
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) const TABLES: [&str; 4] = ["tcp", "tcp6", "udp", "udp6"];
 const QUEUE_LEN: u32 = 10_000;
 
 /// Places in each host's own table of TCP sockets, so that looking through it takes microseconds.
-const TCP_TABLE: &str = "16384";
+const TCP_TABLE: &str = "4096";
 
 /// A refused step, with the kernel's errno.
 pub(crate) type Refused = (Step, i32);
