@@ -242,3 +242,27 @@ impl From<OwnedFd> for Rtnetlink {
         Rtnetlink { socket, sequence: 1 << 31 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_are_known_by_name_and_errors_by_number() {
+        let mut interfaces = Rtnetlink::open().expect("a netlink socket");
+        // The loopback interface is the first in every network namespace.
+        assert_eq!(interfaces.index("lo"), Ok(1));
+        assert!(interfaces.counters("lo").is_ok());
+        assert_eq!(interfaces.index("no-such-device"), Err(libc::ENODEV));
+        // An answer is told apart from the one before.
+        assert_eq!(interfaces.index("lo"), Ok(1));
+    }
+
+    #[test]
+    fn a_handed_over_socket_goes_on() {
+        let first = Rtnetlink::open().expect("a netlink socket");
+        let copy = first.as_fd().try_clone_to_owned().expect("a descriptor");
+        drop(first);
+        assert_eq!(Rtnetlink::from(copy).index("lo"), Ok(1));
+    }
+}

@@ -79,3 +79,14 @@ fn interface_request(name: &str) -> Result<libc::ifreq, i32> {
     }
     Ok(request)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_fits_with_its_end() {
+        assert!(interface_request("fifteen-letters").is_ok());
+        assert_eq!(interface_request("sixteen-letters.").map(drop), Err(libc::ENAMETOOLONG));
+    }
+}

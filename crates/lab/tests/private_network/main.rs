@@ -26,6 +26,7 @@ fn main() {
         ("a_signal_ends_the_lab_in_order", || users::each(clean_up::signal_ends_the_lab_in_order)),
         ("nothing_survives_a_killed_tool", || users::each(clean_up::nothing_survives_a_killed_tool)),
         ("a_refusal_names_the_step", || users::each(refusals::name_the_step)),
+        ("without_tun_packet_sockets_carry", || users::each(refusals::without_tun_packet_sockets_carry)),
         ("a_full_process_table_is_a_refusal", refusals::full_process_table),
         ("threads_are_refused", refusals::threads_are_refused),
     ]);

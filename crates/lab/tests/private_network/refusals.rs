@@ -1,7 +1,10 @@
 //! Systems that allow no private network, imitated inside an outer user namespace of the test's own.
 
 use kernel::namespace::{self, Ids, Namespace};
+use lab::config::Choice;
+use lab::event::Backend;
 use lab::{Config, NotMade};
+use rustix::mount::{MountFlags, mount};
 use rustix::process::{Resource, Rlimit};
 use wire::refusal::{Refusal, Step};
 
@@ -57,6 +60,31 @@ fn refusal() -> Refusal {
         Err(NotMade::Refused(refusal)) => *refusal,
         other => panic!("{other:?}"),
     }
+}
+
+/// A device node that is not there, or may not be opened, is no reason to give up.
+pub(crate) fn without_tun_packet_sockets_carry() {
+    const ENOENT: i32 = 2;
+    let status = in_child(|| {
+        if enter_outer_world().and_then(|()| namespace::unshare(Namespace::Mount)).is_err() {
+            left_out("a missing TUN device", "this system really refuses user namespaces");
+            return;
+        }
+        if std::fs::exists("/dev/net").unwrap_or_default() {
+            let flags = MountFlags::empty();
+            mount("tmpfs", "/dev/net", "tmpfs", flags, None::<&std::ffi::CStr>)
+                .expect("a place to hide it under");
+        }
+        let insisting = Config { backend: Choice::Tun, ..Config::default() };
+        match lab::run(&insisting, &mut |_| ()) {
+            Err(NotMade::Refused(refusal)) => assert_eq!((refusal.step, refusal.errno), (Step::Tun, ENOENT)),
+            other => panic!("{other:?}"),
+        }
+        let outcome = lab::run(&Config::default(), &mut |_| ()).expect("packet sockets need no device");
+        assert_eq!(outcome.backend, Backend::Packet);
+        assert_eq!(outcome.client.exit, Some(0));
+    });
+    assert_eq!(status, Some(0));
 }
 
 /// An ordinary user may make a number of processes; root has no such limit.
