@@ -41,6 +41,8 @@ pub(crate) struct End {
     pub(crate) opened: bool,
     /// It sent a SYN of either kind.
     pub(crate) sent_syn: bool,
+    /// It sent a SYN with ACK.
+    pub(crate) sent_syn_ack: bool,
     /// Its SYN carried timestamps.
     pub(crate) stamps: bool,
     /// It sent anything at all.
@@ -74,6 +76,7 @@ impl End {
         self.sent_data |= segment.len > 0 && !segment.rst;
         self.opened |= segment.opens();
         self.sent_syn |= segment.syn;
+        self.sent_syn_ack |= segment.answers_syn();
         self.spoke = true;
         if segment.syn {
             self.acked.get_or_insert(0);
@@ -98,17 +101,18 @@ impl End {
         }
     }
 
-    /// Moves the state as the arrival of this segment does. `challenged` tells that this end went on sending after the
-    /// segment: if it is a reset, only an exact one can have closed it (RFC 5961 §3.2). Gives a round trip if one ends here.
+    /// Moves the state as the arrival of this segment does; gives a round trip if one ends here. A reset must carry
+    /// `exactly` the next number where the capture knows that, or this end went on sending after it (RFC 5961 §3.2);
+    /// else one anywhere in the window will do.
     pub(crate) fn receive(
         &mut self,
         segment: &Placed,
         time: Time,
         gaps: usize,
-        challenged: bool,
+        exactly: bool,
     ) -> Option<Duration> {
         let mut heard = Heard {
-            reset: segment.rst && self.accepts_reset(segment, challenged),
+            reset: segment.rst && self.accepts_reset(segment, exactly),
             syn: segment.syn,
             ack: segment.ack.is_some(),
             ..Heard::default()
@@ -220,18 +224,16 @@ impl End {
         self.enter(proved);
     }
 
-    /// RFC 9293 §3.10.7.3 (SYN_SENT) and §3.10.7.4 (in the window). One number below the window passes behind a FIN:
-    /// the sender of the RST may not count its FIN. Unknown numbers pass.
-    fn accepts_reset(&self, segment: &Placed, challenged: bool) -> bool {
+    /// RFC 9293 §3.10.7.3 (SYN_SENT) and §3.10.7.4 (in the window). Behind a FIN one number before the window passes too,
+    /// as Linux lets it: the sender may not count its FIN. Where no number is known any passes.
+    fn accepts_reset(&self, segment: &Placed, exactly: bool) -> bool {
         if self.state == State::SynSent {
             return segment.ack.is_some_and(|ack| self.is_of_sent(ack));
         }
         let Some(next) = self.received.next else { return true };
-        if challenged {
-            return segment.start == next;
-        }
-        let lowest = next - i64::from(self.received.is_finished());
-        let window = self.window.map_or(0, i64::from).max(0xffff);
+        let before_fin = matches!(self.state, State::CloseWait | State::LastAck | State::Closing);
+        let lowest = next - i64::from(before_fin);
+        let window = if exactly { 1 } else { self.window.map_or(0, i64::from).max(0xffff) };
         (lowest..next + window).contains(&segment.start)
     }
 

@@ -224,7 +224,8 @@ impl Following {
             (_, true) if end.sent.fin == Some(segment.end() - 1) => Some(segment.end()),
             _ => None,
         };
-        let reply = Reply { segment, sacked: sacked.as_slice(), repeats_control };
+        let by_timer = !segment.syn || end.sent_syn_ack;
+        let reply = Reply { segment, sacked: sacked.as_slice(), repeats_control, by_timer };
         self.hear(segment.from, Some(&reply), room.bounds.gaps);
         // What has not got through by now has left no mark on this end: its rows keep the state.
         let state = self.ends[segment.from.index()].state;
@@ -254,7 +255,8 @@ impl Following {
             Taken::Missed(underway) => underway.row,
             Taken::Received(underway) => {
                 let end = &mut self.ends[side.index()];
-                let round_trip = end.receive(&underway.segment, underway.time, gaps, underway.late);
+                let exactly = underway.late || underway.certainty == Certainty::Certain;
+                let round_trip = end.receive(&underway.segment, underway.time, gaps, exactly);
                 let least = &mut self.flow.totals_mut(side).rtt_min;
                 *least = [*least, round_trip].into_iter().flatten().min();
                 underway.row

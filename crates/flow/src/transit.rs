@@ -124,7 +124,10 @@ impl Transit {
         let (start, end) = (repeated.start, repeated.end());
         for underway in self.waiting.iter_mut().filter(|underway| underway.certainty == Certainty::Assumed) {
             let segment = &underway.segment;
-            if segment.has_content() && start < segment.end() && segment.end() <= end {
+            let covered = segment.has_content() && start < segment.end() && segment.end() <= end;
+            // The SYN ACK of a simultaneous open is no repetition by a timer: it answers.
+            let answers = segment.opens() && repeated.answers_syn();
+            if covered && !answers {
                 underway.certainty = Certainty::Lost;
             }
         }
@@ -150,6 +153,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) sacked: &'a [(i64, i64)],
     /// It repeats this end's SYN or FIN, which ends at this position.
     pub(crate) repeats_control: Option<i64>,
+    /// It does so because nothing came; not to add the ACK of a simultaneous open to a SYN.
+    pub(crate) by_timer: bool,
 }
 
 enum Verdict {
@@ -173,15 +178,19 @@ impl Reply<'_> {
         if self.segment.opens() {
             return Verdict::Blocks;
         }
-        if segment.has_content() && !self.acknowledges(segment) {
+        if segment.has_content() && !self.acknowledges(segment) && !is_early(end, underway) {
             return Verdict::Blocks;
         }
         if self.repeats_what_is_acked_by(end, segment) {
-            let certain = underway.certainty == Certainty::Certain;
-            return if certain { Verdict::NotYet } else { Verdict::NeverCame };
+            let proved = self.by_timer && underway.certainty == Certainty::Assumed;
+            return if proved { Verdict::NeverCame } else { Verdict::NotYet };
         }
-        // A closed end sends nothing but resets, until it answers another SYN.
-        let lives = !self.segment.rst && (!self.segment.syn || end.sent_syn);
+        // A closed end sends nothing but resets without ACK (RFC 9293 §3.10.7.1), until it answers another SYN.
+        let lives = match self.segment {
+            Placed { rst: true, ack, .. } => ack.is_some(),
+            Placed { syn: true, .. } => end.sent_syn,
+            _ => true,
+        };
         if lives && end.would_close(segment) { Verdict::NotYet } else { Verdict::TakenIn }
     }
 
@@ -201,6 +210,13 @@ impl Reply<'_> {
         let brings_news = segment.has_content() && !end.received.has(segment);
         segment.ack.is_some_and(|ack| ack >= control) && !brings_news
     }
+}
+
+/// True for a segment that did arrive, but behind a gap: no acknowledgement can cover it yet, so none tells that it had
+/// not been taken in.
+fn is_early(end: &End, underway: &Underway) -> bool {
+    let behind_gap = end.received.next.is_some_and(|next| underway.segment.start > next);
+    underway.certainty == Certainty::Certain && behind_gap
 }
 
 /// A segment in the air; the one that arrives first compares lowest.

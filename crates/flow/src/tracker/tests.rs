@@ -1,8 +1,10 @@
-//! Whole conversations, row by row.
+//! Whole conversations, row by row; and properties of any of them.
 
 mod closing;
 mod loss;
 mod midstream;
+mod model;
 mod numbers;
 mod opening;
+mod properties;
 mod resets;

@@ -111,13 +111,15 @@ fn simultaneous_open() {
 
 #[test]
 fn simultaneous_open_in_an_ordinary_capture() {
+    // B's SYN ACK answers A's SYN: A's SYN ACK had not arrived yet.
     let flow = check(
         "0   A SYN 0           | SYN_SENT     CLOSED
          100 B SYN 0           | SYN_RECEIVED SYN_SENT
-         101 A SYN,ACK 0 ack 1 | SYN_RECEIVED ESTABLISHED
-         300 B SYN,ACK 0 ack 1 | ESTABLISHED  ESTABLISHED",
+         101 A SYN,ACK 0 ack 1 | SYN_RECEIVED SYN_RECEIVED
+         300 B SYN,ACK 0 ack 1 | ESTABLISHED  SYN_RECEIVED",
     );
     assert_eq!(flow.before, [State::Closed, State::Closed]);
+    assert_eq!((flow.state_a, flow.state_b), (State::Established, State::Established));
 }
 
 #[test]
