@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use draw::visible::visible;
 use wire::endpoint::Scheme;
 
 use crate::cli::Cli;
@@ -38,8 +39,9 @@ pub fn told(error: &clap::Error, words: &[OsString]) -> Exit {
             Exit::Usage
         }
         _ => {
-            let (sentence, hint) = sentence_and_hint(&error.render().to_string());
-            out::print_usage_error(&format!("bothends: {sentence}\n  hint: {hint}\n"));
+            let (sentence, hint) = sentence_and_hint(&error.render().to_string(), words);
+            let (shown, hint) = (visible(&sentence, false), visible(&hint, false));
+            out::print_usage_error(&format!("bothends: {shown}\n  hint: {hint}\n"));
             if words.iter().any(|word| word == "--json") {
                 out::print_help(&record::usage_error("read", "command line", &sentence).line());
             }
@@ -49,17 +51,28 @@ pub fn told(error: &clap::Error, words: &[OsString]) -> Exit {
 }
 
 /// clap's error as one sentence, and the most useful hint.
-fn sentence_and_hint(told: &str) -> (String, String) {
-    let mut paragraphs = told.split("\n\n");
-    let first = paragraphs.next().unwrap_or_default();
+fn sentence_and_hint(told: &str, words: &[OsString]) -> (String, String) {
+    let first = told.split("\n\n").next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    let words: Vec<&str> = first.lines().map(str::trim).collect();
-    let sentence = words.join(" ");
-    let tip = told.lines().find_map(|line| line.trim_start().strip_prefix("tip: ")).map(str::to_owned);
-    let usage =
-        told.lines().find_map(|line| line.strip_prefix("Usage: ")).map(|usage| format!("usage: {usage}"));
-    let hint = tip.or(usage).unwrap_or_else(|| "`bothends --help` shows what can be asked".to_owned());
+    let sentence = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let line = |start: &str| told.lines().find_map(|line| line.trim_start().strip_prefix(start));
+    let hint = match (line("tip: "), line("Usage: ")) {
+        (Some(tip), _) => tip.to_owned(),
+        (None, Some(usage)) => format!("usage: {usage}"),
+        (None, None) => help_hint(words),
+    };
     (sentence, hint)
+}
+
+/// Points to the help of the command that was meant.
+fn help_hint(words: &[OsString]) -> String {
+    let commands = Cli::command();
+    let meant =
+        words.iter().filter_map(|word| word.to_str()).find(|word| commands.find_subcommand(word).is_some());
+    match meant {
+        Some(command) => format!("`bothends help {command}` tells all about it"),
+        None => "`bothends --help` shows what can be asked".to_owned(),
+    }
 }
 
 /// The long help of a command, or of all.
@@ -120,15 +133,15 @@ mod tests {
 
     fn refused(words: &[&str]) -> (String, String) {
         use clap::Parser;
-        let all = ["bothends"].iter().chain(words);
-        sentence_and_hint(&Cli::try_parse_from(all).unwrap_err().render().to_string())
+        let all: Vec<OsString> = ["bothends"].iter().chain(words).map(OsString::from).collect();
+        sentence_and_hint(&Cli::try_parse_from(&all).unwrap_err().render().to_string(), &all)
     }
 
     #[test]
     fn mistakes_are_one_sentence_and_one_hint() {
         let (sentence, hint) = refused(&["lab", "--loss", "20"]);
         assert_eq!(sentence, "invalid value '20' for '--loss <P>': it needs a unit: 20% or 0.5%");
-        assert!(hint.starts_with("`bothends --help`") || hint.starts_with("usage:"), "{hint}");
+        assert_eq!(hint, "`bothends help lab` tells all about it");
         let (sentence, hint) = refused(&["serve", "echo", "--egnine", "thread"]);
         assert_eq!(sentence, "unexpected argument '--egnine' found");
         assert_eq!(hint, "a similar argument exists: '--engine'");

@@ -19,12 +19,10 @@ pub fn line(event: &Event, verbosity: u8) -> Option<String> {
             let address = Endpoint::at(Scheme::Tcp, *address);
             (0, format!("listening on {address} ({service}, engine {engine})"))
         }
-        Event::Opened { client, remote, .. } => (1, format!("client {client}: {remote} connected")),
-        Event::Data { client, remote, bytes } => {
-            (2, format!("client {client}: {remote} says {}", message(bytes)))
-        }
+        Event::Opened { client, remote, .. } => (1, format!("client {client}, {remote}: connected")),
+        Event::Data { client, remote, bytes } => (2, format!("client {client}, {remote}: {}", says(bytes))),
         Event::Closed { client, remote, account } => {
-            (1, format!("client {client}: {remote} {}", told(account)))
+            (1, format!("client {client}, {remote}: {}", self::account(account)))
         }
         Event::TurnedAway { remote, limit } => {
             let places = if *limit == 1 { "the only place is" } else { "all places are" };
@@ -76,26 +74,30 @@ fn message(bytes: &[u8]) -> String {
     format!("\"{shown}\"{more} ({})", size_in_words(bytes.len() as u64))
 }
 
-/// The account of a conversation in one line, without its subject: `closed first, with FIN, after 31 ms: 12 bytes in,
-/// 12 bytes out`.
-pub fn told(account: &Account) -> String {
-    let after = duration(account.open);
+/// The account of a conversation in one clause; its subject, the other end, stands before: `it closed first, with FIN,
+/// after 31 ms: 12 bytes in, 12 bytes out`.
+pub fn account(account: &Account) -> String {
     let end = match (account.how, account.closed_by) {
-        (How::Fin, ClosedBy::Peer) => "closed first, with FIN,".to_owned(),
-        (How::Fin, ClosedBy::Us) => "was closed by us first, with FIN,".to_owned(),
-        (How::Fin, ClosedBy::Both) => "and we closed at once, with FIN,".to_owned(),
-        (How::Fin, _) => "was closed with FIN".to_owned(),
-        (How::Reset, ClosedBy::Us) => "was reset by us".to_owned(),
-        (How::Reset, _) => "reset the connection".to_owned(),
-        (How::TimedOut, _) => "stopped answering and was given up".to_owned(),
-        (How::Refused, _) => "refused".to_owned(),
-        (How::Unreachable, _) => "became unreachable".to_owned(),
-        (How::Killed, _) => "was cut off: its process was killed".to_owned(),
-        (How::Idle, _) => "was silent for too long and was closed".to_owned(),
-        (How::Limit, _) => "was closed: a limit was reached".to_owned(),
-        (How::Stopped, _) => "was closed: we were asked to stop,".to_owned(),
+        (How::Fin, ClosedBy::Peer) => "it closed first, with FIN,",
+        (How::Fin, ClosedBy::Us) => "we closed first, with FIN,",
+        (How::Fin, ClosedBy::Both) => "both closed at once, with FIN,",
+        (How::Fin, ClosedBy::Path | ClosedBy::Kernel) => "closed with FIN",
+        (How::Reset, ClosedBy::Us) => "we reset the connection",
+        (How::Reset, _) => "it reset the connection",
+        (How::TimedOut, _) => "it stopped answering and was given up",
+        (How::Refused, _) => "it refused",
+        (How::Unreachable, _) => "it became unreachable",
+        (How::Killed, _) => "cut off, for the process of its session was killed,",
+        (How::Idle, _) => "it was silent for too long and we closed",
+        (How::Limit, _) => "we closed, for a limit was reached,",
+        (How::Stopped, _) => "we closed, being asked to stop,",
     };
-    format!("{end} after {after}: {}", amounts(account))
+    format!("{end} after {}: {}", duration(account.open), amounts(account))
+}
+
+/// What the other end says: `says "hello\n" (6 bytes)`.
+pub fn says(bytes: &[u8]) -> String {
+    format!("says {}", message(bytes))
 }
 
 /// `12 bytes in, 12 bytes out; 4 bytes of ours were never acknowledged`.
@@ -106,7 +108,7 @@ fn amounts(account: &Account) -> String {
         told.push_str(&format!("; {} of ours never reached it", size_in_words(account.unsent_bytes)));
     }
     if account.unread_bytes > 0 {
-        told.push_str(&format!("; {} of its were not read", size_in_words(account.unread_bytes)));
+        told.push_str(&format!("; {} of theirs were not read", size_in_words(account.unread_bytes)));
     }
     told
 }
@@ -184,14 +186,14 @@ mod tests {
     #[test]
     fn the_account_says_who_how_when_and_how_much() {
         assert_eq!(
-            told(&account(ClosedBy::Peer, How::Fin)),
-            "closed first, with FIN, after 31.0 ms: 12 bytes in, 1 byte out"
+            super::account(&account(ClosedBy::Peer, How::Fin)),
+            "it closed first, with FIN, after 31.0 ms: 12 bytes in, 1 byte out"
         );
         let cut = Account { unsent_bytes: 4, unread_bytes: 1, ..account(ClosedBy::Peer, How::Reset) };
         assert_eq!(
-            told(&cut),
-            "reset the connection after 31.0 ms: 12 bytes in, 1 byte out; \
-             4 bytes of ours never reached it; 1 byte of its were not read"
+            super::account(&cut),
+            "it reset the connection after 31.0 ms: 12 bytes in, 1 byte out; \
+             4 bytes of ours never reached it; 1 byte of theirs were not read"
         );
     }
 
@@ -199,7 +201,7 @@ mod tests {
     fn a_server_tells_what_was_asked_for() {
         let opened = Event::Opened { client: 1, local: remote(), remote: remote() };
         assert_eq!(line(&opened, 0), None);
-        assert_eq!(line(&opened, 1).as_deref(), Some("client 1: 127.0.0.1:40712 connected\n"));
+        assert_eq!(line(&opened, 1).as_deref(), Some("client 1, 127.0.0.1:40712: connected\n"));
         let listening = Event::Listening { address: remote(), service: "echo", engine: "event" };
         assert_eq!(
             line(&listening, 0).as_deref(),

@@ -125,14 +125,15 @@ impl Out {
     pub fn bad_address(&self, text: &str, error: &EndpointError) -> Exit {
         let ascii = self.stderr.ascii;
         let before: String = text.chars().take(error.column).collect();
-        let mut told = format!("bothends: address {}: {}\n", quoted(text, ascii), error.sentence);
+        let sentence = visible(&error.sentence, ascii);
+        let mut told = format!("bothends: address {}: {sentence}\n", quoted(text, ascii));
         // A caret under a very long address would only confuse.
         let indent = width(&visible(&before, ascii));
         if !text.is_empty() && width(text) <= 100 {
             told.push_str(&format!("    {}\n    {:indent$}^\n", visible(text, ascii), ""));
         }
         if let Some(hint) = &error.hint {
-            told.push_str(&format!("  hint: {hint}\n"));
+            told.push_str(&format!("  hint: {}\n", visible(hint, ascii)));
         }
         self.stderr(&told);
         self.record(&record::usage_error("read the address", text, &error.sentence));
@@ -147,9 +148,10 @@ impl Out {
     }
 
     fn problem(&self, sentence: &str, hint: Option<String>) {
-        let mut told = format!("bothends: {sentence}\n");
+        // Both may hold words of strangers.
+        let mut told = format!("bothends: {}\n", visible(sentence, false));
         if let Some(hint) = hint {
-            told.push_str(&format!("  hint: {hint}\n"));
+            told.push_str(&format!("  hint: {}\n", visible(&hint, false)));
         }
         self.stderr(&told);
     }

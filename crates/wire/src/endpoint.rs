@@ -196,11 +196,11 @@ impl Endpoint {
         }
     }
 
-    /// The first option that is not one of `known`, as an error that names it.
-    pub fn only_options(&self, known: &[&str]) -> Result<(), EndpointError> {
+    /// Refuses the first option that is not one of `known`; `written` is the text that this endpoint was read from.
+    pub fn only_options(&self, written: &str, known: &[&str]) -> Result<(), EndpointError> {
         match self.options.iter().find(|option| !known.contains(&option.name.as_str())) {
             None => Ok(()),
-            Some(unknown) => Err(EndpointError::unknown_option(&unknown.name, known)),
+            Some(unknown) => Err(EndpointError::unknown_option(written, &unknown.name, known)),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! `connect`: you at one end, a server at the other.
 
+mod terminal;
 mod wishes;
 
+use std::cell::RefCell;
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use explain::errno::{ECONNRESET, EHOSTUNREACH, ETIMEDOUT};
 use wire::endpoint::{Endpoint, Host, Scheme, Use};
 use wire::{Cause, Doing, End, Fault};
 
+use self::terminal::Terminal;
 use self::wishes::Wishes;
 use super::{BadAddress, Wrong, duration, grammar, host_and_port, in_full, unsupported, wrong_family};
 use crate::cli::Families;
@@ -91,7 +95,7 @@ fn wanted(flags: &Flags) -> Result<(Endpoint, Wishes), Wrong> {
     if let Some(sentence) = sentence {
         return Err(Wrong::Use(sentence));
     }
-    endpoint.only_options(&Wishes::OPTIONS).map_err(bad)?;
+    endpoint.only_options(&text, &Wishes::OPTIONS).map_err(bad)?;
     let wishes = Wishes {
         timeout: flags.timeout,
         linger: flags.linger,
@@ -165,36 +169,61 @@ fn converse(
     out.record(&record::opened(clock, 1, local, remote));
     out.flush();
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+    // A terminal and records get what is made of the bytes; all else gets the bytes.
+    let as_they_are = !out.json && !stdout.is_terminal();
     let options = pump::Options {
         input: Some(stdin.as_fd()),
-        output: (!out.json).then(|| stdout.as_fd()),
-        tell_data: out.json || out.verbosity >= 2,
+        output: as_they_are.then(|| stdout.as_fd()),
+        tell_data: !as_they_are || out.verbosity >= 2,
         send_only: wishes.send_only,
         recv_only: wishes.recv_only,
         keep_half_open: wishes.keep_half_open,
         linger: wishes.linger,
     };
-    let outcome = pump::run(connected, options, Some(stop), &|event| tell(&event, clock, out))?;
+    let terminal = (!out.json && !as_they_are && !wishes.send_only).then(|| Terminal::new(out.stdout.ascii));
+    let listener = Listener { peer: &peer, clock, out, terminal: RefCell::new(terminal) };
+    let outcome = pump::run(connected, options, Some(stop), &|event| listener.take(&event))?;
+    listener.finish();
     out.record(&record::closed(clock, 1, &outcome.account));
     if out.stderr_is_terminal || out.verbosity >= 1 {
-        out.tell(&format!("{peer} {}\n", narrate::told(&outcome.account)));
+        out.tell(&format!("{peer}: {}\n", narrate::account(&outcome.account)));
     }
     Ok(exit(&outcome, wishes, &peer, out))
 }
 
-fn tell(event: &Event, clock: &Clock, out: &Out) {
-    if let Some(record) = record::of_event(clock, event).filter(|_| out.json) {
-        out.record(&record);
+/// Takes what the pump tells: bytes that arrived.
+struct Listener<'a> {
+    peer: &'a str,
+    clock: &'a Clock,
+    out: &'a Out,
+    terminal: RefCell<Option<Terminal>>,
+}
+
+impl Listener<'_> {
+    fn take(&self, event: &Event) {
+        let Event::Data { bytes, .. } = event else { return };
+        let out = self.out;
+        out.narrate(2, &format!("{}: {}\n", self.peer, narrate::says(bytes)));
+        if let Some(terminal) = self.terminal.borrow_mut().as_mut() {
+            out.print(&terminal.show(bytes));
+        }
+        if let Some(record) = record::of_event(self.clock, event) {
+            out.record(&record);
+        }
         out.flush();
         if out.is_closed() {
             end_like_a_signal();
         }
-    } else if let Some(line) = narrate::line(event, out.verbosity) {
-        out.tell(&line);
+    }
+
+    fn finish(&self) {
+        if let Some(terminal) = self.terminal.borrow_mut().as_mut() {
+            self.out.print(&terminal.finish());
+        }
     }
 }
 
-/// Nobody reads the records any more, so the conversation is to end; the pump listens to signals only.
+/// Nobody reads any more, so the conversation is to end; the pump listens to signals only.
 fn end_like_a_signal() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
 }

@@ -176,7 +176,9 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
     let mut seen = watch.finish()?;
     seen.tracker.finish();
     let flows: Vec<&Flow> = seen.tracker.flows().collect();
-    show(flags, config, &flows, out);
+    if failure(&outcome).is_none() || !flows.is_empty() {
+        show(flags, config, &flows, out);
+    }
     picture::records(&flows, seen.start, Some(world), true, out);
     if let Some(flow) = flows.first() {
         svg.finish(flow, picture::roles)?;
@@ -208,10 +210,14 @@ fn instead(refusal: &Refusal, out: &Out) {
     out.narrate(1, &explain::refusal::screen(refusal));
 }
 
+/// Why a program could not be started, or what our own ran into.
+fn failure(outcome: &Outcome) -> Option<&Fault> {
+    [&outcome.server, &outcome.client].into_iter().find_map(|ending| ending.fault.as_ref())
+}
+
 /// The exit: of the client's command, or what our own conversation ran into.
 fn exit(outcome: &Outcome, out: &Out) -> Exit {
-    let started = [&outcome.server, &outcome.client].into_iter().find_map(|ending| ending.fault.as_ref());
-    if let Some(fault) = started {
+    if let Some(fault) = failure(outcome) {
         return out.fault(fault);
     }
     match (outcome.interrupted, &outcome.client) {

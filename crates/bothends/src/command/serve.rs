@@ -179,7 +179,7 @@ fn default_endpoint(families: Families) -> Endpoint {
 fn endpoint(text: &str, families: Families) -> Result<Endpoint, Wrong> {
     let bad = |error| Wrong::Address(BadAddress { text: text.to_owned(), error });
     let endpoint = grammar(Use::Listen).parse(text).map_err(bad)?;
-    endpoint.only_options(&[]).map_err(bad)?;
+    endpoint.only_options(text, &[]).map_err(bad)?;
     let wrong = unsupported(&endpoint, "serve").or_else(|| wrong_family(&endpoint, families));
     wrong.map_or(Ok(endpoint), |sentence| Err(Wrong::Use(sentence)))
 }

@@ -3,14 +3,16 @@
 use wire::Doing;
 
 use crate::problem::{Evidence, Rule, Verdict};
+use crate::visible;
 
 pub(super) const RULE: Rule = Rule { id: "name-unknown", title: "the name is not known", judge };
 
 fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     (evidence.doing() == Doing::Resolve).then(|| {
+        let name = visible(&evidence.fault.at);
         Verdict::new(
             "neither /etc/hosts nor the name servers know an address of this name",
-            "check the spelling; `getent ahosts NAME` asks what this program asked",
+            format!("check the spelling; `getent ahosts {name}` asks what this program asked"),
         )
     })
 }

@@ -25,14 +25,26 @@ impl EndpointError {
     }
 
     /// An option that the command does not have.
-    pub(super) fn unknown_option(name: &str, known: &[&str]) -> EndpointError {
+    pub(super) fn unknown_option(written: &str, name: &str, known: &[&str]) -> EndpointError {
         let sentence = format!("there is no option {name} here");
         let hint = match known {
             [] => "no options are known behind this address".to_owned(),
             _ => format!("the options are {}", known.join(", ")),
         };
-        EndpointError { column: 0, sentence, hint: Some(hint) }
+        EndpointError::at(written, place_of_option(written, name), sentence).hint(hint)
     }
+}
+
+/// Where the option of this name begins; 0 when it is not there.
+fn place_of_option(written: &str, name: &str) -> usize {
+    let mut at = written.find('?').map_or(written.len(), |question| question + 1);
+    for part in written[at..].split('&') {
+        if part.split('=').next() == Some(name) {
+            return at;
+        }
+        at += part.len() + 1;
+    }
+    0
 }
 
 impl fmt::Display for EndpointError {

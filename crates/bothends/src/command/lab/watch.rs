@@ -27,6 +27,7 @@ pub(super) struct Watch<'a> {
     /// The unfinished last lines of the server's standard output and error.
     lines: [Vec<u8>; 2],
     backend: Option<(Backend, u64)>,
+    client_ended: bool,
 }
 
 /// What is known at the end.
@@ -40,7 +41,15 @@ impl<'a> Watch<'a> {
     pub(super) fn new(write: Option<&Path>, out: &'a Out) -> Result<Watch<'a>, Fault> {
         let capture = write.map(CaptureFile::create).transpose()?;
         let tracker = Tracker::new(Limits::default());
-        Ok(Watch { out, tracker, start: None, capture, lines: Default::default(), backend: None })
+        Ok(Watch {
+            out,
+            tracker,
+            start: None,
+            capture,
+            lines: Default::default(),
+            backend: None,
+            client_ended: false,
+        })
     }
 
     /// It is known that a socket listens there.
@@ -58,8 +67,11 @@ impl<'a> Watch<'a> {
             Event::Frame(frame) => self.frame(&frame),
             Event::Output { role, fd, bytes } => self.output(role, fd, &bytes),
             Event::Ran { role, command, exit, signal } => {
-                let how = narrate::ending(exit, signal);
-                self.out.narrate(1, &format!("{}: `{command}` {how}\n", role_word(role)));
+                // A server that fails while the client still runs is what the client will complain about.
+                let failed = role == Role::Server && !self.client_ended && exit != Some(0);
+                let line = format!("{}: `{command}` {}\n", role_word(role), narrate::ending(exit, signal));
+                self.out.narrate(u8::from(!failed), &line);
+                self.client_ended |= role == Role::Client;
                 self.record(&record::ran(role, &command, exit, signal));
             }
             Event::Link { up, down } => {
