@@ -51,16 +51,35 @@ fn trouble(fault: &wire::Fault) -> String {
     format!("{}{}", explain::sentence(fault), advice.unwrap_or_default())
 }
 
-/// `exited with 1`, `was killed by signal 9 (SIGKILL)`.
+/// `exited with 1`, `was ended by SIGKILL`.
 pub fn ending(exit: Option<i32>, signal: Option<i32>) -> String {
     match (exit, signal) {
-        (_, Some(signal)) => {
-            let name = rustix::process::Signal::from_named_raw(signal).map(|signal| format!(" ({signal:?})"));
-            format!("was killed by signal {signal}{}", name.unwrap_or_default())
-        }
+        (_, Some(9)) => "was killed (SIGKILL)".to_owned(),
+        (_, Some(signal)) => format!("was ended by {}", signal_name(signal)),
         (Some(exit), None) => format!("exited with {exit}"),
         (None, None) => "ended".to_owned(),
     }
+}
+
+/// The signals that end programs, by name: signal(7).
+fn signal_name(signal: i32) -> String {
+    const NAMES: [(i32, &str); 13] = [
+        (1, "SIGHUP"),
+        (2, "SIGINT"),
+        (3, "SIGQUIT"),
+        (4, "SIGILL"),
+        (6, "SIGABRT"),
+        (7, "SIGBUS"),
+        (8, "SIGFPE"),
+        (10, "SIGUSR1"),
+        (11, "SIGSEGV"),
+        (12, "SIGUSR2"),
+        (13, "SIGPIPE"),
+        (14, "SIGALRM"),
+        (15, "SIGTERM"),
+    ];
+    let named = NAMES.iter().find(|(number, _)| *number == signal);
+    named.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
 }
 
 /// Bytes as a message in quotation marks, shortened, with everything invisible made visible.
@@ -208,9 +227,21 @@ mod tests {
             Some("listening on tcp://127.0.0.1:40712 (echo, engine event)\n")
         );
         let killed = Event::ChildEnded { pid: 7, client: 2, exit: None, signal: Some(9) };
-        assert!(line(&killed, 0).unwrap().starts_with("client 2: process 7 was killed by signal 9"));
+        assert_eq!(line(&killed, 0).as_deref(), Some("client 2: process 7 was killed (SIGKILL)\n"));
         let exited = Event::ChildEnded { pid: 7, client: 2, exit: Some(0), signal: None };
         assert_eq!((line(&exited, 1), line(&exited, 2).is_some()), (None, true));
+    }
+
+    /// The names are rustix's, so that a wrong number cannot hide.
+    #[test]
+    fn signals_have_their_names() {
+        use rustix::process::Signal;
+        for signal in [Signal::HUP, Signal::SEGV, Signal::PIPE, Signal::TERM] {
+            let name = format!("{signal:?}");
+            let name = name.trim_matches('"').trim_start_matches("Signal::");
+            assert_eq!(signal_name(signal.as_raw()), format!("SIG{name}"));
+        }
+        assert_eq!(signal_name(64), "signal 64");
     }
 
     #[test]

@@ -176,7 +176,8 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
     let mut seen = watch.finish()?;
     seen.tracker.finish();
     let flows: Vec<&Flow> = seen.tracker.flows().collect();
-    if failure(&outcome).is_none() || !flows.is_empty() {
+    let cut_short = failure(&outcome).is_some() || outcome.interrupted.is_some();
+    if !cut_short || !flows.is_empty() {
         show(flags, config, &flows, out);
     }
     picture::records(&flows, seen.start, Some(world), true, out);

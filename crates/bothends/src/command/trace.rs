@@ -209,6 +209,7 @@ fn damage(error: &CaptureError, flags: &Flags, from_stdin: bool, out: &Out) -> E
             Some(errno) => Cause::Errno(errno),
             None => Cause::Words(error.to_string()),
         },
+        CaptureError::Empty if from_stdin => Cause::Words("it ended before a capture began".to_owned()),
         other => Cause::Words(other.to_string()),
     };
     out.fault(&Fault { end: End::You, doing: Doing::Read, at: name, cause })

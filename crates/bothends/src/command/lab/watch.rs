@@ -68,7 +68,7 @@ impl<'a> Watch<'a> {
             Event::Output { role, fd, bytes } => self.output(role, fd, &bytes),
             Event::Ran { role, command, exit, signal } => {
                 // A server that fails while the client still runs is what the client will complain about.
-                let failed = role == Role::Server && !self.client_ended && exit != Some(0);
+                let failed = role == Role::Server && !self.client_ended && has_failed(exit, signal);
                 let line = format!("{}: `{command}` {}\n", role_word(role), narrate::ending(exit, signal));
                 self.out.narrate(u8::from(!failed), &line);
                 self.client_ended |= role == Role::Client;
@@ -132,6 +132,11 @@ impl<'a> Watch<'a> {
         }
         Ok(Seen { tracker: self.tracker, start: self.start.unwrap_or_default() })
     }
+}
+
+/// Whether a program went wrong by itself; SIGINT, SIGKILL and SIGTERM come from outside.
+fn has_failed(exit: Option<i32>, signal: Option<i32>) -> bool {
+    exit.is_some_and(|exit| exit != 0) || signal.is_some_and(|signal| ![2, 9, 15].contains(&signal))
 }
 
 /// The capture that is written: two interfaces, named after the ends, each packet on the one of its sender.
