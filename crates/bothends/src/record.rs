@@ -6,6 +6,8 @@ mod conversation;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
@@ -20,23 +22,20 @@ pub use conversation::{closed, of_event, opened};
 /// The version of all records.
 const VERSION: u64 = 1;
 
-/// One record.
+/// One record: its fields in the order in which they are written.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record(Map<String, Value>);
+pub struct Record(Vec<(&'static str, Value)>);
 
 impl Record {
     /// An empty record of a type.
     pub fn new(name: &'static str) -> Record {
-        let mut fields = Map::new();
-        fields.insert("v".to_owned(), VERSION.into());
-        fields.insert("type".to_owned(), name.into());
-        Record(fields)
+        Record(vec![("v", VERSION.into()), ("type", name.into())])
     }
 
     /// With one more field.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Record {
-        self.0.insert(name.to_owned(), value.into());
+        self.0.push((name, value.into()));
         self
     }
 
@@ -60,8 +59,13 @@ impl Record {
 
     /// The record as a line.
     pub fn line(&self) -> String {
-        let mut line = serde_json::to_string(&self.0).unwrap_or_default();
-        line.push('\n');
+        let mut line = String::with_capacity(256);
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            // Names are ours and need no escaping.
+            let before = if place == 0 { '{' } else { ',' };
+            let _ = write!(line, "{before}\"{name}\":{value}");
+        }
+        line.push_str("}\n");
         line
     }
 }
