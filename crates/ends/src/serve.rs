@@ -1,7 +1,7 @@
 //! A server for many: what it is made of, and its one entry.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wire::Fault;
@@ -151,6 +151,7 @@ pub fn serve(config: &Config, stop: &Stop, tell: &(dyn Fn(Event) + Sync)) -> Res
         clients: AtomicU64::new(0),
         turned_away: AtomicU64::new(0),
         stage: AtomicU8::new(Stage::Serving as u8),
+        other_workers: AtomicUsize::new(0),
     };
     let service = (config.service)().name();
     let start = || {
@@ -185,6 +186,7 @@ pub(crate) struct Server<'a> {
     clients: AtomicU64,
     turned_away: AtomicU64,
     stage: AtomicU8,
+    other_workers: AtomicUsize,
 }
 
 /// How far a server is with stopping.
@@ -235,10 +237,32 @@ impl Server<'_> {
         self.places.ring_all();
     }
 
+    /// Counts a worker beside the first, for as long as the value lives. Its end rings the bells.
+    pub(crate) fn count_worker(&self) -> Counted<'_> {
+        self.other_workers.fetch_add(1, Ordering::SeqCst);
+        Counted { server: self }
+    }
+
+    pub(crate) fn has_other_workers(&self) -> bool {
+        self.other_workers.load(Ordering::SeqCst) > 0
+    }
+
     fn served(&self) -> Served {
         Served {
             sessions: self.clients.load(Ordering::Relaxed),
             turned_away: self.turned_away.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// A worker that is counted.
+pub(crate) struct Counted<'a> {
+    server: &'a Server<'a>,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.server.other_workers.fetch_sub(1, Ordering::SeqCst);
+        self.server.places.ring_all();
     }
 }

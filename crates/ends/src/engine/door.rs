@@ -65,6 +65,7 @@ impl<'a> Door<'a> {
     pub(super) fn unbar_if(&mut self, bell_rang: bool) {
         if bell_rang || self.retry_at().is_some_and(|at| at <= Instant::now()) {
             self.barred = None;
+            self.spare = self.spare.take().or_else(open_spare);
         }
     }
 
@@ -111,12 +112,10 @@ impl<'a> Door<'a> {
     /// All who waited have been seen to: a later want of descriptors is news again.
     fn nobody(&mut self) -> Knock {
         self.pause_was_told = false;
-        if self.spare.is_none() {
-            self.spare = open_spare();
-        }
         Knock::Nobody
     }
 
+    /// Linux says so before it looks whether anybody waits.
     fn out_of_descriptors(&mut self, listener: &Listener) -> Knock {
         if self.server.config.when_full == WhenFull::Refuse && self.spare.take().is_some() {
             let knock = self.turn_away(listener);

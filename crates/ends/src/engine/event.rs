@@ -73,7 +73,12 @@ pub(crate) fn run(workers: Vec<Worker<'_>>, listeners: Vec<Listener>, stop: &Sto
         for mut worker in workers {
             worker.listeners = Some(Arc::clone(&listeners));
             let name = format!("worker {}", worker.number);
-            match std::thread::Builder::new().name(name).spawn_scoped(scope, move || worker.run(None)) {
+            let counted = server.count_worker();
+            let work = move || {
+                let _counted = counted;
+                worker.run(None)
+            };
+            match std::thread::Builder::new().name(name).spawn_scoped(scope, work) {
                 Ok(other) => others.push(other),
                 Err(error) => {
                     let fault = Fault::io(End::Us, Doing::Start, "a worker's thread", &error);
@@ -120,11 +125,12 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Serves until the server stops and the last session is over.
+    /// Serves until the server stops and the last session is over. The worker that takes the requests to stop ends last.
     fn run(&mut self, stop: Option<&Stop>) -> Result<(), Fault> {
         self.watch(stop).map_err(|error| cannot_poll(&error))?;
         let mut events = Events::with_capacity(EVENTS);
-        while self.listeners.is_some() || !self.sessions.is_empty() {
+        let must_stay = || stop.is_some() && self.server.has_other_workers();
+        while self.listeners.is_some() || !self.sessions.is_empty() || must_stay() {
             let timeout = self.next_look().map(|at| at.saturating_duration_since(Instant::now()));
             match self.sessions.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {

@@ -1,0 +1,107 @@
+//! Being told to stop: politely, by the end of the time of grace, and now.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use ends::event::How;
+use ends::serve::Config;
+use kernel::process::Signal;
+
+use crate::server::{ENGINES, config, echo, say, start};
+
+pub(crate) const TESTS: [(&str, fn()); 5] = [
+    ("sessions_may_finish_after_the_first_request", sessions_may_finish_after_the_first_request),
+    ("the_second_request_ends_everything", the_second_request_ends_everything),
+    ("the_time_of_grace_ends_everything", the_time_of_grace_ends_everything),
+    ("an_idle_server_ends_at_once", an_idle_server_ends_at_once),
+    ("a_signal_in_between_ends_nothing", a_signal_in_between_ends_nothing),
+];
+
+fn with_grace(engine: ends::serve::Engine, grace: Duration) -> crate::server::Server {
+    start(&Config { grace, ..config(engine) })
+}
+
+fn sessions_may_finish_after_the_first_request() {
+    for engine in ENGINES {
+        let mut server = with_grace(engine, Duration::from_secs(60));
+        let mut client = server.connect();
+        say(&mut client, b"before").expect("an echo");
+        server.signal(Signal::INT);
+        assert_eq!(server.wait_for("stopping"), "stopping 1");
+        say(&mut client, b"after").expect("still an echo");
+        wait_until_refused(&server);
+        drop(client);
+        let (ended, told) = server.wait();
+        assert_eq!(ended.exit, Some(0), "{engine:?}");
+        assert!(told.iter().any(|line| line.starts_with("closed 1 Fin Peer 11 11 ")), "{told:?}");
+    }
+}
+
+/// The listener closes right after the request was told.
+fn wait_until_refused(server: &crate::server::Server) {
+    while TcpStream::connect(server.address).is_ok() {}
+}
+
+fn the_second_request_ends_everything() {
+    for engine in ENGINES {
+        let mut server = with_grace(engine, Duration::from_secs(60));
+        let mut clients: Vec<TcpStream> = (0..10).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            say(client, b"hello").expect("an echo");
+        }
+        server.signal(Signal::TERM);
+        server.wait_for("stopping");
+        server.signal(Signal::TERM);
+        for _ in &clients {
+            let closed = server.next_closed();
+            assert!(closed.is(How::Stopped), "{engine:?}: {closed:?}");
+            assert_eq!((closed.in_bytes, closed.out_bytes), (5, 5));
+        }
+        let (ended, _) = server.wait();
+        assert_eq!(ended.exit, Some(0));
+        for mut client in clients {
+            assert_eq!(client.read(&mut [0]).expect("nothing was lost: a FIN"), 0);
+        }
+    }
+}
+
+fn the_time_of_grace_ends_everything() {
+    for engine in ENGINES {
+        let mut server = with_grace(engine, Duration::from_millis(50));
+        let mut client = server.connect();
+        say(&mut client, b"hello").expect("an echo");
+        server.signal(Signal::TERM);
+        assert!(server.next_closed().is(How::Stopped), "{engine:?}");
+        let (ended, _) = server.wait();
+        assert_eq!(ended.exit, Some(0));
+        assert_eq!(client.read(&mut [0]).expect("a FIN"), 0);
+    }
+}
+
+fn an_idle_server_ends_at_once() {
+    for engine in ENGINES {
+        let mut server = with_grace(engine, Duration::from_secs(60));
+        say(&mut server.connect(), b"hello").expect("an echo");
+        server.next_closed();
+        server.stop();
+    }
+}
+
+/// SIGCHLD and SIGWINCH interrupt calls where they are not blocked; SIGPIPE would kill.
+fn a_signal_in_between_ends_nothing() {
+    for engine in ENGINES {
+        let server = echo(engine);
+        let mut client = server.connect();
+        for signal in [Signal::CHILD, Signal::WINCH, Signal::PIPE, Signal::CHILD] {
+            server.signal(signal);
+            say(&mut client, b"hello").expect("an echo");
+            say(&mut server.connect(), b"hello").expect("a new client is let in");
+        }
+        server.signal(Signal::STOP);
+        server.signal(Signal::CONT);
+        say(&mut client, b"hello").expect("an echo");
+        drop(client);
+        server.stop();
+    }
+}
