@@ -9,11 +9,9 @@ pub mod serve;
 pub mod trace;
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use wire::Fault;
 use wire::endpoint::{Endpoint, EndpointError, Grammar, Host, Place, Scheme, Use};
-use wire::quantity::{self, Probability};
 
 use crate::cli::{Cli, Command, Families};
 use crate::exit::Exit;
@@ -34,21 +32,6 @@ pub fn run(cli: Cli) -> Exit {
         Command::Completions(flags) => completions::run(&flags),
         Command::Man(flags) => man::run(&flags, &out(None)),
     }
-}
-
-/// Reads a time for clap: a plain number is seconds.
-fn duration(text: &str) -> Result<Duration, quantity::QuantityError> {
-    quantity::duration(text)
-}
-
-/// Reads a time of the link for clap, which has to have its unit.
-fn link_duration(text: &str) -> Result<Duration, quantity::QuantityError> {
-    quantity::duration_with_unit(text)
-}
-
-/// Reads a percentage for clap.
-fn percentage(text: &str) -> Result<Probability, quantity::QuantityError> {
-    quantity::percentage(text)
 }
 
 /// The grammar as commands use it: /etc/services knows more names than the built-in table.

@@ -245,3 +245,20 @@ pub fn report_panics() {
         std::process::exit(i32::from(Exit::Bug.code()));
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_words_have_a_form_in_ascii() {
+        assert_eq!(asciified("31 µs, 1–16 …"), "31 us, 1-16 ...");
+        assert!(asciified("client │ grüß").is_ascii());
+    }
+
+    #[test]
+    fn an_empty_address_is_seen_to_be_empty() {
+        assert_eq!(quoted("", false), "\"\"");
+        assert_eq!(quoted("a\u{1b}", false), "a\\u{1b}");
+    }
+}

@@ -15,11 +15,12 @@ use ends::pump::{self, Outcome, Over};
 use ends::stop::{Asked, Stop};
 use explain::errno::{ECONNRESET, EHOSTUNREACH, ETIMEDOUT};
 use wire::endpoint::{Endpoint, Host, Scheme, Use};
+use wire::quantity;
 use wire::{Cause, Doing, End, Fault};
 
 use self::terminal::Terminal;
 use self::wishes::Wishes;
-use super::{BadAddress, Wrong, duration, grammar, host_and_port, in_full, unsupported, wrong_family};
+use super::{BadAddress, Wrong, grammar, host_and_port, in_full, unsupported, wrong_family};
 use crate::cli::Families;
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -49,7 +50,7 @@ pub struct Flags {
           help = "Whom to call: an address, or HOST PORT; 127.0.0.1:7777 by itself. See `bothends help addresses`.")]
     words: Vec<String>,
     /// For opening.
-    #[arg(long, value_name = "D", value_parser = duration,
+    #[arg(long, value_name = "D", value_parser = quantity::duration,
           help = "Give up when the connection is not open after this time: 2s.")]
     timeout: Option<Duration>,
     /// One direction.
@@ -69,7 +70,7 @@ pub struct Flags {
     #[arg(long, help = "Send no FIN when your input ends; the other end then has to close.")]
     keep_half_open: bool,
     /// After the input's end.
-    #[arg(long, value_name = "D", value_parser = duration,
+    #[arg(long, value_name = "D", value_parser = quantity::duration,
           help = "Wait for the other end at most this long after your input has ended.")]
     linger: Option<Duration>,
     /// The families.
@@ -271,4 +272,58 @@ fn broken(outcome: &Outcome, peer: &str) -> Option<Fault> {
 
 fn interrupted(asked: Asked) -> Exit {
     asked.signal.map_or(Exit::Interrupted, Exit::of_signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn called(words: &[&str]) -> Result<String, String> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        match endpoint(&words) {
+            Ok((endpoint, _)) => Ok(endpoint.to_string()),
+            Err(Wrong::Use(sentence)) => Err(sentence),
+            Err(Wrong::Address(bad)) => Err(bad.error.sentence),
+            Err(Wrong::Fault(fault)) => Err(fault.to_string()),
+        }
+    }
+
+    #[test]
+    fn no_one_or_two_words_name_the_server() {
+        assert_eq!(called(&[]).as_deref(), Ok("tcp://127.0.0.1:7777"));
+        assert_eq!(called(&["8080"]).as_deref(), Ok("tcp://localhost:8080"));
+        assert_eq!(called(&["example.org", "http"]).as_deref(), Ok("tcp://example.org:80"));
+        assert_eq!(called(&["::1", "80"]).as_deref(), Ok("tcp://[::1]:80"));
+        assert!(called(&["h", "example.org"]).unwrap_err().contains("example.org is not a port"));
+        assert!(called(&["h:1", "2"]).unwrap_err().contains("has a port already"));
+        assert!(called(&["h", "80-90"]).unwrap_err().contains("not a range"));
+    }
+
+    fn outcome(how: How, never_sent_bytes: u64) -> Outcome {
+        let account = Account {
+            closed_by: ends::event::ClosedBy::Peer,
+            how,
+            in_bytes: 0,
+            out_bytes: 4,
+            unsent_bytes: 4,
+            unread_bytes: 0,
+            open: Duration::ZERO,
+        };
+        Outcome { over: Over::Closed, account, never_sent_bytes }
+    }
+
+    #[test]
+    fn a_conversation_that_broke_is_never_success() {
+        let code = |how, unsent| {
+            broken(&outcome(how, unsent), "tcp://[::1]:80").map(|fault| Exit::of(&fault).code())
+        };
+        assert_eq!(code(How::Fin, 0), None);
+        assert_eq!(code(How::Reset, 0), Some(56));
+        assert_eq!(code(How::Reset, 4), Some(55));
+        assert_eq!(code(How::TimedOut, 0), Some(56));
+        assert_eq!(code(How::Unreachable, 0), Some(56));
+        let fault = broken(&outcome(How::Reset, 9), "tcp://[::1]:80").unwrap();
+        let told = "send to tcp://[::1]:80: connection reset by peer, and 9 bytes were never sent";
+        assert_eq!(explain::sentence(&fault), told);
+    }
 }

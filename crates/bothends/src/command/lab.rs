@@ -14,11 +14,10 @@ use lab::config::{Config, ECHO_PORT, Keep, Program, SERVER_ADDRESS};
 use lab::outcome::{Ending, NotMade, Outcome};
 use lab::simulate::simulate;
 use wire::Fault;
-use wire::quantity::Probability;
+use wire::quantity::{self, Probability};
 use wire::refusal::Refusal;
 
 use self::watch::Watch;
-use super::{link_duration, percentage};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::picture::{self, Svg};
@@ -46,11 +45,11 @@ prints goes to standard error behind `server | `. The verdict, and with --ladder
 )]
 pub struct Flags {
     /// One way.
-    #[arg(long, value_name = "D", default_value = "0s", hide_default_value = true, value_parser = link_duration,
+    #[arg(long, value_name = "D", default_value = "0s", hide_default_value = true, value_parser = quantity::duration_with_unit,
           help = "Keep each packet under way this long, in each direction: 20ms. A round trip takes twice that.")]
     delay: Duration,
     /// Each direction.
-    #[arg(long, value_name = "P", default_value = "0%", hide_default_value = true, value_parser = percentage,
+    #[arg(long, value_name = "P", default_value = "0%", hide_default_value = true, value_parser = quantity::percentage,
           help = "Lose this share of the packets, in each direction: 5%.")]
     loss: Probability,
     /// What the losses follow from.

@@ -16,8 +16,9 @@ use ends::service::Echo;
 use ends::stop::Stop;
 use wire::Fault;
 use wire::endpoint::{Endpoint, Host, Use};
+use wire::quantity;
 
-use super::{BadAddress, Wrong, duration, grammar, host_and_port, in_full, unsupported, wrong_family};
+use super::{BadAddress, Wrong, grammar, host_and_port, in_full, unsupported, wrong_family};
 use crate::cli::Families;
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -79,7 +80,7 @@ pub struct Flags {
     )]
     when_full: WhenFullWord,
     /// The time to finish.
-    #[arg(long, value_name = "D", default_value = "2s", value_parser = duration,
+    #[arg(long, value_name = "D", default_value = "2s", value_parser = quantity::duration,
           help = "Let clients finish for this long after the first signal.")]
     grace: Duration,
     /// The backlog.
@@ -299,5 +300,58 @@ impl Ports {
     fn fault(&self) -> Option<Fault> {
         let ports = self.0.as_ref()?;
         ports.lock().unwrap_or_else(PoisonError::into_inner).fault.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listens(text: &str, families: Families) -> Result<Vec<Place>, String> {
+        match endpoint(text, families) {
+            Ok(endpoint) => Ok(places_of(&endpoint, families).unwrap()),
+            Err(Wrong::Use(sentence)) => Err(sentence),
+            Err(Wrong::Address(bad)) => Err(bad.error.sentence),
+            Err(Wrong::Fault(fault)) => Err(fault.to_string()),
+        }
+    }
+
+    fn at(text: &str) -> Result<Vec<Place>, String> {
+        Ok(vec![Place::Address(text.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_port_alone_is_this_machine_and_a_colon_is_every_interface() {
+        let (any, v4, v6) =
+            (Families::default(), Families { ipv4: true, ipv6: false }, Families { ipv4: false, ipv6: true });
+        assert_eq!(listens("8080", any), at("127.0.0.1:8080"));
+        assert_eq!(listens("8080", v6), at("[::1]:8080"));
+        assert_eq!(listens(":8080", any), Ok(vec![Place::EveryInterface(8080)]));
+        assert_eq!(listens("*:8080", v4), at("0.0.0.0:8080"));
+        assert_eq!(listens("*:8080", v6), at("[::]:8080"));
+        assert_eq!(listens("[::1]:0", any), at("[::1]:0"));
+        assert_eq!(listens("[::1]:80", v4), Err("tcp://[::1]:80 is IPv6, and -4 asks for IPv4".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_served_yet_is_said_in_a_sentence() {
+        let any = Families::default();
+        let told = |text| listens(text, any).unwrap_err();
+        assert_eq!(told("udp://:53"), "serve speaks tcp; udp:// is not supported yet");
+        assert_eq!(told("/run/x"), "serve speaks tcp; unix: is not supported yet");
+        assert_eq!(told("-"), "serve needs an address; - is standard input and output");
+        assert_eq!(told(":80?backlog=3"), "there is no option backlog here");
+    }
+
+    #[test]
+    fn the_port_file_appears_when_all_places_are_listened_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("port");
+        let ports = Ports::new(Some(&path), 2).unwrap();
+        ports.listening(40_001);
+        assert!(!path.exists());
+        ports.listening(40_002);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "40001\n40002\n");
+        assert_eq!(ports.fault(), None);
     }
 }
