@@ -83,13 +83,16 @@ pub struct Row {
     pub options: TcpOptions,
     /// The sender's bytes that were sent and not yet acknowledged, after this segment; none where unknown.
     pub in_flight_bytes: Option<u32>,
-    /// The state of A after this row (as sender: having sent it; as receiver: having received it).
+    /// The state of A after this row: as sender having sent it, as receiver having received it. A receiver that never
+    /// got it, or that had not taken it in when it sent the next time, keeps the state that it had.
     pub state_a: State,
     /// The state of B after this row.
     pub state_b: State,
     /// The part of the conversation.
     pub phase: Phase,
-    /// Set when it repeats what had been sent before.
+    /// Set when it repeats what had been sent before. A segment that only comes late, below the highest number but
+    /// never seen before, does not: a capture cannot tell whether it is the first copy. Neither do probes of a silent
+    /// peer or a closed window.
     pub resent: Option<Resent>,
     /// What the emulated link did; none in an ordinary capture.
     pub passage: Option<Passage>,
@@ -117,7 +120,7 @@ impl Row {
 pub struct SideTotals {
     /// Segments sent.
     pub segments: u64,
-    /// Payload bytes sent, counted once each however often they were sent.
+    /// Payload bytes seen, counted once each however often they were sent.
     pub bytes: u64,
     /// Segments that repeated earlier bytes, SYN or FIN.
     pub resent_segments: u64,

@@ -15,7 +15,7 @@ use crate::opening::Opening;
 use crate::outcome::{self, Story};
 use crate::segment::{Placed, Segment};
 use crate::sent::{Bounds, Novelty, Sent};
-use crate::sequence::{Numbering, wrapped};
+use crate::sequence::{Numbering, Seq, wrapped};
 use crate::transit::{Certainty, Reply, Taken, Transit, Underway};
 
 /// Where and when a segment was seen, and what the link did to it.
@@ -109,7 +109,7 @@ impl Following {
         segment.opens() && numbering.is_some_and(|numbering| !numbering.starts_at(segment.seq))
     }
 
-    /// Takes the next segment in. Gives the number of the rows kept by it: 0 or 1.
+    /// Takes the next segment in.
     pub(crate) fn take(&mut self, from: Side, segment: &Segment, seen: Sighting<'_>, room: Room) {
         for transit in &mut self.transit {
             transit.arrive_until(seen.time);
@@ -117,7 +117,7 @@ impl Following {
         let placed = self.place(from, segment);
         let sacked = self.sacked(from, &segment.options);
         self.infer_before(&placed);
-        self.hear_before(&placed, &sacked, room);
+        self.hear_before(&placed, &sacked, seen.time, room);
         self.send(&placed, segment, seen, room);
         self.flow.last = self.flow.last.max(seen.time);
         self.tell_states();
@@ -186,7 +186,7 @@ impl Following {
         let other = &self.ends[from.other().index()];
         let mut blocks = Blocks::default();
         for &(left, right) in options.sack.iter().flatten() {
-            blocks.push(position(other, crate::Seq(left)), position(other, crate::Seq(right)));
+            blocks.push(position(other, Seq(left)), position(other, Seq(right)));
         }
         blocks
     }
@@ -217,15 +217,16 @@ impl Following {
     }
 
     /// Lets the sender of `segment` receive what it has dealt with before sending it.
-    fn hear_before(&mut self, segment: &Placed, sacked: &Blocks, room: Room) {
+    fn hear_before(&mut self, segment: &Placed, sacked: &Blocks, time: Time, room: Room) {
         let end = &self.ends[segment.from.index()];
         let repeats_control = match (segment.syn, segment.fin) {
             (true, _) if end.sent_syn => Some(1),
             (_, true) if end.sent.fin == Some(segment.end() - 1) => Some(segment.end()),
             _ => None,
         };
+        // Not to add the ACK of a simultaneous open to a SYN.
         let by_timer = !segment.syn || end.sent_syn_ack;
-        let reply = Reply { segment, sacked: sacked.as_slice(), repeats_control, by_timer };
+        let reply = Reply { segment, time, sacked: sacked.as_slice(), repeats_control, by_timer };
         self.hear(segment.from, Some(&reply), room.bounds.gaps);
         // What has not got through by now has left no mark on this end: its rows keep the state.
         let state = self.ends[segment.from.index()].state;
@@ -271,14 +272,17 @@ impl Following {
     fn send(&mut self, placed: &Placed, segment: &Segment, seen: Sighting<'_>, room: Room) {
         let from = placed.from;
         let other = from.other();
-        let before = self.ends[from.index()].state;
-        let first_fin = placed.fin && self.ends[from.index()].sent.fin.is_none();
+        let before = Before {
+            state: self.ends[from.index()].state,
+            fin: self.ends[from.index()].sent.fin.is_some(),
+            over: outcome::is_over(&self.ends),
+        };
         let window = self.announce(placed, segment);
         let other_fin = self.ends[other.index()].sent.fin;
         let ack = self.credit(placed, room.bounds.gaps);
         self.ends[from.index()].send(placed, ack, other_fin);
         self.time_handshake(placed, segment, seen);
-        self.tell_story(placed, before, first_fin, seen);
+        self.tell_story(placed, before, seen);
         let (novelty, probe) = self.note(placed, seen, room.bounds);
         let resent = novelty.repeats.then(|| self.resent(placed, &novelty, seen.time));
         self.count(placed, &novelty, resent.as_ref(), seen);
@@ -350,16 +354,19 @@ impl Following {
         }
     }
 
-    fn tell_story(&mut self, placed: &Placed, before: State, first_fin: bool, seen: Sighting<'_>) {
+    fn tell_story(&mut self, placed: &Placed, before: Before, seen: Sighting<'_>) {
         let end = &self.ends[placed.from.index()];
         let other = &self.ends[placed.from.other().index()];
-        if first_fin {
+        if placed.fin && !before.fin {
             self.story.fin(placed.from, other.sent.fin.is_some(), end.heard_fin());
             self.evidence.fin(placed.from, seen.frame);
             self.flow.totals_mut(placed.from).fin = Some(seen.time);
         } else if placed.rst {
-            let refuses = !end.sent_syn && other.state == State::SynSent;
-            self.story.reset(placed.from, before, end.state, refuses);
+            if !end.sent_syn && other.state == State::SynSent {
+                self.story.refuse(placed.from);
+            } else {
+                self.story.reset(placed.from, before.state, end.state, before.over);
+            }
             self.evidence.reset(seen.frame);
             self.flow.totals_mut(placed.from).rst.get_or_insert(seen.time);
         } else if placed.syn {
@@ -462,6 +469,17 @@ impl Following {
     }
 }
 
+/// How things stood before a segment was sent.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    /// The state of its sender.
+    state: State,
+    /// Its sender had sent a FIN.
+    fin: bool,
+    /// Both had closed, and acknowledged each other's FIN.
+    over: bool,
+}
+
 /// A few SACK blocks, in positions.
 #[derive(Clone, Copy, Debug, Default)]
 struct Blocks {
@@ -486,7 +504,7 @@ impl Blocks {
     }
 }
 
-fn position(end: &End, seq: crate::Seq) -> i64 {
+fn position(end: &End, seq: Seq) -> i64 {
     end.numbering.map_or(0, |numbering| numbering.position(seq, end.sent.next))
 }
 

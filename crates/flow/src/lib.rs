@@ -3,6 +3,11 @@
 //!
 //! Pure and bounded: time comes with each frame, memory is limited by [`Limits`]. The same code follows a capture file,
 //! the lab's link and the simulated network, so that their pictures cannot differ.
+//!
+//! [`Tracker`] finds the conversation of each frame (`tracker`, `idle`). `following` places the segment in it, lets its
+//! sender receive what `transit` has for it, and moves the sender; `end` is one end's state, moved by the steps of
+//! `machine` and by what `sent`, `received` and `ranges` remember. `opening`, `outcome`, `handshake` and `findings` tell
+//! the rest of a [`Flow`].
 
 mod conversation;
 mod end;
@@ -29,6 +34,5 @@ pub use conversation::{
     ClosedBy, Closing, Finding, FindingId, Flow, Limits, Phase, Resent, Row, Side, SideTotals,
 };
 pub use frame::Frame;
-pub use sequence::Seq;
 pub use state::State;
 pub use tracker::{Counters, Tracker};

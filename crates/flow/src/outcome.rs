@@ -25,14 +25,17 @@ impl Story {
         }
     }
 
-    /// `side` sends a RST that brings it from state `before` to `after`.
-    pub(crate) fn reset(&mut self, side: Side, before: State, after: State, refuses: bool) {
-        let lived = !matches!(before, State::Closed | State::Listen | State::TimeWait);
-        if refuses {
-            self.refused_by.get_or_insert(side);
-        } else if lived && after == State::Closed {
+    /// `side` sends a RST that brings it from state `before` to `after`. `over` tells that both had closed in order before.
+    pub(crate) fn reset(&mut self, side: Side, before: State, after: State, over: bool) {
+        let lived = !matches!(before, State::Closed | State::Listen);
+        if lived && !over && after == State::Closed {
             self.reset_by.get_or_insert(side);
         }
+    }
+
+    /// `side` answers a SYN by a RST.
+    pub(crate) fn refuse(&mut self, side: Side) {
+        self.refused_by.get_or_insert(side);
     }
 
     /// A SYN is sent. It starts anew after a refusal: somebody listens by now.
@@ -44,6 +47,12 @@ impl Story {
     pub(crate) fn is_closing(&self) -> bool {
         self.closed_by.is_some() || self.reset_by.is_some() || self.refused_by.is_some()
     }
+}
+
+/// True once both have sent a FIN and both have acknowledged the other's.
+pub(crate) fn is_over(ends: &[End; 2]) -> bool {
+    let acknowledged = |end: &End, by: &End| end.sent.fin.is_some_and(|fin| by.last_ack > Some(fin));
+    acknowledged(&ends[0], &ends[1]) && acknowledged(&ends[1], &ends[0])
 }
 
 /// Who closed first, and how.
@@ -60,7 +69,7 @@ pub(crate) fn judge(ends: &[End; 2], story: &Story) -> (ClosedBy, Closing) {
         2 if ends.iter().all(End::fin_acked) => Closing::Fin,
         2 => Closing::Unfinished,
         1 => Closing::HalfClosed,
-        _ if ends[0].opened && !ends[1].spoke => Closing::Unanswered,
+        _ if ends[0].state == State::SynSent && !ends[1].spoke => Closing::Unanswered,
         _ => Closing::Open,
     };
     (closed_by, closing)

@@ -9,6 +9,9 @@ use wire::Time;
 use crate::ranges::Ranges;
 use crate::segment::Placed;
 
+/// Acknowledged segments that stay remembered: a repetition of one of them was not needed.
+const ACKNOWLEDGED: usize = 32;
+
 /// One remembered segment that took sequence numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sending {
@@ -209,12 +212,13 @@ impl Sent {
         }
     }
 
+    /// Keeps what is not acknowledged, and the last of what is, as far as there is room.
     fn remember(&mut self, sending: Sending, segments: usize) {
-        self.log.push_back(sending);
-        while self.log.len() > segments {
+        while self.log.len() >= segments.max(1) || self.acknowledged > ACKNOWLEDGED {
             self.log.pop_front();
             self.acknowledged = self.acknowledged.saturating_sub(1);
         }
+        self.log.push_back(sending);
     }
 }
 

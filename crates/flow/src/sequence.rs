@@ -5,23 +5,23 @@
 
 /// A sequence number as it stands in a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Seq(pub u32);
+pub(crate) struct Seq(pub(crate) u32);
 
 impl Seq {
     /// The number `count` further on.
     #[must_use]
-    pub fn plus(self, count: u32) -> Seq {
+    pub(crate) fn plus(self, count: u32) -> Seq {
         Seq(self.0.wrapping_add(count))
     }
 
     /// The number `count` before.
     #[must_use]
-    pub fn minus(self, count: u32) -> Seq {
+    pub(crate) fn minus(self, count: u32) -> Seq {
         Seq(self.0.wrapping_sub(count))
     }
 
     /// How far this is behind `other`, negative when it comes before: the shorter way round the circle of 2^32.
-    pub fn distance_from(self, other: Seq) -> i32 {
+    pub(crate) fn distance_from(self, other: Seq) -> i32 {
         self.0.wrapping_sub(other.0).cast_signed()
     }
 }

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
 
 use wire::Time;
 
@@ -69,6 +70,10 @@ pub(crate) struct Transit {
 
 /// Assumed arrivals that may wait for proof; more than a sender's last few never decide a state.
 const WAITING: usize = 64;
+
+/// No timer waits for less (Linux's minimum; RFC 6298 §2.4 asks for 1 s): what is repeated sooner may have crossed its
+/// acknowledgement on the way.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Transit {
     /// A segment sets out. Gives what must be taken in early because more than `limit` are on their way.
@@ -149,11 +154,13 @@ impl Transit {
 /// What an end sends, as evidence of what it had taken in before.
 pub(crate) struct Reply<'a> {
     pub(crate) segment: &'a Placed,
+    /// When.
+    pub(crate) time: Time,
     /// Its SACK blocks, as positions of the other side.
     pub(crate) sacked: &'a [(i64, i64)],
     /// It repeats this end's SYN or FIN, which ends at this position.
     pub(crate) repeats_control: Option<i64>,
-    /// It does so because nothing came; not to add the ACK of a simultaneous open to a SYN.
+    /// It may do so because nothing came.
     pub(crate) by_timer: bool,
 }
 
@@ -182,7 +189,8 @@ impl Reply<'_> {
             return Verdict::Blocks;
         }
         if self.repeats_what_is_acked_by(end, segment) {
-            let proved = self.by_timer && underway.certainty == Certainty::Assumed;
+            let waited = self.by_timer && self.time.since(underway.time) >= LEAST_TIMEOUT;
+            let proved = waited && underway.certainty == Certainty::Assumed;
             return if proved { Verdict::NeverCame } else { Verdict::NotYet };
         }
         // A closed end sends nothing but resets without ACK (RFC 9293 §3.10.7.1), until it answers another SYN.

@@ -266,6 +266,33 @@ fn lost_last_ack() {
 }
 
 #[test]
+fn a_fin_repeated_at_once_only_crossed_its_ack() {
+    // BSD sends its FIN again with the acknowledgement of the other one.
+    let flow = check(&format!(
+        "{OPEN}
+         3.0 B FIN,ACK 1 ack 1 | ESTABLISHED FIN_WAIT_1
+         3.4 A FIN,ACK 1 ack 1 | FIN_WAIT_1  CLOSING
+         3.5 B ACK 2 ack 2     | CLOSING     CLOSING
+         3.9 A FIN,ACK 1 ack 2 | CLOSING     TIME_WAIT
+         4.9 A ACK 2 ack 2     | TIME_WAIT   TIME_WAIT"
+    ));
+    assert_eq!((flow.closed_by, flow.closing), (ClosedBy::Both, Closing::Fin));
+}
+
+#[test]
+fn the_acks_of_a_fin_never_came() {
+    let flow = check(&format!(
+        "{OPEN}
+         3    A FIN,ACK 1 ack 1 | FIN_WAIT_1 CLOSE_WAIT
+         4    B FIN,ACK 1 ack 2 | TIME_WAIT  LAST_ACK
+         5    A ACK 2 ack 2     | TIME_WAIT  LAST_ACK
+         305  B FIN,ACK 1 ack 2 | TIME_WAIT  LAST_ACK
+         905  B FIN,ACK 1 ack 2 | TIME_WAIT  LAST_ACK"
+    ));
+    assert_eq!(flow.closing, Closing::Unfinished);
+}
+
+#[test]
 fn last_ack_lost_for_good() {
     let flow = check(&format!(
         "{LINK_OPEN}

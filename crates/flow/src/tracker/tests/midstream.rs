@@ -76,6 +76,16 @@ fn a_capture_that_misses_the_answer() {
 }
 
 #[test]
+fn a_capture_of_one_direction_was_not_unanswered() {
+    let flow = check(
+        "0 A SYN 0                 | SYN_SENT    unknown
+         2 A ACK 1 ack 1           | ESTABLISHED unknown
+         3 A PSH,ACK 1 ack 1 len 5 | ESTABLISHED unknown",
+    );
+    assert_eq!(flow.closing, Closing::Open);
+}
+
+#[test]
 fn a_reset_closes_whatever_it_was() {
     let flow = check(
         "0 A PSH,ACK 1 ack 1 len 10 | unknown unknown

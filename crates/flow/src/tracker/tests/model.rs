@@ -7,7 +7,8 @@ use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Fate, Passage, Time};
 
 use crate::script::{Line, delivered};
-use crate::{Seq, Side, State};
+use crate::sequence::Seq;
+use crate::{Side, State};
 
 /// What a program does with its end, and when (in ms).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

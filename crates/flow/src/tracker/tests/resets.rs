@@ -88,12 +88,14 @@ fn in_the_closing_states() {
          3 A FIN,ACK 1 ack 1 | FIN_WAIT_1 CLOSE_WAIT
          4 B RST,ACK 1 ack 2 | CLOSED     CLOSED"
     ));
-    check(&format!(
+    // What answers a FIN by a RST was not waiting for it any more.
+    let orphan = check(&format!(
         "{OPEN}
          3 A FIN,ACK 1 ack 1 | FIN_WAIT_1 CLOSE_WAIT
          4 B FIN,ACK 1 ack 2 | TIME_WAIT  LAST_ACK
          5 A RST 2           | CLOSED     CLOSED"
     ));
+    assert_eq!((orphan.closed_by, orphan.closing), (ClosedBy::A, Closing::Reset));
     check(&format!(
         "{OPEN}
          10 A FIN,ACK 1 ack 1 | FIN_WAIT_1 ESTABLISHED
