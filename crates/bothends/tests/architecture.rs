@@ -53,7 +53,11 @@ fn the_crates_and_their_edges_are_those_of_the_table() {
         assert!(beyond.is_empty(), "{} depends on {beyond:?}, which the table does not allow", package.name);
 
         let on_libc = package.dependencies.iter().any(|dependency| dependency.name == "libc");
-        assert!(!on_libc || package.name.as_str() == "kernel", "{} speaks to libc; only kernel may", package.name);
+        assert!(
+            !on_libc || package.name.as_str() == "kernel",
+            "{} speaks to libc; only kernel may",
+            package.name
+        );
     }
 }
 
@@ -62,7 +66,11 @@ fn unsafe_stands_only_where_the_table_says() {
     for (name, row) in table() {
         let manifest = fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
         let inherits = manifest.contains("[lints]\nworkspace = true");
-        assert_eq!(inherits, row.kind != "unsafe", "{name}: all but the unsafe crate inherit the lint that forbids it");
+        assert_eq!(
+            inherits,
+            row.kind != "unsafe",
+            "{name}: all but the unsafe crate inherit the lint that forbids it"
+        );
         let mentions = rust_files(&root().join(format!("crates/{name}/src")))
             .iter()
             .any(|path| code_lines(path).any(|line| line.contains("unsafe {") || line.contains("unsafe fn")));
@@ -74,7 +82,15 @@ fn unsafe_stands_only_where_the_table_says() {
 
 #[test]
 fn pure_crates_do_no_io() {
-    let forbidden = ["std::net::Tcp", "std::net::Udp", "std::fs::", "std::thread", "Instant::now", "SystemTime::now", "std::env::"];
+    let forbidden = [
+        "std::net::Tcp",
+        "std::net::Udp",
+        "std::fs::",
+        "std::thread",
+        "Instant::now",
+        "SystemTime::now",
+        "std::env::",
+    ];
     for (name, row) in table() {
         if row.kind != "pure" {
             continue;

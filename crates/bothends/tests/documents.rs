@@ -38,7 +38,9 @@ fn heavy_every_block_of_the_documents_runs_as_written() {
                     wrong.push_str(&differences(&place, &steps(&block.text), folder.path()));
                 }
                 "text" => left += 1,
-                other => panic!("{place}: a block marked `{other}`: write `console` (run) or `text` (not run)"),
+                other => {
+                    panic!("{place}: a block marked `{other}`: write `console` (run) or `text` (not run)")
+                }
             }
         }
     }
@@ -108,7 +110,11 @@ fn differences(place: &str, steps: &[Step], folder: &Path) -> String {
     for (index, step) in steps.iter().enumerate() {
         let got = outputs.get(index).map_or("(the shell ended before this command)\n", String::as_str);
         if !matches(&step.expected, got) {
-            let _ = writeln!(wrong, "{place}: $ {}\n--- documented\n{}--- printed\n{got}", step.command, step.expected);
+            let _ = writeln!(
+                wrong,
+                "{place}: $ {}\n--- documented\n{}--- printed\n{got}",
+                step.command, step.expected
+            );
         }
     }
     wrong
@@ -122,7 +128,10 @@ fn run(steps: &[Step], folder: &Path) -> Vec<String> {
         if let Some(command) = step.command.trim_end().strip_suffix('&').filter(|rest| !rest.ends_with('&')) {
             // Something that stays: go on once it has said that it is there.
             let _ = writeln!(script, "{command} >said.{index} 2>&1 &");
-            let _ = writeln!(script, "until [ -s said.{index} ]; do read -rt 0.01 <> <(:); done; cat said.{index}");
+            let _ = writeln!(
+                script,
+                "until [ -s said.{index} ]; do read -rt 0.01 <> <(:); done; cat said.{index}"
+            );
         } else {
             let _ = writeln!(script, "{}", step.command);
         }
@@ -134,7 +143,8 @@ fn run(steps: &[Step], folder: &Path) -> Vec<String> {
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", binary.parent().unwrap().display());
     let script_file = folder.join(".script");
     fs::write(&script_file, script).unwrap();
-    let own_network = Command::new("unshare").args(["-rn", "true"]).status().is_ok_and(|status| status.success());
+    let own_network =
+        Command::new("unshare").args(["-rn", "true"]).status().is_ok_and(|status| status.success());
     let mut shell = Command::new("timeout");
     shell.arg("100");
     if own_network {
@@ -162,9 +172,9 @@ fn lines_match(expected: &[&str], got: &[&str]) -> bool {
     match expected.split_first() {
         None => got.is_empty(),
         Some((&"...", rest)) => (0..=got.len()).any(|skip| lines_match(rest, &got[skip..])),
-        Some((line, rest)) => {
-            got.split_first().is_some_and(|(first, others)| line_matches(line, first) && lines_match(rest, others))
-        }
+        Some((line, rest)) => got
+            .split_first()
+            .is_some_and(|(first, others)| line_matches(line, first) && lines_match(rest, others)),
     }
 }
 

@@ -28,8 +28,8 @@ impl Ending {
     /// An open connection on which a call failed with this.
     pub(crate) fn broken(error: Errno) -> Ending {
         match error {
-            // EPIPE: the reset came before, and another call took its error.
-            Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => {
+            // EPIPE, and ENOTCONN of shutdown(2): the reset came before, and another call took its error.
+            Errno::CONNRESET | Errno::PIPE | Errno::NOTCONN | Errno::CONNABORTED => {
                 Ending { closed_by: ClosedBy::Peer, how: How::Reset }
             }
             // RFC 9293 §3.8.3: the retransmissions of R2 went without an answer.

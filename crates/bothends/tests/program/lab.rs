@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::running::{
-    PATIENCE, PublicCopy, bothends, has, is_root, left_out, lines, of_type, processes, records, run, stderr, stdout,
-    until, wait,
+    PATIENCE, PublicCopy, bothends, has, is_root, left_out, lines, of_type, processes, records, run, stderr,
+    stdout, until, wait,
 };
 
 /// Whether the real kernel was used; if not, the test is noted as left out.
@@ -41,12 +42,18 @@ fn assert_whole_conversation(records: &[Value]) {
     assert_eq!(segments[0]["flags_tcp"], "SYN", "no noise before the first SYN");
     assert_eq!(segments[0]["frame"].as_u64(), Some(1));
     let bytes = |side: &str| -> u64 {
-        let sent = segments.iter().filter(|segment| segment["from"] == side);
-        sent.map(|segment| segment["seq"].as_u64().unwrap() + segment["len_bytes"].as_u64().unwrap()).max().unwrap()
+        let number = |segment: &Value, field: &str| segment[field].as_u64().unwrap();
+        let sent =
+            segments.iter().filter(|segment| segment["from"] == side && number(segment, "len_bytes") > 0);
+        sent.map(|segment| number(segment, "seq") + number(segment, "len_bytes")).max().unwrap()
     };
     assert_eq!(bytes("a"), bytes("b"), "what was sent came back");
-    assert!(segments.windows(2).all(|pair| pair[0]["t_s"].as_f64() <= pair[1]["t_s"].as_f64()), "ordered by sending");
-    let edges = BTreeSet::from(["ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "TIME_WAIT"]);
+    assert!(
+        segments.windows(2).all(|pair| pair[0]["t_s"].as_f64() <= pair[1]["t_s"].as_f64()),
+        "ordered by sending"
+    );
+    // FIN_WAIT_2 only when the server's ACK and FIN are two segments; the kernel often joins them.
+    let edges = BTreeSet::from(["SYN_SENT", "ESTABLISHED", "FIN_WAIT_1", "TIME_WAIT"]);
     let seen: BTreeSet<&str> = segments.iter().filter_map(|segment| segment["state_a"].as_str()).collect();
     assert!(edges.is_subset(&seen), "{seen:?}");
 }
@@ -57,8 +64,9 @@ fn the_first_command_shows_a_whole_conversation_in_under_a_second() {
     let output = lab(&[]);
     let took = start.elapsed();
     let text = stdout(&output);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for word in ["SYN", "ESTABLISHED", "FIN", "TIME_WAIT", "CLOSED", "client", "server", "closed first"] {
-        assert!(text.contains(word), "{word} in:\n{text}");
+        assert!(words.contains(word), "{word} in:\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 80), "80 columns:\n{text}");
     assert!(!text.contains('\u{1b}'), "no colour in a pipe");
@@ -91,7 +99,9 @@ fn fates(records: &[Value]) -> Vec<String> {
     let mut all: Vec<String> = segments
         .iter()
         .filter(|segment| carries(segment) && segment["fate"] == "lost")
-        .map(|segment| format!("{} {} {} {}", segment["from"], segment["seq"], segment["len_bytes"], segment["fate"]))
+        .map(|segment| {
+            format!("{} {} {} {}", segment["from"], segment["seq"], segment["len_bytes"], segment["fate"])
+        })
         .collect();
     all.sort();
     all
@@ -114,7 +124,9 @@ fn one_seed_loses_the_same_segments_at_every_run() {
 
 #[test]
 fn the_simulated_network_is_the_same_to_the_byte() {
-    for arguments in [vec!["--simulated", "--json"], vec!["--simulated", "--json", "--loss", "20%", "--seed", "7"]] {
+    for arguments in
+        [vec!["--simulated", "--json"], vec!["--simulated", "--json", "--loss", "20%", "--seed", "7"]]
+    {
         let first = lab(&arguments).stdout;
         assert_eq!(lab(&arguments).stdout, first, "{arguments:?}");
     }
@@ -146,23 +158,34 @@ fn what_lab_writes_trace_and_tshark_read() {
         all.extend(&arguments);
         let told = records(&lab(&all));
         let read = records(&run(&mut bothends(&["trace", "-r", name, "--json"]), b""));
-        let fields = ["from", "seq", "ack", "flags_tcp", "len_bytes", "window_bytes", "state_a", "state_b", "fate"];
+        let fields =
+            ["from", "seq", "ack", "flags_tcp", "len_bytes", "window_bytes", "state_a", "state_b", "fate"];
         let brief = |records: &[Value]| -> Vec<Vec<Value>> {
             let segments = of_type(records, "segment");
-            segments.iter().map(|segment| fields.iter().map(|field| segment[field].clone()).collect()).collect()
+            segments
+                .iter()
+                .map(|segment| fields.iter().map(|field| segment[field].clone()).collect())
+                .collect()
         };
         // In the lab it is known that the server listens before it ever spoke; a capture cannot know.
         let known = |rows: Vec<Vec<Value>>| -> Vec<Vec<Value>> {
-            rows.into_iter().filter(|row| !row.iter().any(|field| field == "unknown" || field == "LISTEN")).collect()
+            rows.into_iter()
+                .filter(|row| !row.iter().any(|field| field == "unknown" || field == "LISTEN"))
+                .collect()
         };
         assert_eq!(known(brief(&read)), known(brief(&told)), "{arguments:?}");
         assert!(known(brief(&read)).len() + 4 >= brief(&told).len());
         if arguments.is_empty() && has("tshark", "lab: tshark flags nothing") {
-            let output = run(Command::new("tshark").args(["-n", "-r", name, "-Y", "tcp.analysis.flags || _ws.malformed"]), b"");
+            let output = run(
+                Command::new("tshark").args(["-n", "-r", name, "-Y", "tcp.analysis.flags || _ws.malformed"]),
+                b"",
+            );
             assert!(output.status.success());
             assert_eq!(stdout(&output), "", "tshark flags nothing");
             let output = run(
-                Command::new("tshark").args(["-n", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-r", name]).args(["-Y", "tcp.checksum.status == 0 || ip.checksum.status == 0"]),
+                Command::new("tshark")
+                    .args(["-n", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-r", name])
+                    .args(["-Y", "tcp.checksum.status == 0 || ip.checksum.status == 0"]),
                 b"",
             );
             assert_eq!(stdout(&output), "", "every checksum is right");
@@ -232,11 +255,13 @@ fn heavy_kill_9_leaves_nothing_behind_ping_included() {
         return;
     }
     let copy = PublicCopy::new();
-    let temporary = || fs::read_dir("/tmp").unwrap().count();
-    let (before, links, files) = (in_other_namespaces(), interfaces(), temporary());
+    let temporary = tempfile::tempdir().unwrap();
+    fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (before, links) = (in_other_namespaces(), interfaces());
     for round in 0..10 {
         let arguments = ["lab", "--", "sleep", "1000", "--", "ping", "-i", "0.2", "server"];
         let mut command = if round % 2 == 0 { copy.as_nobody(&arguments) } else { bothends(&arguments) };
+        command.env("TMPDIR", temporary.path());
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let said = lines(child.stdout.take().unwrap());
@@ -249,7 +274,7 @@ fn heavy_kill_9_leaves_nothing_behind_ping_included() {
         wait(&mut child);
         until("no process is left", || in_other_namespaces().is_subset(&before));
         assert_eq!(interfaces(), links);
-        assert_eq!(temporary(), files);
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "no file is left");
     }
 }
 

@@ -35,7 +35,11 @@ fn heavy_10000_successive_clients_leave_no_descriptor_and_no_zombie_in_the_proce
         if number % 1_000 == 0 {
             let zombies = server.children().iter().filter(|(_, state)| *state == 'Z').count();
             assert!(zombies <= 4, "{zombies} zombies after {number} clients");
-            assert!(server.descriptors() <= before + 4, "descriptors: {before}, now {}", server.descriptors());
+            assert!(
+                server.descriptors() <= before + 4,
+                "descriptors: {before}, now {}",
+                server.descriptors()
+            );
         }
     }
     until("all children are reaped", || server.children().is_empty());
@@ -49,7 +53,14 @@ fn heavy_128_slots_serve_10000_successive_clients_under_wait_and_refuse() {
         for policy in ["wait", "refuse"] {
             let clients = if engine == "process" { 2_000 } else { 10_000 };
             let server = Server::start(&[
-                "echo", "127.0.0.1:0", "--engine", engine, "--max-connections", "128", "--when-full", policy,
+                "echo",
+                "127.0.0.1:0",
+                "--engine",
+                engine,
+                "--max-connections",
+                "128",
+                "--when-full",
+                policy,
             ]);
             for _ in 0..clients {
                 visit(&server);
@@ -63,7 +74,14 @@ fn a_full_server_refuses_by_reset_or_lets_wait() {
     for engine in ["event", "thread", "process"] {
         for policy in ["wait", "refuse"] {
             let server = Server::start(&[
-                "echo", "127.0.0.1:0", "--engine", engine, "--max-connections", "2", "--when-full", policy,
+                "echo",
+                "127.0.0.1:0",
+                "--engine",
+                engine,
+                "--max-connections",
+                "2",
+                "--when-full",
+                policy,
             ]);
             let mut inside: Vec<_> = (0..2).map(|_| TcpStream::connect(server.address).unwrap()).collect();
             for stream in &mut inside {

@@ -65,7 +65,16 @@ impl PublicCopy {
     /// The binary, started as the user `nobody` with a plain environment.
     pub fn as_nobody(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin"]);
+        command.args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "env",
+            "-i",
+            "PATH=/usr/bin:/bin",
+        ]);
         command.arg("LC_ALL=C.UTF-8").arg(self.folder.path().join("bothends")).args(arguments);
         command.current_dir("/");
         command
@@ -74,7 +83,8 @@ impl PublicCopy {
 
 /// Runs a command to its end, with its input, and fails the test when it takes longer than [`PATIENCE`].
 pub fn run(command: &mut Command, input: &[u8]) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
@@ -209,7 +219,6 @@ pub struct Process {
     pub pid: u32,
     pub parent: u32,
     pub state: char,
-    pub name: String,
 }
 
 /// All processes.
@@ -219,12 +228,11 @@ pub fn processes() -> Vec<Process> {
         .filter_map(|entry| {
             let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
             let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            let (head, tail) = stat.rsplit_once(')')?;
+            let (_, tail) = stat.rsplit_once(')')?;
             let mut fields = tail.split_whitespace();
             let state = fields.next()?.chars().next()?;
             let parent = fields.next()?.parse().ok()?;
-            let name = head.split_once('(')?.1.to_owned();
-            Some(Process { pid, parent, state, name })
+            Some(Process { pid, parent, state })
         })
         .collect()
 }

@@ -36,7 +36,8 @@ fn real_clients_get_back_what_they_send() {
                 let host = if program == "socat" && ipv == "::1" { "[::1]" } else { ipv };
                 let port = server.address.port().to_string();
                 let words = words.iter().map(|word| word.replace("HOST", host).replace("PORT", &port));
-                let output = run(Command::new(program).env("PATH", "/usr/bin:/bin").args(words), text.as_bytes());
+                let output =
+                    run(Command::new(program).env("PATH", "/usr/bin:/bin").args(words), text.as_bytes());
                 assert!(output.status.success(), "{program} with {engine}: {output:?}");
                 assert_eq!(stdout(&output), text, "{program} with {engine} over {ipv}");
             }
@@ -74,7 +75,12 @@ fn heavy_200_clients_at_once_get_back_every_byte() {
                     stream.set_read_timeout(Some(3 * PATIENCE)).unwrap();
                     stream.read_to_end(&mut got).unwrap();
                     writer.join().unwrap();
-                    assert!(got == sent, "client {number}: {} bytes sent, {} came back", sent.len(), got.len());
+                    assert!(
+                        got == sent,
+                        "client {number}: {} bytes sent, {} came back",
+                        sent.len(),
+                        got.len()
+                    );
                 })
             })
             .collect();
@@ -163,7 +169,9 @@ fn a_killed_server_frees_the_port_and_ends_its_children() {
     wait(&mut server.child);
     until("the children end", || {
         let alive = processes();
-        !children.iter().any(|(pid, _)| alive.iter().any(|process| process.pid == *pid && process.state != 'Z'))
+        !children
+            .iter()
+            .any(|(pid, _)| alive.iter().any(|process| process.pid == *pid && process.state != 'Z'))
     });
     let again = Server::start(&["echo", &server.address.to_string()]);
     assert_eq!(again.address, server.address);

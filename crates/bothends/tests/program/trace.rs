@@ -44,10 +44,12 @@ fn captured(test: &str, name: &str) -> Option<(tempfile::TempDir, String)> {
     stream.read_to_end(&mut back).unwrap();
     server.join().unwrap();
     crate::running::until("the last packet is in the file", || {
-        let output = Command::new("tshark").args(["-n", "-r", &file, "-Y", "tcp.flags.fin == 1"]).output().unwrap();
+        let output =
+            Command::new("tshark").args(["-n", "-r", &file, "-Y", "tcp.flags.fin == 1"]).output().unwrap();
         String::from_utf8_lossy(&output.stdout).lines().count() >= 2
     });
-    rustix::process::kill_process(rustix::process::Pid::from_child(&capture), rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&capture), rustix::process::Signal::INT)
+        .unwrap();
     wait(&mut capture);
     Some((folder, file))
 }
@@ -56,7 +58,15 @@ fn captured(test: &str, name: &str) -> Option<(tempfile::TempDir, String)> {
 fn numbers_lengths_and_flags_are_those_of_tshark() {
     for name in ["talk.pcap", "talk.pcapng"] {
         let Some((_folder, file)) = captured("trace: beside tshark", name) else { return };
-        let fields = ["frame.number", "tcp.seq", "tcp.ack", "tcp.len", "tcp.window_size", "tcp.flags.syn", "tcp.flags.fin"];
+        let fields = [
+            "frame.number",
+            "tcp.seq",
+            "tcp.ack",
+            "tcp.len",
+            "tcp.window_size",
+            "tcp.flags.syn",
+            "tcp.flags.fin",
+        ];
         let mut command = Command::new("tshark");
         command.args(["-n", "-r", &file, "-Y", "tcp", "-T", "fields"]);
         for field in fields {
@@ -73,7 +83,13 @@ fn numbers_lengths_and_flags_are_those_of_tshark() {
             .map(|segment| {
                 let flags = segment["flags_tcp"].as_str().unwrap();
                 let number = |field: &str| segment[field].as_u64().unwrap_or(0);
-                let mut row = vec![number("frame"), number("seq"), number("ack"), number("len_bytes"), number("window_bytes")];
+                let mut row = vec![
+                    number("frame"),
+                    number("seq"),
+                    number("ack"),
+                    number("len_bytes"),
+                    number("window_bytes"),
+                ];
                 row.extend([u64::from(flags.contains("SYN")), u64::from(flags.contains("FIN"))]);
                 row
             })
