@@ -6,9 +6,9 @@ use std::time::Duration;
 use wire::Time;
 
 /// What happens at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A segment arrives. (First: what arrives comes before what is sent at the same instant.)
+    /// A segment arrives.
     Arrival,
     /// A segment is sent; its label needs room.
     Departure,
@@ -27,6 +27,9 @@ pub(super) struct Moment {
     pub(super) time: Time,
     /// What.
     pub(super) kind: Kind,
+    /// True for the arrival of what was sent earlier: it comes before what is sent at the same instant. (Without delay a
+    /// segment may arrive at the very instant of its sending, but never above it.)
+    pub(super) was_under_way: bool,
 }
 
 /// A pause that is cut out of the axis.
@@ -59,7 +62,7 @@ const WORTH_NAMING: f64 = 10.0;
 /// Places the moments, the first at `top`. `flights` are the times under way.
 pub(super) fn axis(moments: &[Moment], flights: &[Duration], top: f64) -> Axis {
     let mut order: Vec<usize> = (0..moments.len()).collect();
-    order.sort_by_key(|&index| (moments[index].time, moments[index].kind, index));
+    order.sort_by_key(|&index| (moments[index].time, !moments[index].was_under_way, index));
     let scale = scale(moments, &order, flights);
     let mut axis = Axis { places: vec![top; moments.len()], pauses: Vec::new(), end: top };
     let mut before: Option<Moment> = None;
@@ -128,7 +131,21 @@ mod tests {
     use super::*;
 
     fn moment(micros: u64, kind: Kind) -> Moment {
-        Moment { time: Time(micros * 1_000), kind }
+        Moment { time: Time(micros * 1_000), kind, was_under_way: kind == Kind::Arrival }
+    }
+
+    #[test]
+    fn what_arrives_at_the_instant_of_its_sending_arrives_below_it() {
+        let at_once = Moment { was_under_way: false, ..moment(10, Kind::Arrival) };
+        let moments = [
+            moment(10, Kind::PhaseBegins),
+            at_once,
+            moment(10, Kind::Departure),
+            at_once,
+            moment(20, Kind::Departure),
+        ];
+        let places = axis(&moments, &[], 0.0).places;
+        assert!(places.is_sorted(), "{places:?}");
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl<'a> Plan<'a> {
     }
 
     fn moment(&mut self, time: Time, kind: Kind) -> usize {
-        self.moments.push(Moment { time, kind });
+        self.moments.push(Moment { time, kind, was_under_way: kind == Kind::Arrival });
         self.moments.len() - 1
     }
 
@@ -151,7 +151,12 @@ impl<'a> Plan<'a> {
         if is_lost(segment.row) || arrived < segment.time {
             return None;
         }
-        Some(self.moment(arrived, Kind::Arrival))
+        self.moments.push(Moment {
+            time: arrived,
+            kind: Kind::Arrival,
+            was_under_way: arrived > segment.time,
+        });
+        Some(self.moments.len() - 1)
     }
 
     fn run(&mut self, merged: &Merged, phase: Option<Phase>) {
