@@ -127,7 +127,7 @@ fn run(steps: &[Step], folder: &Path) -> Vec<String> {
     for (index, step) in steps.iter().enumerate() {
         if let Some(command) = step.command.trim_end().strip_suffix('&').filter(|rest| !rest.ends_with('&')) {
             // Something that stays: go on once it has said that it is there.
-            let _ = writeln!(script, "{command} >said.{index} 2>&1 &");
+            let _ = writeln!(script, "rm -f said.{index}; {command} >said.{index} 2>&1 &");
             let _ = writeln!(
                 script,
                 "until [ -s said.{index} ]; do read -rt 0.01 <> <(:); done; cat said.{index}"
@@ -189,6 +189,21 @@ fn line_matches(expected: &str, got: &str) -> bool {
         rest = &rest[at + part.len()..];
     }
     rest.ends_with(last)
+}
+
+#[test]
+fn the_picture_of_the_readme_is_what_its_command_draws() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let command = readme.lines().find_map(|line| line.strip_prefix("$ bothends lab --simulated")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = folder.path().join("ladder.svg");
+    let words = ["lab", "--simulated"].into_iter().chain(command.split_whitespace());
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_bothends")).args(words).arg("--svg").arg(&drawn).output().unwrap();
+    assert!(output.status.success());
+    let same = fs::read(drawn).unwrap() == fs::read(root.join("docs/ladder.svg")).unwrap();
+    assert!(same, "docs/ladder.svg is stale: bothends lab --simulated{command} --svg docs/ladder.svg");
 }
 
 #[test]
