@@ -107,26 +107,45 @@ fn empty_labels(segment: &Segment<'_>) -> Vec<String> {
     let pause = if row.window_bytes == 0 { "  win 0" } else { "" };
     let mut labels = Vec::new();
     for most in [4, 1] {
-        labels.push(format!("{number}{pause}{}", sack_blocks(&row.options, most)));
+        labels.push(format!("{number}{pause}{}", sack_blocks(row, most)));
     }
     labels.extend([format!("{number}{pause}"), number, name]);
     labels
 }
 
 /// `, sack 33–48 65–80`: at most so many blocks, as first and last byte (on the wire the right edge is the byte behind
-/// the last, RFC 2018 §3).
-fn sack_blocks(options: &TcpOptions, most: usize) -> String {
-    let blocks: Vec<String> = options.sack.iter().flatten().map(block).collect();
-    match blocks.len() {
-        0 => String::new(),
-        all if all <= most => format!(", sack {}", blocks.join(" ")),
-        _ => format!(", sack {} …", blocks[..most].join(" ")),
+/// the last, RFC 2018 §3). What came twice is told apart: `, d-sack 33–48` (RFC 2883 §4).
+fn sack_blocks(row: &Row, most: usize) -> String {
+    let twice = arrived_twice(row);
+    let all: Vec<(u32, u32)> = row.options.sack.iter().flatten().copied().collect();
+    let held = &all[usize::from(twice.is_some())..];
+    let mut words = twice.map(|block| format!(", d-sack {}", bytes_of(block))).unwrap_or_default();
+    if !held.is_empty() {
+        let shown: Vec<String> = held.iter().take(most).map(|&block| bytes_of(block)).collect();
+        let more = if held.len() > most { " …" } else { "" };
+        words.push_str(&format!(", sack {}{more}", shown.join(" ")));
     }
+    words
 }
 
-fn block((left, right): &(u32, u32)) -> String {
+/// The first block, when it reports bytes that had been acknowledged or lie within the second block (RFC 2883 §4).
+pub(crate) fn arrived_twice(row: &Row) -> Option<(u32, u32)> {
+    let mut blocks = row.options.sack.iter().flatten();
+    let &(left, right) = blocks.next()?;
+    let not_behind = |one: u32, other: u32| one.wrapping_sub(other).cast_signed() <= 0;
+    let acknowledged = row.ack.is_some_and(|ack| not_behind(right, ack));
+    let within =
+        blocks.next().is_some_and(|second| not_behind(second.0, left) && not_behind(right, second.1));
+    (acknowledged || within).then_some((left, right))
+}
+
+/// `33–48`, or `33` for one byte (or a SYN or FIN, which is numbered like one).
+pub(crate) fn bytes_of((left, right): (u32, u32)) -> String {
     let last = right.wrapping_sub(1);
-    format!("{}–{}", grouped((*left).into()), grouped(last.into()))
+    match last == left {
+        true => grouped(left.into()),
+        false => format!("{}–{}", grouped(left.into()), grouped(last.into())),
+    }
 }
 
 fn news(segment: &Segment<'_>) -> String {

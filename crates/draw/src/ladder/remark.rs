@@ -5,6 +5,7 @@ use std::time::Duration;
 use flow::{Closing, Flow, Resent, Row};
 use wire::tcp::TcpFlags;
 
+use super::label::{arrived_twice, bytes_of};
 use super::steps::{Merged, Part, Segment, is_lost};
 use crate::number::{count, duration, grouped};
 use crate::palette::Role;
@@ -120,12 +121,18 @@ fn ordinary(row: &Row) -> Option<Remark> {
     if row.window_bytes == 0 && row.flags.0 & closes == 0 {
         return Some(Remark::new(Role::Finding, ["its receive buffer is full", "buffer is full", "full"]));
     }
-    if let Some(missing) = missing(row) {
-        return Some(missing);
+    if let Some(reported) = missing(row).or_else(|| twice(row)) {
+        return Some(reported);
     }
     let segments = row.passage.as_ref().map_or(1, |passage| passage.segments);
     let as_many = format!("as {}", count(segments.into(), "segment"));
     (segments > 1).then(|| Remark::new(Role::Frame, [&as_many, &format!("{segments} segments")]))
+}
+
+/// A D-SACK block (RFC 2883) tells the sender that it repeated needlessly.
+fn twice(row: &Row) -> Option<Remark> {
+    let bytes = bytes_of(arrived_twice(row)?);
+    Some(Remark::new(Role::Finding, [&format!("{bytes} came twice"), "came twice"]))
 }
 
 /// What lies between the acknowledgement and the lowest SACK block has not arrived. A block below the acknowledgement
@@ -134,15 +141,9 @@ fn missing(row: &Row) -> Option<Remark> {
     let ack = row.ack?;
     let above = |left: u32| left.wrapping_sub(ack).cast_signed() > 0;
     let lefts = row.options.sack.iter().flatten().map(|&(left, _)| left).filter(|&left| above(left));
-    let last = lefts.min_by_key(|left| left.wrapping_sub(ack))?.wrapping_sub(1);
-    let range = match last == ack {
-        true => grouped(ack.into()),
-        false => format!("{}–{}", grouped(ack.into()), grouped(last.into())),
-    };
-    Some(Remark::new(
-        Role::Finding,
-        [&format!("{range} missing"), &format!("{} missing", grouped(ack.into())), "gap"],
-    ))
+    let left = lefts.min_by_key(|left| left.wrapping_sub(ack))?;
+    let (range, first) = (bytes_of((ack, left)), grouped(ack.into()));
+    Some(Remark::new(Role::Finding, [&format!("{range} missing"), &format!("{first} missing"), "gap"]))
 }
 
 /// What must not be overlooked in a merged run.

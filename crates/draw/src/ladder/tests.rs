@@ -136,6 +136,26 @@ fn uncut_buffers_say_for_how_many_segments_they_stand() {
 }
 
 #[test]
+fn what_came_twice_is_not_called_missing() {
+    let mut talk = sample::Talk::new(None);
+    talk.handshake(31);
+    let said = |talk: &mut sample::Talk, blocks: [Option<(u32, u32)>; 4]| {
+        talk.send(100, sample::B, "A", [1, 50, 0]).row().options.sack = blocks;
+        draw(&talk.flow, 100).lines().last().unwrap_or_default().to_owned()
+    };
+    // RFC 2883 §4: a first block below the acknowledgement, or within the second block.
+    let below = said(&mut talk, [Some((49, 50)), None, None, None]);
+    assert!(below.contains("ACK 50, d-sack 49 ") && below.ends_with("49 came twice"), "{below}");
+    let within = said(&mut talk, [Some((80, 90)), Some((70, 100)), None, None]);
+    assert!(
+        within.contains("ACK 50, d-sack 80–89, sack 70–99 ") && within.ends_with("50–69 missing"),
+        "{within}"
+    );
+    let plain = said(&mut talk, [Some((70, 100)), Some((51, 60)), None, None]);
+    assert!(plain.contains("ACK 50, sack 70–99 51–59 ") && plain.ends_with("50 missing"), "{plain}");
+}
+
+#[test]
 fn long_names_keep_their_ports() {
     let flow = sample::one_loss();
     let long = "[2001:db8:1234:5678:9abc:def0:1234:5678]";

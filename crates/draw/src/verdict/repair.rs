@@ -122,7 +122,7 @@ fn reasons(flow: &Flow, resent: u64) -> String {
         }
     };
     if needless > 0 {
-        words.push_str(&format!("; {} had arrived already", grouped(needless)));
+        words.push_str(&format!(", {} of them needlessly", grouped(needless)));
     }
     words
 }
