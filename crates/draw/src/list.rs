@@ -14,6 +14,8 @@ const VERDICT: usize = 34;
 const ADDRESS: usize = 15;
 /// The narrowest table.
 const NARROWEST: usize = 40;
+/// The bytes each way are given up together, for their sum: one of them alone would be half a truth.
+const BOTH_WAYS: u8 = 3;
 /// Between two columns.
 const GAP: usize = 2;
 
@@ -30,7 +32,8 @@ pub fn text<'a>(flows: impl IntoIterator<Item = &'a Flow>, style: &Style) -> Str
         columns[4].cells.push(duration(flow.last.since(flow.first)));
         columns[5].cells.push(size(flow.totals_a.bytes));
         columns[6].cells.push(size(flow.totals_b.bytes));
-        columns[7].cells.push(verdict::short(flow));
+        columns[7].cells.push(size(flow.totals_a.bytes.saturating_add(flow.totals_b.bytes)));
+        columns[8].cells.push(verdict::short(flow));
     }
     let total = style.width.max(NARROWEST);
     fit(&mut columns, total);
@@ -46,6 +49,8 @@ pub fn text<'a>(flows: impl IntoIterator<Item = &'a Flow>, style: &Style) -> Str
 enum Kind {
     /// A number or time: to the right; given up in the order of the number.
     Number(u8),
+    /// A number that takes the place of those that were given up last: to the right.
+    Instead,
     /// The number of the conversation: to the right, never given up.
     Key,
     /// An address: to the left, shortened in its middle.
@@ -69,8 +74,9 @@ fn heads() -> Vec<Column> {
         ("b", Kind::Address),
         ("began", Kind::Number(1)),
         ("lasted", Kind::Number(2)),
-        ("a → b", Kind::Number(3)),
-        ("b → a", Kind::Number(4)),
+        ("a → b", Kind::Number(BOTH_WAYS)),
+        ("b → a", Kind::Number(BOTH_WAYS)),
+        ("bytes", Kind::Instead),
         ("verdict", Kind::Verdict),
     ];
     heads.map(|(head, kind)| Column { kind, cells: vec![head.to_owned()], width: 0 }).into()
@@ -78,25 +84,35 @@ fn heads() -> Vec<Column> {
 
 /// Gives each column its width: addresses shrink first, then columns are given up, the last one takes the rest.
 fn fit(columns: &mut [Column], total: usize) {
-    for column in columns.iter_mut() {
-        column.width = column.cells.iter().map(|cell| width(cell)).max().unwrap_or(0);
-    }
+    show(columns, |kind| kind != Kind::Instead);
     shrink_addresses(columns, total, ADDRESS);
-    for priority in 1..=4 {
+    for priority in 1..=BOTH_WAYS {
         if needed(columns) > total {
-            let given_up = columns.iter_mut().filter(|column| column.kind == Kind::Number(priority));
-            given_up.for_each(|column| column.width = 0);
+            give_up(columns, Kind::Number(priority));
+            show(columns, |kind| priority == BOTH_WAYS && kind == Kind::Instead);
         }
     }
-    // Room may be left again now, or there is still too little.
-    for column in columns.iter_mut().filter(|column| column.kind == Kind::Address) {
-        column.width = column.cells.iter().map(|cell| width(cell)).max().unwrap_or(0);
+    if needed(columns) > total {
+        give_up(columns, Kind::Instead);
     }
+    // Room may be left again now, or there is still too little.
+    show(columns, |kind| kind == Kind::Address);
     shrink_addresses(columns, total, 5);
     let before: usize = needed(columns) - verdict_width(columns);
     if let Some(verdict) = columns.last_mut() {
         verdict.width = total.saturating_sub(before);
     }
+}
+
+/// Makes columns as wide as their widest cell.
+fn show(columns: &mut [Column], which: impl Fn(Kind) -> bool) {
+    for column in columns.iter_mut().filter(|column| which(column.kind)) {
+        column.width = column.cells.iter().map(|cell| width(cell)).max().unwrap_or(0);
+    }
+}
+
+fn give_up(columns: &mut [Column], kind: Kind) {
+    columns.iter_mut().filter(|column| column.kind == kind).for_each(|column| column.width = 0);
 }
 
 fn shrink_addresses(columns: &mut [Column], total: usize, least: usize) {
@@ -125,7 +141,9 @@ fn line(columns: &[Column], row: usize, total: usize) -> Line {
         let cell = &column.cells[row];
         let start = line.columns() + if line.columns() == 0 { 0 } else { GAP };
         match column.kind {
-            Kind::Key | Kind::Number(_) => line.right_aligned(role, cell, start + column.width),
+            Kind::Key | Kind::Number(_) | Kind::Instead => {
+                line.right_aligned(role, cell, start + column.width)
+            }
             Kind::Address => line.pad_to(start).push(role, &cut_middle(cell, column.width)),
             Kind::Verdict => line.pad_to(start).push(role, &cut(cell, total.saturating_sub(start))),
         };
@@ -187,6 +205,11 @@ mod tests {
     #[test]
     fn columns_are_given_up() {
         insta::assert_snapshot!(draw(60));
+    }
+
+    #[test]
+    fn the_sum_stands_where_there_is_no_room_for_the_bytes_each_way() {
+        insta::assert_snapshot!(draw(80));
     }
 
     #[test]
