@@ -6,7 +6,7 @@ use std::time::Duration;
 use flow::{ClosedBy, Closing, Flow, Side, SideTotals, State};
 use wire::tcp::TcpFlags;
 
-use crate::ladder::is_rto;
+use crate::ladder::{is_lost, is_rto};
 use crate::line;
 use crate::number::{count, duration, grouped, size_in_words};
 use crate::visible::{visible, wrap};
@@ -58,6 +58,7 @@ fn short_ending(flow: &Flow) -> String {
         Closing::Refused => "refused".to_owned(),
         Closing::Unanswered => format!("no answer to {}", count(syns(flow), "SYN")),
         Closing::HalfClosed => format!("half-closed{by}"),
+        Closing::Unfinished if last_ack_was_lost(flow) => format!("closed{by}, last ACK lost"),
         Closing::Unfinished => format!("closed{by}, last ACK not seen"),
         Closing::Open => "open".to_owned(),
     }
@@ -215,13 +216,21 @@ fn unfinished(flow: &Flow, names: [&str; 2]) -> String {
         ClosedBy::Both => "at once, ".to_owned(),
         ClosedBy::Unknown => String::new(),
     };
-    let mut words = format!("both closed, {first}but the last acknowledgement was not seen");
+    let fate = if last_ack_was_lost(flow) { "was lost on the link" } else { "was not seen" };
+    let mut words = format!("both closed, {first}but the last acknowledgement {fate}");
     for (name, state) in names.into_iter().zip([flow.state_a, flow.state_b]) {
         if matches!(state, State::LastAck | State::Closing | State::FinWait1) {
             words.push_str(&format!(", so {name} is still in {}", state.name()));
         }
     }
     words
+}
+
+/// Whether the link is known to have dropped the acknowledgement that one end waits for.
+fn last_ack_was_lost(flow: &Flow) -> bool {
+    let waiting = if flow.state_a == State::TimeWait { Side::B } else { Side::A };
+    let answer = flow.rows.iter().rfind(|row| row.from != waiting);
+    answer.is_some_and(|row| row.flags.has(TcpFlags::ACK) && is_lost(row))
 }
 
 /// From the first frame to the last.

@@ -1,6 +1,7 @@
 //! Verdicts of conversations that ended in every way.
 
 use proptest::prelude::*;
+use wire::{Fate, Passage};
 
 use super::*;
 use crate::ladder::is_lost;
@@ -104,6 +105,17 @@ fn unfinished() {
     insta::assert_snapshot!(say(&flow), @r##"
     closed by client, last ACK not seen
     client opened, server answered in 31 µs; 32 bytes each way; both closed, client first, but the last acknowledgement was not seen, so server is still in LAST_ACK.
+    "##);
+}
+
+#[test]
+fn the_last_acknowledgement_was_lost() {
+    let mut flow = as_ended(Closing::Unfinished, ClosedBy::A, [State::TimeWait, State::LastAck]);
+    let lost = Passage { fate: Fate::Lost, rule: None, arrived: None, segments: 1 };
+    flow.rows.last_mut().expect("the last ACK").passage = Some(lost);
+    insta::assert_snapshot!(say(&flow), @r##"
+    closed by client, last ACK lost
+    client opened, server answered in 31 µs; 32 bytes each way; both closed, client first, but the last acknowledgement was lost on the link, so server is still in LAST_ACK.
     "##);
 }
 
