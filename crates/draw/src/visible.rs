@@ -1,22 +1,7 @@
-//! Text that is safe and measurable: strangers' strings with everything invisible spelled out, cut and wrapped by
-//! columns (not bytes, not characters).
+//! Text that is measurable: [`visible`], cut and wrapped by columns (not bytes, not characters).
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// The text with every character escaped that a terminal would obey or not show: controls, line and paragraph
-/// separators, direction marks, anything without a width; with `ascii` also everything beyond 0x7e.
-pub fn visible(text: &str, ascii: bool) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        let harmless = !character.is_control() && character.width().is_some_and(|width| width > 0);
-        if harmless && (!ascii || character.is_ascii()) {
-            shown.push(character);
-        } else {
-            shown.extend(character.escape_default());
-        }
-    }
-    shown
-}
+pub use wire::visible;
 
 /// Columns that the text takes on a terminal.
 pub fn width(text: &str) -> usize {
@@ -121,14 +106,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_spelled_out() {
-        assert_eq!(visible("a\x1b[31mb\r\n", false), "a\\u{1b}[31mb\\r\\n");
-        assert_eq!(visible("x\u{202e}y\u{200b}z", false), "x\\u{202e}y\\u{200b}z");
-        assert_eq!(visible("Köln 網", false), "Köln 網");
-        assert_eq!(visible("Köln", true), "K\\u{f6}ln");
-    }
-
-    #[test]
     fn an_address_keeps_host_and_port() {
         assert_eq!(cut_middle("[2001:db8:aa:bb::1]:40712", 15), "[2001:d…1:40712".replace("1:4", "]:4"));
         assert_eq!(cut("abcdef", 4), "abc…");
@@ -151,12 +128,6 @@ mod tests {
             for line in wrap(&text, most) {
                 prop_assert!(width(&line) <= most.max(2));
             }
-        }
-
-        #[test]
-        fn nothing_invisible_is_left(text in any::<String>()) {
-            prop_assert!(!visible(&text, false).chars().any(char::is_control));
-            prop_assert!(visible(&text, true).bytes().all(|byte| (0x20..=0x7e).contains(&byte)));
         }
     }
 }

@@ -11,4 +11,4 @@ mod sentence;
 
 pub use problem::{Evidence, Problem};
 pub use rules::problem;
-pub use sentence::{sentence, visible};
+pub use sentence::sentence;

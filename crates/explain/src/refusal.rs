@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 
 use wire::refusal::{Refusal, Step};
+use wire::visible;
 
 use crate::errno::{self, EACCES, EINVAL, ENOSPC, ENOSYS, EPERM};
-use crate::visible;
 
 /// What stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn why(refusal: &Refusal) -> String {
             "Ubuntu restricts it: kernel.apparmor_restrict_unprivileged_userns = 1".to_owned()
         }
         Obstacle::Seccomp(Some(container)) => {
-            format!("the seccomp filter of this container ({}) forbids it", visible(&container))
+            format!("the seccomp filter of this container ({}) forbids it", visible(&container, false))
         }
         Obstacle::Seccomp(None) => "a seccomp filter on this program forbids it".to_owned(),
         Obstacle::Selinux => "SELinux enforces and denies user_namespace { create }".to_owned(),
@@ -117,7 +117,7 @@ fn remedy(refusal: &Refusal) -> String {
 
 /// A profile for this program only; it is attached by path, so it needs the real one.
 fn apparmor_profile(program: Option<&str>) -> String {
-    let program = visible(program.unwrap_or("/path/to/bothends"));
+    let program = visible(program.unwrap_or("/path/to/bothends"), false);
     format!(
         "  Fix for this program only (survives reboot):
     sudo tee /etc/apparmor.d/bothends <<'X'

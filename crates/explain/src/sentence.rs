@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use wire::{Cause, Fault};
+use wire::{Cause, Fault, visible};
 
 use crate::errno;
 
@@ -12,34 +12,13 @@ pub fn sentence(fault: &Fault) -> String {
     let why = match &fault.cause {
         Cause::Errno(number) => errno::words(*number).into(),
         Cause::TimedOut => Cow::Borrowed("timed out"),
-        Cause::Words(words) => visible(words),
+        Cause::Words(words) => visible(words, false),
     };
     if fault.at.is_empty() {
         let verb = verb.trim_end_matches([':']);
         return format!("{verb}: {why}");
     }
-    format!("{verb} {}: {why}", visible(&fault.at))
-}
-
-/// Text from outside with its control characters made visible, so that it cannot move the cursor of a terminal.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    let hidden = |c: char| c.is_control() || is_directional(c);
-    if !text.contains(hidden) {
-        return Cow::Borrowed(text);
-    }
-    let shown = text.chars().fold(String::with_capacity(text.len() + 8), |mut shown, character| {
-        match hidden(character) {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-        shown
-    });
-    Cow::Owned(shown)
-}
-
-/// Characters that reorder what stands around them (Unicode Standard Annex 9, §2.1–2.4).
-fn is_directional(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    format!("{verb} {}: {why}", visible(&fault.at, false))
 }
 
 #[cfg(test)]

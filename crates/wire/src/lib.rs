@@ -26,7 +26,9 @@ pub mod time;
 pub mod udp;
 pub mod undecoded;
 pub mod virtio_net;
+mod visible;
 
 pub use fault::{Cause, Doing, End, Fault};
 pub use passage::{Fate, Passage};
 pub use time::Time;
+pub use visible::visible;
