@@ -199,7 +199,7 @@ impl Buffer {
 
 /// What a person typed, made visible; an empty text is shown as one.
 fn quoted(text: &str, ascii: bool) -> String {
-    if text.is_empty() { "\"\"".to_owned() } else { visible(text, ascii) }
+    if text.is_empty() { "\"\"".to_owned() } else { visible(text, ascii).into_owned() }
 }
 
 /// Our own sentences hold a few characters that ASCII has not.
