@@ -1,7 +1,9 @@
 //! What the lab has to tell: values, drawn or recorded by `bothends`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use flow::Frame;
 use wire::link_type::LinkType;
 use wire::{Passage, Time};
 
@@ -46,6 +48,20 @@ pub struct LinkFrame {
     pub passage: Passage,
 }
 
+impl LinkFrame {
+    /// The packet as it is to be followed.
+    pub fn to_follow(&self) -> Frame<'_> {
+        Frame {
+            number: self.number,
+            time: self.time,
+            link_type: self.link_type,
+            bytes: &self.bytes,
+            wire_len: self.wire_len,
+            passage: Some(self.passage.clone()),
+        }
+    }
+}
+
 /// Counters of one direction, in packets of the wire: each segment of a buffer that the kernel left uncut is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DirectionReport {
@@ -70,6 +86,16 @@ pub enum Event {
         backend: Backend,
         /// The seed in use.
         seed: u64,
+    },
+    /// The server's command waits for clients: the client is started.
+    Listening {
+        /// Where it waits for TCP connections; nowhere when it waits for datagrams only.
+        addresses: Vec<SocketAddr>,
+    },
+    /// The server's command has opened no socket to wait on: the client is started anyway.
+    NotListening {
+        /// For how long.
+        waited: Duration,
     },
     /// A packet entered the link, and this became of it.
     Frame(LinkFrame),

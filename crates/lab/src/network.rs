@@ -1,5 +1,6 @@
 //! The private network as the tool holds it: the keeper's process, the descriptors it handed out, and what they tell.
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::process::{self, Forked, Pid};
@@ -17,7 +18,7 @@ use crate::keeper::{self, Inside};
 use crate::link_end::{LinkEnd, LinkKind};
 use crate::outcome::NotMade;
 use crate::programs::Outputs;
-use crate::sockets::{Tables, Unfinished, somebody_waits, unfinished};
+use crate::sockets::{Kind, Tables, Unfinished, unfinished, waiting};
 
 /// A network that stands. Dropping it ends everything inside.
 #[derive(Debug)]
@@ -175,9 +176,9 @@ impl Network {
         }
     }
 
-    /// Whether a program on the server waits for clients.
-    pub(crate) fn server_waits(&self) -> bool {
-        somebody_waits(&self.server.tables)
+    /// Where programs on the server wait for clients.
+    pub(crate) fn server_waits(&self) -> Vec<(Kind, SocketAddr)> {
+        waiting(&self.server.tables)
     }
 
     /// What is left to be done on the hosts.

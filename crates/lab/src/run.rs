@@ -19,7 +19,7 @@ use crate::forward::{self, Running};
 use crate::network::{self, Network};
 use crate::outcome::{Ending, NotMade, Outcome};
 use crate::programs::Outputs;
-use crate::sockets::Unfinished;
+use crate::sockets::{Kind, Unfinished};
 
 /// How long a command that is to be the server may take until it waits for clients; after that the client is started
 /// anyway: not every server waits for TCP or UDP.
@@ -145,13 +145,26 @@ impl Lab<'_> {
         while !self.view.listening && !self.view.server.ended && self.view.interrupted.is_none() {
             match self.config.server {
                 Program::Conversation => self.step(None)?,
-                Program::Command(_) if self.network.server_waits() || Instant::now() >= limit => {
-                    return Ok(());
-                }
-                Program::Command(_) => self.step(Some(look.next_until(limit)))?,
+                Program::Command(_) => match self.server_waits(Instant::now() >= limit) {
+                    Some(event) => {
+                        (self.emit)(event);
+                        return Ok(());
+                    }
+                    None => self.step(Some(look.next_until(limit)))?,
+                },
             }
         }
         Ok(())
+    }
+
+    /// Whether the server's command waits for clients, or is not waited for any more.
+    fn server_waits(&self, given_up: bool) -> Option<Event> {
+        let waiting = self.network.server_waits();
+        if waiting.is_empty() {
+            return given_up.then_some(Event::NotListening { waited: SERVER_LIMIT });
+        }
+        let tcp = waiting.into_iter().filter(|(kind, _)| *kind == Kind::Tcp);
+        Some(Event::Listening { addresses: tcp.map(|(_, address)| address).collect() })
     }
 
     /// Runs the client until it ends; not at all where there is no server, or no wish any more.

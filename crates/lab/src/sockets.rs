@@ -1,7 +1,8 @@
-//! What two kernels still have to say to each other once a program has ended, told from their tables of sockets, the
-//! text of /proc/net/{tcp,tcp6,udp,udp6} (proc_pid_net(5)).
+//! Who waits on a host, and what two kernels still have to say to each other once a program has ended: told from their
+//! tables of sockets, the text of /proc/net/{tcp,tcp6,udp,udp6} (proc_pid_net(5)).
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
 
 /// A host's tables, through descriptors that were opened inside its network namespace.
@@ -27,12 +28,16 @@ pub(crate) fn unfinished(tables: &Tables) -> Unfinished {
         .unwrap_or(Unfinished::Nothing)
 }
 
-/// Whether somebody waits there: for TCP connections or for UDP datagrams.
-pub(crate) fn somebody_waits(tables: &Tables) -> bool {
-    each(tables, |kind, text| Some(rows(text).any(|row| kind == Kind::Udp || row.state == State::LISTEN)))
-        .into_iter()
-        .flatten()
-        .any(|waits| waits)
+/// Where somebody waits: for TCP connections or for UDP datagrams.
+pub(crate) fn waiting(tables: &Tables) -> Vec<(Kind, SocketAddr)> {
+    each(tables, |kind, text| {
+        let waiting = rows(text).filter(|row| kind == Kind::Udp || row.state == State::LISTEN);
+        Some(waiting.map(|row| (kind, row.local)).collect::<Vec<_>>())
+    })
+    .into_iter()
+    .flatten()
+    .flatten()
+    .collect()
 }
 
 fn each<T>(tables: &Tables, judge: impl Fn(Kind, &str) -> Option<T>) -> [Option<T>; 4] {
@@ -60,8 +65,9 @@ fn read(table: &File) -> Option<String> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+/// What a socket speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
     Tcp,
     Udp,
 }
@@ -83,6 +89,7 @@ impl State {
 }
 
 struct Row {
+    local: SocketAddr,
     state: State,
     to_send: u32,
     to_read: u32,
@@ -91,15 +98,34 @@ struct Row {
 fn rows(text: &str) -> impl Iterator<Item = Row> {
     text.lines().skip(1).filter_map(|line| {
         // Number, local address, remote address, state, queues (to send : to read), and more.
-        let mut fields = line.split_ascii_whitespace().skip(3);
+        let mut fields = line.split_ascii_whitespace();
+        let local = address(fields.nth(1)?)?;
+        let mut fields = fields.skip(1);
         let state = State(u8::from_str_radix(fields.next()?, 16).ok()?);
         let (to_send, to_read) = fields.next()?.split_once(':')?;
         Some(Row {
+            local,
             state,
             to_send: u32::from_str_radix(to_send, 16).ok()?,
             to_read: u32::from_str_radix(to_read, 16).ok()?,
         })
     })
+}
+
+/// `0200000A:0007`: the address in words of 32 bits as they lie in memory, the port as a number.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (host, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |at: usize| u32::from_str_radix(host.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    let ip = match host.len() {
+        8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
+        32 => {
+            let words: [[u8; 4]; 4] = [word(0)?, word(8)?, word(16)?, word(24)?];
+            IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(words.as_flattened()).ok()?)).to_canonical()
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
 }
 
 impl Row {
@@ -179,7 +205,26 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let tables =
             ["tcp", "tcp6", "udp", "udp6"].map(|name| File::open(format!("/proc/self/net/{name}")).ok());
-        assert!(somebody_waits(&tables));
-        drop(listener);
+        let address = listener.local_addr().expect("bound");
+        assert!(waiting(&tables).contains(&(Kind::Tcp, address)), "{address}");
+        let listener =
+            std::net::TcpListener::bind("[::]:0").or_else(|_| std::net::TcpListener::bind("0.0.0.0:0"));
+        let address = listener.as_ref().expect("bound").local_addr().expect("bound");
+        assert!(waiting(&tables).contains(&(Kind::Tcp, address)), "{address}");
+    }
+
+    /// As a little-endian and a big-endian kernel write it.
+    #[test]
+    fn addresses_are_read_as_they_lie_in_memory() {
+        let word = |bytes: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(bytes));
+        let four = word([10, 0, 0, 2]);
+        assert_eq!(address(&format!("{four}:0050")), "10.0.0.2:80".parse().ok());
+        let (zero, ffff) = (word([0; 4]), word([0, 0, 0xff, 0xff]));
+        assert_eq!(address(&format!("{zero}{zero}{ffff}{four}:0007")), "10.0.0.2:7".parse().ok());
+        let one = word([0, 0, 0, 1]);
+        assert_eq!(address(&format!("{zero}{zero}{zero}{one}:FFFF")), "[::1]:65535".parse().ok());
+        for wrong in ["", ":", "0200000A", "0200000:0007", "020000ÄA:0007", "0200000A:10000"] {
+            assert_eq!(address(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-use flow::{ClosedBy, Closing, Flow, Frame, Limits, Side, State, Tracker};
+use flow::{ClosedBy, Closing, Flow, Limits, Side, State, Tracker};
 use wire::packet::{Transport, dissect};
 use wire::quantity::Probability;
 use wire::{Cause, Doing, checksum};
@@ -29,14 +29,7 @@ fn followed(events: &[Event]) -> Flow {
     let mut tracker = Tracker::new(Limits::default());
     tracker.listening(SocketAddr::from((SERVER_ADDRESS, ECHO_PORT)));
     for frame in frames(events) {
-        tracker.frame(&Frame {
-            number: frame.number,
-            time: frame.time,
-            link_type: frame.link_type,
-            bytes: &frame.bytes,
-            wire_len: frame.wire_len,
-            passage: Some(frame.passage.clone()),
-        });
+        tracker.frame(&frame.to_follow());
     }
     tracker.finish();
     let flows: Vec<&Flow> = tracker.flows().collect();

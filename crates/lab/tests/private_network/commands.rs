@@ -1,5 +1,7 @@
 //! Commands on the hosts: whose they are, what they see, and whose end ends what.
 
+use std::net::SocketAddr;
+
 use lab::Config;
 use lab::config::Program;
 use lab::event::{Event, Role};
@@ -77,6 +79,23 @@ print(c.recv(100).decode(), end='')";
     assert_eq!(seen.output(Role::Client, 1), "question", "{:?}", seen.outcome);
     assert_eq!(seen.outcome.client.exit, Some(0));
     assert_eq!(seen.outcome.server.signal, Some(15), "told to end when the client had ended");
+    assert_eq!(listening(&seen), Some(vec!["0.0.0.0:80".parse().expect("an address")]));
+}
+
+fn listening(seen: &seen::Seen) -> Option<Vec<SocketAddr>> {
+    seen.events.iter().find_map(|event| match event {
+        Event::Listening { addresses } => Some(addresses.clone()),
+        _ => None,
+    })
+}
+
+/// Not every server opens a socket: the client is started after a while, which is told.
+pub(crate) fn server_that_never_listens_is_not_waited_for_for_ever() {
+    let config = Config { server: command(&["sleep", "100"]), ..with_client(&["true"]) };
+    let Some(seen) = seen::run(&config) else { return };
+    assert_eq!(seen.outcome.client.exit, Some(0));
+    assert_eq!(listening(&seen), None);
+    assert!(seen.events.iter().any(|event| matches!(event, Event::NotListening { .. })));
 }
 
 fn has_python(test: &str) -> bool {

@@ -20,6 +20,10 @@ fn main() {
         ("a_command_is_its_users_without_privilege", || users::each(commands::have_no_privilege)),
         ("the_clients_end_is_the_labs", commands::client_decides),
         ("a_server_is_waited_for_and_ended", commands::server_is_waited_for_and_ended),
+        (
+            "a_server_that_never_listens_is_not_waited_for_for_ever",
+            commands::server_that_never_listens_is_not_waited_for_for_ever,
+        ),
         ("a_server_that_will_not_end_is_killed", commands::stubborn_server_is_killed),
         ("a_talker_left_behind_is_not_waited_for", commands::left_behind_talker_is_not_waited_for),
         ("what_cannot_be_started_is_told", commands::what_cannot_be_started_is_told),

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use flow::{Frame, Limits, Tracker};
+use draw::number::duration;
+use flow::{Limits, Tracker};
+use lab::config::SERVER_ADDRESS;
 use lab::event::{Backend, Event, LinkFrame, Role};
 use wire::capture::Interface;
 use wire::link_type::LinkType;
@@ -24,10 +26,17 @@ pub(super) struct Watch<'a> {
     tracker: Tracker,
     start: Option<Time>,
     capture: Option<CaptureFile>,
-    /// The unfinished last lines of the server's standard output and error.
-    lines: [Vec<u8>; 2],
+    /// The unfinished last lines of what the programs print.
+    lines: [UnfinishedLine; 4],
     backend: Option<(Backend, u64)>,
     client_ended: bool,
+}
+
+/// The beginning of a line that a program printed on its descriptor.
+struct UnfinishedLine {
+    role: Role,
+    fd: u8,
+    bytes: Vec<u8>,
 }
 
 /// What is known at the end.
@@ -46,15 +55,17 @@ impl<'a> Watch<'a> {
             tracker,
             start: None,
             capture,
-            lines: Default::default(),
+            lines: [(Role::Server, 1), (Role::Server, 2), (Role::Client, 1), (Role::Client, 2)]
+                .map(|(role, fd)| UnfinishedLine { role, fd, bytes: Vec::new() }),
             backend: None,
             client_ended: false,
         })
     }
 
-    /// It is known that a socket listens there.
+    /// It is known that a socket of the server listens there; on all its addresses where none is named.
     pub(super) fn listens(&mut self, address: SocketAddr) {
-        self.tracker.listening(address);
+        let named = !address.ip().is_unspecified();
+        self.tracker.listening(if named { address } else { (SERVER_ADDRESS, address.port()).into() });
     }
 
     pub(super) fn take(&mut self, event: Event) {
@@ -64,9 +75,22 @@ impl<'a> Watch<'a> {
                 let carried = narrate::backend(backend);
                 self.out.narrate(1, &format!("the network stands: {carried}, seed {seed}\n"));
             }
+            Event::Listening { addresses } => {
+                for address in addresses {
+                    self.listens(address);
+                    self.out.narrate(1, &format!("server: listens on {address}\n"));
+                }
+            }
+            Event::NotListening { waited } => {
+                let waited = duration(waited);
+                let line =
+                    format!("server: listens nowhere after {waited}; the client is started all the same\n");
+                self.out.narrate(1, &line);
+            }
             Event::Frame(frame) => self.frame(&frame),
             Event::Output { role, fd, bytes } => self.output(role, fd, &bytes),
             Event::Ran { role, command, exit, signal } => {
+                self.end_lines(role);
                 // A server that fails while the client still runs is what the client will complain about.
                 let failed = role == Role::Server && !self.client_ended && has_failed(exit, signal);
                 let line = format!("{}: `{command}` {}\n", role_word(role), narrate::ending(exit, signal));
@@ -92,27 +116,38 @@ impl<'a> Watch<'a> {
         if let Some(capture) = &mut self.capture {
             capture.packet(frame);
         }
-        self.tracker.frame(&Frame {
-            number: frame.number,
-            time: frame.time,
-            link_type: frame.link_type,
-            bytes: &frame.bytes,
-            wire_len: frame.wire_len,
-            passage: Some(frame.passage.clone()),
-        });
+        self.tracker.frame(&frame.to_follow());
     }
 
-    /// The server's lines go to standard error with its name; with `--json` everything becomes records.
+    /// Line by line: the server's go to standard error with its name; with `--json` all become records.
     fn output(&mut self, role: Role, fd: u8, bytes: &[u8]) {
-        if self.out.json {
-            return self.record(&record::output(role, fd, bytes));
-        }
-        let line = &mut self.lines[usize::from(fd == 2)];
+        let Some(at) = self.lines.iter().position(|line| (line.role, line.fd) == (role, fd)) else { return };
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let line = &mut self.lines[at].bytes;
             line.extend_from_slice(part);
             if part.ends_with(b"\n") || line.len() >= LONGEST_LINE {
-                self.out.tell(&narrate::printed(role, line));
-                line.clear();
+                self.end_line(at);
+            }
+        }
+    }
+
+    fn end_line(&mut self, at: usize) {
+        let UnfinishedLine { role, fd, bytes } = &mut self.lines[at];
+        let (role, fd, bytes) = (*role, *fd, std::mem::take(bytes));
+        if bytes.is_empty() {
+            return;
+        }
+        match self.out.json {
+            true => self.record(&record::output(role, fd, &bytes)),
+            false => self.out.tell(&narrate::printed(role, &bytes)),
+        }
+    }
+
+    /// What a program printed stands before its end, also where no line end is behind it.
+    fn end_lines(&mut self, of: Role) {
+        for at in 0..self.lines.len() {
+            if self.lines[at].role == of {
+                self.end_line(at);
             }
         }
     }
@@ -124,8 +159,9 @@ impl<'a> Watch<'a> {
 
     /// Writes out what is left.
     pub(super) fn finish(mut self) -> Result<Seen, Fault> {
-        for line in self.lines.iter().filter(|line| !line.is_empty()) {
-            self.out.tell(&narrate::printed(Role::Server, line));
+        // Whoever the programs left behind may have gone on printing.
+        for role in [Role::Server, Role::Client] {
+            self.end_lines(role);
         }
         if let Some(capture) = self.capture.take() {
             capture.finish()?;
