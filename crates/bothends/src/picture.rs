@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use draw::{Names, Style, ladder, list, verdict};
-use flow::{Flow, Row};
+use flow::{Counters, Flow, Row};
 use wire::{Fault, Time};
 
 use crate::files::OutputFile;
@@ -52,6 +52,19 @@ pub fn records(flows: &[&Flow], start: Time, world: World, with_segments: bool, 
         rows.iter().for_each(|(flow, row)| out.record(&record::segment(flow, row, start, world)));
     }
     flows.iter().for_each(|flow| out.record(&record::flow(flow, start, world)));
+}
+
+/// The frames that no conversation of TCP is made of, by what they are: those that there are.
+pub fn not_tcp(counters: Counters) -> Vec<(&'static str, u64)> {
+    let kinds = [
+        ("udp", counters.udp),
+        ("icmp", counters.icmp),
+        ("fragment", counters.fragments),
+        ("other", counters.other),
+        ("unreadable", counters.unreadable),
+        ("unsupported_link", counters.unsupported_links),
+    ];
+    kinds.into_iter().filter(|(_, frames)| *frames > 0).collect()
 }
 
 /// The file that a picture goes to, opened early.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use flow::Flow;
+use flow::{Flow, Tracker};
 use lab::config::{Config, ECHO_PORT, Keep, Program, SERVER_ADDRESS};
 use lab::outcome::{Ending, NotMade, Outcome};
 use lab::simulate::simulate;
@@ -45,11 +45,11 @@ prints goes to standard error behind `server | `. The verdict, and with --ladder
 )]
 pub struct Flags {
     /// One way.
-    #[arg(long, value_name = "D", default_value = "0s", hide_default_value = true, value_parser = quantity::duration_with_unit,
+    #[arg(long, value_name = "D", default_value = "0s", hide_default_value = true, allow_hyphen_values = true, value_parser = quantity::duration_with_unit,
           help = "Keep each packet under way this long, in each direction: 20ms. A round trip takes twice that.")]
     delay: Duration,
     /// Each direction.
-    #[arg(long, value_name = "P", default_value = "0%", hide_default_value = true, value_parser = quantity::percentage,
+    #[arg(long, value_name = "P", default_value = "0%", hide_default_value = true, allow_hyphen_values = true, value_parser = quantity::percentage,
           help = "Lose this share of the packets, in each direction: 5%.")]
     loss: Probability,
     /// What the losses follow from.
@@ -58,6 +58,7 @@ pub struct Flags {
         value_name = "N",
         default_value_t = 1,
         hide_default_value = true,
+        allow_negative_numbers = true,
         help = "Choose which packets are lost; the same number loses the same ones at every run. It is 1 by itself."
     )]
     seed: u64,
@@ -71,7 +72,6 @@ pub struct Flags {
     /// No kernel.
     #[arg(
         long,
-        conflicts_with = "commands",
         help = "Play the conversation on a simulated network: no kernel, virtual time, the same to the byte every time."
     )]
     simulated: bool,
@@ -125,6 +125,11 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
             return out.usage(wrong, Some(hint.to_owned()));
         }
     };
+    if flags.simulated && commands.is_some() {
+        let hint = "without --simulated they run on a private network of the real kernel";
+        return out
+            .usage("no commands can run on the simulated network: it has no kernel", Some(hint.to_owned()));
+    }
     let config = config(flags, commands.as_ref(), out.json);
     let exit = play(flags, &config, out).unwrap_or_else(|fault| out.fault(&fault));
     out.finish(exit)
@@ -177,7 +182,7 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
     let flows: Vec<&Flow> = seen.tracker.flows().collect();
     let cut_short = failure(&outcome).is_some() || outcome.interrupted.is_some();
     if !cut_short || !flows.is_empty() {
-        show(flags, config, &flows, out);
+        show(flags, config, &seen.tracker, out);
     }
     picture::records(&flows, seen.start, Some(world), true, out);
     if let Some(flow) = flows.first() {
@@ -187,7 +192,8 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
 }
 
 /// Without commands the picture is the result; with them the client's output is.
-fn show(flags: &Flags, config: &Config, flows: &[&Flow], out: &Out) {
+fn show(flags: &Flags, config: &Config, tracker: &Tracker, out: &Out) {
+    let flows: &[&Flow] = &tracker.flows().collect::<Vec<_>>();
     if !with_commands(config) {
         if !out.json {
             out.print(&picture::stories(flows, picture::roles, &out.stdout));
@@ -195,7 +201,12 @@ fn show(flags: &Flags, config: &Config, flows: &[&Flow], out: &Out) {
         return;
     }
     if flows.is_empty() {
-        out.tell("no TCP conversation went over the link\n");
+        let others: Vec<String> = picture::not_tcp(tracker.counters())
+            .iter()
+            .map(|(kind, packets)| format!("{packets} {kind}"))
+            .collect();
+        let but = if others.is_empty() { String::new() } else { format!(", but {}", others.join(", ")) };
+        out.tell(&format!("no TCP conversation went over the link{but}\n"));
     } else if flags.ladder {
         out.tell(&picture::stories(flows, picture::roles, &out.stderr));
     } else {

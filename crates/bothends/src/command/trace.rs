@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use draw::number::count;
 use draw::{Names, list};
-use flow::{Counters, Flow, Frame, Limits, Tracker};
+use flow::{Flow, Frame, Limits, Tracker};
 use wire::capture::{CaptureError, Reader};
 use wire::{Cause, Doing, End, Fault, Time};
 
@@ -48,7 +48,12 @@ pub struct Flags {
     )]
     list: bool,
     /// One conversation.
-    #[arg(long, value_name = "STREAM", help = "Show only the conversation of this number.")]
+    #[arg(
+        long,
+        value_name = "STREAM",
+        allow_negative_numbers = true,
+        help = "Show only the conversation of this number."
+    )]
     only: Option<u64>,
     /// A picture.
     #[arg(long, value_name = "FILE", help = "Draw the conversation into this file as SVG.")]
@@ -115,7 +120,7 @@ impl Capture {
             Err(error) => Some(error),
         };
         tracker.finish();
-        counts.not_followed(tracker.counters());
+        counts.unsupported = picture::not_tcp(tracker.counters());
         Capture { tracker, counts, naming, damage }
     }
 
@@ -227,22 +232,6 @@ impl Counts {
                 None => format!("link type {}", link.0),
             })
             .collect();
-    }
-
-    fn not_followed(&mut self, counters: Counters) {
-        let Counters {
-            frames: _, tcp: _, udp, icmp, fragments, other, unreadable, unsupported_links, ..
-        } = counters;
-        let kinds = [
-            ("udp", udp),
-            ("icmp", icmp),
-            ("fragment", fragments),
-            ("other", other),
-            ("unreadable", unreadable),
-            ("unsupported_link", unsupported_links),
-        ];
-        let there = kinds.into_iter().filter(|(_, count)| *count > 0);
-        self.unsupported = there.map(|(kind, count)| (kind.to_owned(), count)).collect();
     }
 
     /// `12 frames of Ethernet: 10 udp, 2 other`.

@@ -26,15 +26,15 @@ pub struct Counts {
     /// When the first frame was captured.
     pub first: Option<Time>,
     /// Frames that were not followed, by what they were.
-    pub unsupported: Vec<(String, u64)>,
+    pub unsupported: Vec<(&'static str, u64)>,
 }
 
 /// One segment. Times count from `start`, the capture's first frame.
 pub fn segment(flow: &Flow, row: &Row, start: Time, world: World) -> Record {
     let record = Record::new("segment").with("frame", row.frame).with("stream", flow.stream);
     let record = record.with("t_s", seconds(row.time.since(start))).with("from", side_word(row.from));
-    let record =
-        record.with("seq", row.seq).with_some("ack", row.ack).with("flags_tcp", flag_words(row.flags));
+    let flags = row.flags.names().collect::<Vec<_>>().join(",");
+    let record = record.with("seq", row.seq).with_some("ack", row.ack).with("flags_tcp", flags);
     let record = record.with("len_bytes", row.len_bytes).with("window_bytes", row.window_bytes);
     let record = record.with("state_a", row.state_a.name()).with("state_b", row.state_b.name());
     let record = record.with_some("in_flight_bytes", row.in_flight_bytes);
@@ -102,7 +102,8 @@ fn side(record: Record, totals: &SideTotals, names: SideNames) -> Record {
 
 /// What a capture held as a whole.
 pub fn capture(counts: &Counts) -> Record {
-    let unsupported = Map::from_iter(counts.unsupported.iter().map(|(what, n)| (what.clone(), (*n).into())));
+    let unsupported = counts.unsupported.iter().map(|(what, frames)| ((*what).to_owned(), (*frames).into()));
+    let unsupported = Map::from_iter(unsupported);
     let record =
         Record::new("capture").with_some("wall", counts.first.map(wall)).with("frames", counts.frames);
     let seen = counts.frames + counts.lost_by_capture.unwrap_or(0);
@@ -136,9 +137,10 @@ fn direction(report: &DirectionReport) -> Value {
     ])
 }
 
-/// A command printed something.
-pub fn output(role: Role, fd: u8, bytes: &[u8]) -> Record {
-    Record::new("output").with("role", role_word(role)).with("fd", fd).with_bytes(bytes)
+/// A line that a command printed; unfinished where no line end is behind it.
+pub fn output(role: Role, fd: u8, line: &[u8]) -> Record {
+    let record = Record::new("output").with("role", role_word(role)).with("fd", fd).with_bytes(line);
+    record.with_some("cut", (!line.ends_with(b"\n")).then_some(true))
 }
 
 /// A command ended.
@@ -207,22 +209,6 @@ fn closing_word(closing: Closing) -> &'static str {
         Closing::Unfinished => "unfinished",
         Closing::Open => "open",
     }
-}
-
-/// The flags in the order SYN FIN RST PSH ACK URG ECE CWR, separated by commas.
-fn flag_words(flags: TcpFlags) -> String {
-    const ORDER: [(TcpFlags, &str); 8] = [
-        (TcpFlags::SYN, "SYN"),
-        (TcpFlags::FIN, "FIN"),
-        (TcpFlags::RST, "RST"),
-        (TcpFlags::PSH, "PSH"),
-        (TcpFlags::ACK, "ACK"),
-        (TcpFlags::URG, "URG"),
-        (TcpFlags::ECE, "ECE"),
-        (TcpFlags::CWR, "CWR"),
-    ];
-    let set = ORDER.iter().filter(|(flag, _)| flags.has(*flag)).map(|(_, word)| *word);
-    set.collect::<Vec<_>>().join(",")
 }
 
 /// tshark's tcp.completeness: 1 SYN, 2 SYN ACK, 4 ACK without data, 8 data, 16 FIN, 32 RST.

@@ -145,7 +145,7 @@ fn captured_records_are_what_they_were() {
         lost_by_capture: Some(1),
         link_types: vec!["raw IP".to_owned()],
         first: Some(start),
-        unsupported: vec![("udp".to_owned(), 2)],
+        unsupported: vec![("udp", 2)],
     };
     let refused = Fault::errno(End::Peer, Doing::Connect, "tcp://[::1]:80", 111);
     let all = [
@@ -159,6 +159,17 @@ fn captured_records_are_what_they_were() {
         usage_error("read the address", "::1:80", "an IPv6 address needs brackets before a port"),
     ];
     insta::assert_snapshot!(all.map(|record| record.line()).concat());
+}
+
+#[test]
+fn an_unfinished_line_of_a_command_is_told_apart() {
+    let fields = |bytes: &[u8]| {
+        let record = read(&output(Role::Client, 2, bytes));
+        (record["text"].clone(), record["base64"].clone(), record["cut"].clone())
+    };
+    assert_eq!(fields(b"tail\n"), ("tail".into(), Value::Null, Value::Null));
+    assert_eq!(fields(b"tail"), ("tail".into(), Value::Null, true.into()));
+    assert_eq!(fields(b"\xff\n"), (Value::Null, "/wo=".into(), Value::Null));
 }
 
 #[test]
