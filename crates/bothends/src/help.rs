@@ -50,11 +50,22 @@ pub fn told(error: &clap::Error, words: &[OsString]) -> Exit {
     }
 }
 
+/// What Rust says of texts that are not the number asked for, and what people can use.
+const NUMBERS: [(&str, &str); 4] = [
+    ("invalid digit found in string", "it has to be a whole number, without a sign"),
+    ("number would be zero for non-zero type", "it has to be 1 or more"),
+    ("number too large to fit in target type", "it is too large"),
+    ("cannot parse integer from empty string", "it has to be a whole number"),
+];
+
 /// clap's error as one sentence, and the most useful hint.
 fn sentence_and_hint(told: &str, words: &[OsString]) -> (String, String) {
     let first = told.split("\n\n").next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    let sentence = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let mut sentence = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    for (rusts, ours) in NUMBERS {
+        sentence = sentence.replace(rusts, ours);
+    }
     let line = |start: &str| told.lines().find_map(|line| line.trim_start().strip_prefix(start));
     let hint = match (line("tip: "), line("Usage: ")) {
         (Some(tip), _) => tip.to_owned(),
@@ -145,6 +156,19 @@ mod tests {
         let (sentence, hint) = refused(&["serve", "echo", "--egnine", "thread"]);
         assert_eq!(sentence, "unexpected argument '--egnine' found");
         assert_eq!(hint, "a similar argument exists: '--engine'");
+        for (words, why) in [
+            (["lab", "--seed", "x"], "it has to be a whole number, without a sign"),
+            (["lab", "--seed", "-1"], "it has to be a whole number, without a sign"),
+            (["lab", "--seed", "18446744073709551616"], "it is too large"),
+            (["lab", "--seed", ""], "it has to be a whole number"),
+            (["lab", "--width", "0"], "it has to be 1 or more"),
+            (["lab", "--loss", "101%"], "100% is the most"),
+            (["lab", "--delay", "-1ms"], "it has to begin with a number"),
+        ] {
+            let (sentence, hint) = refused(&words);
+            assert!(sentence.ends_with(&format!(": {why}")), "{sentence}");
+            assert_eq!(hint, "`bothends help lab` tells all about it");
+        }
         let (sentence, _) = refused(&["trace"]);
         assert_eq!(sentence, "the following required arguments were not provided: --read <FILE>");
     }

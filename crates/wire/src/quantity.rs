@@ -24,6 +24,8 @@ pub enum QuantityError {
     UnknownUnit(&'static str),
     /// More than can be meant.
     TooLarge,
+    /// More than this.
+    MoreThan(&'static str),
     /// More digits behind the point than are kept.
     TooFine,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for QuantityError {
             QuantityError::NeedsUnit(units) => write!(f, "it needs a unit: {units}"),
             QuantityError::UnknownUnit(units) => write!(f, "the units are {units}"),
             QuantityError::TooLarge => f.write_str("it is too large"),
+            QuantityError::MoreThan(most) => write!(f, "{most} is the most"),
             QuantityError::TooFine => f.write_str("it has too many digits behind the point"),
         }
     }
@@ -126,6 +129,7 @@ pub fn rate(text: &str) -> Result<u64, QuantityError> {
 
 /// A percentage from 0% to 100%, to a ten-thousandth of a percent.
 pub fn percentage(text: &str) -> Result<Probability, QuantityError> {
+    const OVER: QuantityError = QuantityError::MoreThan("100%");
     let (number, unit) = split(text)?;
     match unit {
         "%" => {}
@@ -135,8 +139,8 @@ pub fn percentage(text: &str) -> Result<Probability, QuantityError> {
     if number.fraction.trim_end_matches('0').len() > 4 {
         return Err(QuantityError::TooFine);
     }
-    let millionths = u32::try_from(scaled(number, 10_000)?).map_err(|_| QuantityError::TooLarge)?;
-    Probability::from_millionths(millionths).ok_or(QuantityError::TooLarge)
+    let millionths = u32::try_from(scaled(number, 10_000)?).map_err(|_| OVER)?;
+    Probability::from_millionths(millionths).ok_or(OVER)
 }
 
 /// The digits before and behind the point.
@@ -225,7 +229,8 @@ mod tests {
         assert_eq!(percentage("20%").map(Probability::millionths), Ok(200_000));
         assert_eq!(percentage("0.0001%").map(Probability::millionths), Ok(1));
         assert_eq!(percentage("100%"), Ok(Probability::ALWAYS));
-        assert_eq!(percentage("100.0001%"), Err(QuantityError::TooLarge));
+        assert_eq!(percentage("100.0001%"), Err(QuantityError::MoreThan("100%")));
+        assert_eq!(percentage("9999999%"), Err(QuantityError::MoreThan("100%")));
         assert_eq!(percentage("0.00001%"), Err(QuantityError::TooFine));
     }
 
