@@ -6,7 +6,7 @@ use std::time::Duration;
 use flow::{ClosedBy, Closing, Flow, Side, SideTotals, State};
 use wire::tcp::TcpFlags;
 
-use crate::ladder::{is_lost, is_rto};
+use crate::ladder::is_lost;
 use crate::line;
 use crate::number::{count, duration, grouped, size_in_words};
 use crate::visible::{visible, wrap};
@@ -241,11 +241,6 @@ fn lasted(flow: &Flow) -> Duration {
 /// What both sides did together.
 fn both(flow: &Flow, of: impl Fn(&SideTotals) -> u64) -> u64 {
     of(&flow.totals_a).saturating_add(of(&flow.totals_b))
-}
-
-/// The timer that a repetition waited for.
-fn timer(flow: &Flow, after: Duration) -> &'static str {
-    if is_rto(flow, after) { "retransmission timer" } else { "timer" }
 }
 
 #[cfg(test)]

@@ -85,8 +85,14 @@ fn again(flow: &Flow, index: usize, resent: &Resent) -> Remark {
         Remark::new(Role::Finding, ["after a timer", "timer"])
     } else {
         let after = duration(resent.after);
-        let timer = if is_rto(flow, resent.after) { "RTO" } else { "timer" };
-        Remark::new(Role::Finding, [&format!("after {timer} {after}"), &format!("{timer} {after}"), timer])
+        match is_rto(flow, resent.after) {
+            true => {
+                Remark::new(Role::Finding, [&format!("after RTO {after}"), &format!("RTO {after}"), "RTO"])
+            }
+            false => {
+                Remark::new(Role::Finding, [&format!("by a timer {after} later"), "by a timer", "timer"])
+            }
+        }
     };
     if resent.needless {
         let long = format!("{}, needlessly", remark.forms[0]);

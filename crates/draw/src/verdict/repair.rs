@@ -3,8 +3,8 @@
 use flow::{Flow, Resent, Row};
 use wire::tcp::TcpFlags;
 
-use super::{both, timer};
-use crate::ladder::{asked_by_sack, is_lost};
+use super::both;
+use crate::ladder::{asked_by_sack, is_lost, is_rto};
 use crate::number::{count, duration, grouped};
 
 /// None where nothing was lost or sent again.
@@ -106,9 +106,11 @@ fn reasons(flow: &Flow, resent: u64) -> String {
     let mut words = match (asked, resent - asked) {
         (0, 1) => match all.first() {
             Some((_, only)) if only.after.is_zero() => " by a timer".to_owned(),
-            Some((_, only)) => {
-                format!(" when a {} ran out after {}", timer(flow, only.after), duration(only.after))
+            Some((_, only)) if is_rto(flow, only.after) => {
+                format!(" when a retransmission timer ran out after {}", duration(only.after))
             }
+            // It may have been set long before the segment left (RFC 8985 §7.2).
+            Some((_, only)) => format!(" by a timer {} later", duration(only.after)),
             None => String::new(),
         },
         (0, _) => " by a timer".to_owned(),
@@ -121,8 +123,11 @@ fn reasons(flow: &Flow, resent: u64) -> String {
             )
         }
     };
-    if needless > 0 {
-        words.push_str(&format!(", {} of them needlessly", grouped(needless)));
+    match needless {
+        0 => {}
+        1 if resent == 1 => words.push_str(", needlessly"),
+        _ if needless == resent => words.push_str(", all needlessly"),
+        _ => words.push_str(&format!(", {} of them needlessly", grouped(needless))),
     }
     words
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wire::{Fate, Passage};
 
 use super::*;
-use crate::ladder::is_lost;
+use crate::ladder::is_rto;
 use crate::sample;
 
 fn say(flow: &Flow) -> String {
@@ -193,4 +193,18 @@ proptest! {
             prop_assert!(line.bytes().all(|byte| (0x20..=0x7e).contains(&byte)), "{line:?}");
         }
     }
+}
+
+/// The timer was set for what had been sent before: a wait of microseconds is not the time it took.
+#[test]
+fn one_repetition_by_a_probe_timer() {
+    let mut flow = sample::one_loss();
+    flow.rows.retain(|row| !is_lost(row));
+    flow.totals_a.lost_segments = 0;
+    let again = flow.rows.iter_mut().find_map(|row| row.resent.as_mut()).expect("a repetition");
+    (again.of, again.after, again.needless) = (Some(1), Duration::from_micros(5), true);
+    insta::assert_snapshot!(say(&flow), @r##"
+    closed by client, 1 resent
+    client opened, server answered in 31 µs; 32 bytes each way; 1 segment from client sent again by a timer 5 µs later, needlessly; client closed first, so its port 40712 stays in TIME_WAIT (60 s on Linux).
+    "##);
 }
