@@ -169,6 +169,9 @@ mod tests {
             assert!(sentence.ends_with(&format!(": {why}")), "{sentence}");
             assert_eq!(hint, "`bothends help lab` tells all about it");
         }
+        for words in [["lab", "--write", "-"], ["lab", "--svg", "-"]] {
+            assert!(refused(&words).0.contains("it has to be the name of a file"), "{words:?}");
+        }
         let (sentence, _) = refused(&["trace"]);
         assert_eq!(sentence, "the following required arguments were not provided: --read <FILE>");
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use flow::{Flow, Tracker};
 use lab::config::{Config, ECHO_PORT, Keep, Program, SERVER_ADDRESS};
 use lab::outcome::{Ending, NotMade, Outcome};
@@ -19,6 +20,7 @@ use wire::refusal::Refusal;
 
 use self::watch::Watch;
 use crate::exit::Exit;
+use crate::files;
 use crate::out::Out;
 use crate::picture::{self, Svg};
 
@@ -66,6 +68,7 @@ pub struct Flags {
     #[arg(
         long,
         value_name = "FILE",
+        value_parser = PathBufValueParser::new().try_map(files::named),
         help = "Write every packet to this pcapng file, with what the link did to it."
     )]
     write: Option<PathBuf>,
@@ -79,7 +82,7 @@ pub struct Flags {
     #[arg(long, help = "Draw the ladder with commands too; without them it is always drawn.")]
     ladder: bool,
     /// A picture.
-    #[arg(long, value_name = "FILE", help = "Draw the conversation into this file as SVG.")]
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(files::named), help = "Draw the conversation into this file as SVG.")]
     svg: Option<PathBuf>,
     /// The columns.
     #[arg(long, value_name = "COLUMNS", help = "Draw this wide; otherwise as wide as the terminal is.")]
@@ -185,9 +188,7 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
         show(flags, config, &seen.tracker, out);
     }
     picture::records(&flows, seen.start, Some(world), true, out);
-    if let Some(flow) = flows.first() {
-        svg.finish(flow, picture::roles)?;
-    }
+    draw(svg, &flows, out)?;
     Ok(exit(&outcome, out))
 }
 
@@ -212,6 +213,18 @@ fn show(flags: &Flags, config: &Config, tracker: &Tracker, out: &Out) {
     } else {
         out.tell(&picture::verdicts(flows, picture::roles, &out.stderr));
     }
+}
+
+/// A picture shows one conversation; when it is not the only one, or there is none, that is told.
+fn draw(svg: Svg, flows: &[&Flow], out: &Out) -> Result<(), Fault> {
+    match flows {
+        [] if svg.is_wanted() => out.tell("there is no conversation to draw, so the picture is empty\n"),
+        [_, _, ..] if svg.is_wanted() => {
+            out.tell(&format!("the picture shows the first of {} conversations\n", flows.len()));
+        }
+        _ => {}
+    }
+    flows.first().map_or(Ok(()), |flow| svg.finish(flow, picture::roles))
 }
 
 /// One sentence: why this is the simulated network, and how to allow the real one.

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use draw::number::count;
 use draw::{Names, list};
 use flow::{Flow, Frame, Limits, Tracker};
@@ -14,6 +15,7 @@ use wire::{Cause, Doing, End, Fault, Time};
 
 use self::source::Source;
 use crate::exit::Exit;
+use crate::files;
 use crate::out::Out;
 use crate::picture::{self, Naming, Svg};
 use crate::record::{self, Counts};
@@ -56,7 +58,7 @@ pub struct Flags {
     )]
     only: Option<u64>,
     /// A picture.
-    #[arg(long, value_name = "FILE", help = "Draw the conversation into this file as SVG.")]
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(files::named), help = "Draw the conversation into this file as SVG.")]
     svg: Option<PathBuf>,
     /// The columns.
     #[arg(long, value_name = "COLUMNS", help = "Draw this wide; otherwise as wide as the terminal is.")]
