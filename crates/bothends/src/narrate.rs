@@ -160,7 +160,10 @@ pub fn link(up: &DirectionReport, down: &DirectionReport) -> String {
             report.lost.iter().map(|(rule, lost)| format!("{lost} lost by {rule}")).collect();
         let lost = if lost.is_empty() { String::new() } else { format!(", {}", lost.join(", ")) };
         let sent = count(report.offered, "packet");
-        format!("{from} to {to}: {sent}, {} delivered{lost}\n", report.delivered)
+        match report.offered {
+            0 => format!("{from} to {to}: {sent}\n"),
+            _ => format!("{from} to {to}: {sent}, {} delivered{lost}\n", report.delivered),
+        }
     };
     direction("client", "server", up) + &direction("server", "client", down)
 }
