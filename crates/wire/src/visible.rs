@@ -9,7 +9,9 @@ use unicode_width::UnicodeWidthChar;
 /// beyond 0x7e.
 pub fn visible(text: &str, ascii: bool) -> Cow<'_, str> {
     let harmless = |character: char| {
-        let shown = !character.is_control() && character.width().is_some_and(|width| width > 0);
+        // The separators count as one column wide, but begin a new line.
+        let breaks = character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+        let shown = !breaks && character.width().is_some_and(|width| width > 0);
         shown && (!ascii || character.is_ascii())
     };
     if text.chars().all(harmless) {
