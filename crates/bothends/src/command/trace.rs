@@ -188,6 +188,9 @@ fn tell_about(capture: &Capture, flows: &[&Flow], out: &Out) {
         let lost = count(lost, "frame");
         out.tell(&format!("the capture itself lost {lost}: what looks missing may have been on the wire\n"));
     }
+    if let Some(left_out) = counts.unread_in_words() {
+        out.tell(&format!("{left_out}\n"));
+    }
     let evicted = capture.tracker.counters().evicted;
     if evicted > 0 {
         out.tell(&format!("{} were forgotten: there are too many at once\n", count(evicted, "conversation")));
@@ -236,6 +239,29 @@ impl Counts {
             .collect();
     }
 
+    /// Frames that may belong to conversations and could not be followed: a picture without them is not the whole.
+    fn unread_in_words(&self) -> Option<String> {
+        let of = |wanted: &str| {
+            self.unsupported.iter().find(|(kind, _)| *kind == wanted).map(|(_, frames)| *frames)
+        };
+        let whys = [
+            ("unreadable", ["could not be read: cut too short, or malformed"; 2]),
+            (
+                "fragment",
+                [
+                    "is a piece of a fragmented packet, which is not put together",
+                    "are pieces of fragmented packets, which are not put together",
+                ],
+            ),
+        ];
+        let told = whys.iter().filter_map(|(kind, [one, many])| {
+            let frames = of(kind)?;
+            Some(format!("{} {}", count(frames, "frame"), if frames == 1 { one } else { many }))
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
     /// `12 frames of Ethernet: 10 udp, 2 other`.
     fn in_words(&self) -> String {
         let kinds: Vec<String> = self.unsupported.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
@@ -246,5 +272,20 @@ impl Counts {
         };
         let kinds = if kinds.is_empty() { String::new() } else { format!("; not TCP: {}", kinds.join(", ")) };
         format!("{}{links}{kinds}", count(self.frames, "frame"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_followed_is_told() {
+        let counts = |unsupported| Counts { frames: 20, unsupported, ..Counts::default() };
+        assert_eq!(counts(vec![("udp", 2), ("icmp", 1)]).unread_in_words(), None);
+        let unread = counts(vec![("udp", 2), ("fragment", 1), ("unreadable", 14)]).unread_in_words();
+        let told = "14 frames could not be read: cut too short, or malformed; \
+                    1 frame is a piece of a fragmented packet, which is not put together";
+        assert_eq!(unread.as_deref(), Some(told));
     }
 }
