@@ -34,7 +34,7 @@ pub fn line(event: &Event, verbosity: u8) -> Option<String> {
         }
         Event::Trouble(fault) => (0, trouble(fault)),
         Event::Paused => {
-            let advice = "`ulimit -n` shows the limit";
+            let advice = "`ulimit -Hn` shows the limit";
             (0, format!("no descriptor is free: new clients wait until one is ({advice})"))
         }
         Event::Stopping { sessions: 0 } => (1, "stopping: nobody is connected".to_owned()),

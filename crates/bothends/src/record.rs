@@ -17,7 +17,7 @@ use wire::{Cause, End, Fault};
 use crate::exit::Exit;
 
 pub use capture::{Counts, World, capture, flow, link, output, ran, role_word, segment};
-pub use conversation::{closed, of_event, opened};
+pub use conversation::{closed, data, of_event, opened};
 
 /// The version of all records.
 const VERSION: u64 = 1;

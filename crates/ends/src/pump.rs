@@ -30,13 +30,18 @@ mod output;
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(50);
 
+/// Makes what is written for the bytes of one arrival.
+pub type Show<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
 /// What to carry and when to stop.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
     /// Where the bytes to be sent come from. Its flags are never changed: others may share it.
     pub input: Option<BorrowedFd<'a>>,
     /// Where the received bytes go. Its flags are never changed either.
     pub output: Option<BorrowedFd<'a>>,
+    /// What is written for received bytes where it is not these themselves: records, or text that is safe on a terminal.
+    pub shown: Option<Show<'a>>,
     /// Received bytes are told as [`Event::Data`] of client 1.
     pub tell_data: bool,
     /// Throw away what is received, and end once the input has ended and the peer has acknowledged all of it.
@@ -73,6 +78,8 @@ pub struct Outcome {
     pub account: Account,
     /// Of the unsent bytes those that never left this machine: they are still in our buffer or the kernel's.
     pub never_sent_bytes: u64,
+    /// The output was left in the middle of something: what comes next there would stand in the middle of it too.
+    pub output_was_cut: bool,
 }
 
 /// Carries bytes until the conversation is over, and closes the connection.
@@ -111,8 +118,10 @@ struct Pump<'a> {
     output: Option<Output<'a>>,
     /// Read from the input, to be sent.
     to_peer: Block,
-    /// Received, to be written out.
+    /// Received, to be written out, or what is shown for it.
     to_output: Block,
+    /// What was received where something else is shown for it, kept until that is written.
+    received: Block,
     in_bytes: u64,
     out_bytes: u64,
     fin_sent: bool,
@@ -130,6 +139,7 @@ struct Ready {
     socket_in: bool,
     socket_out: bool,
     output: bool,
+    output_is_gone: bool,
 }
 
 impl<'a> Pump<'a> {
@@ -145,9 +155,10 @@ impl<'a> Pump<'a> {
             tell,
             opened: Instant::now(),
             input,
-            output: options.output.map(Output::new),
+            output: options.output.filter(|_| !options.send_only).map(Output::new),
             to_peer: Block::default(),
             to_output: Block::default(),
+            received: Block::default(),
             in_bytes: 0,
             out_bytes: 0,
             fin_sent: false,
@@ -179,6 +190,9 @@ impl<'a> Pump<'a> {
             }
             if ready.socket_in {
                 self.receive();
+            }
+            if ready.output_is_gone {
+                return Ok(Over::OutputClosed);
             }
             if (ready.output || ready.socket_in) && self.write_output(ready.output)? == Wrote::NobodyReads {
                 return Ok(Over::OutputClosed);
@@ -212,13 +226,15 @@ impl<'a> Pump<'a> {
         wanted.set(PollFlags::OUT, can_send);
         wanted.set(PollFlags::IN, can_receive);
         let input = self.input.filter(|_| self.to_peer.is_empty() && self.broken.is_none());
-        let output = self.output.as_ref().filter(|_| !self.to_output.is_empty());
+        let can_write = !self.to_output.is_empty();
+        let output_wanted = if can_write { PollFlags::OUT } else { PollFlags::empty() };
 
         let mut watched = Vec::with_capacity(4);
         watch(&mut watched, stop.map(AsFd::as_fd), PollFlags::IN);
         let input = watch(&mut watched, input, PollFlags::IN);
         let socket = watch(&mut watched, Some(self.socket).filter(|_| !wanted.is_empty()), wanted);
-        let output = watch(&mut watched, output.map(Output::as_fd), PollFlags::OUT);
+        // Also with nothing to write: poll(2) tells by POLLERR that the last reader of a pipe has gone.
+        let output = watch(&mut watched, self.output.as_ref().map(Output::as_fd), output_wanted);
         match poll(&mut watched, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => {
@@ -233,7 +249,8 @@ impl<'a> Pump<'a> {
             input: !said(input).is_empty(),
             socket_in: can_receive && said(socket).intersects(PollFlags::IN | trouble),
             socket_out: can_send && said(socket).intersects(PollFlags::OUT | trouble),
-            output: !said(output).is_empty(),
+            output: can_write && !said(output).is_empty(),
+            output_is_gone: said(output).contains(PollFlags::ERR),
         })
     }
 
@@ -294,29 +311,37 @@ impl<'a> Pump<'a> {
     }
 
     fn receive(&mut self) {
-        match self
-            .to_output
-            .fill(|space| recv(self.socket, space, RecvFlags::empty()).map(|(length, _)| length))
-        {
+        let block = if self.options.shown.is_some() { &mut self.received } else { &mut self.to_output };
+        let received =
+            block.fill(|space| recv(self.socket, space, RecvFlags::empty()).map(|(length, _)| length));
+        match received {
             Ok(0) => {
                 self.peer_ended = true;
                 self.first_to_close.get_or_insert(ClosedBy::Peer);
             }
             Ok(length) => {
                 self.in_bytes += length as u64;
-                if self.options.tell_data {
-                    let bytes = self.to_output.bytes().to_vec();
-                    (self.tell)(Event::Data { client: 1, remote: self.remote, bytes });
-                }
-                if self.output.is_none() || self.options.send_only {
-                    self.to_output.clear();
-                }
+                self.show_and_tell();
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => {
                 self.broken.get_or_insert(error);
                 self.peer_ended = true;
             }
+        }
+    }
+
+    /// What has just been received is told, and made into what is to be written.
+    fn show_and_tell(&mut self) {
+        let block = if self.options.shown.is_some() { &self.received } else { &self.to_output };
+        if self.options.tell_data {
+            let bytes = block.bytes().to_vec();
+            (self.tell)(Event::Data { client: 1, remote: self.remote, bytes });
+        }
+        if self.output.is_none() {
+            self.to_output.clear();
+        } else if let Some(shown) = self.options.shown {
+            self.to_output.put(shown(block.bytes()));
         }
     }
 
@@ -338,7 +363,7 @@ impl<'a> Pump<'a> {
             in_bytes: self.in_bytes,
             out_bytes: self.out_bytes,
             queued: self.to_peer.len() as u64,
-            discarded: self.to_output.len() as u64,
+            discarded: self.unwritten(),
             fin_sent: self.fin_sent,
             open: self.opened.elapsed(),
         };
@@ -349,7 +374,14 @@ impl<'a> Pump<'a> {
         ending.abort_what_was_cut(self.socket, &sums);
         let in_kernel = socket::never_sent(self.socket).saturating_sub(u64::from(self.fin_sent));
         let never_sent_bytes = sums.queued + in_kernel;
-        Outcome { over, account, never_sent_bytes }
+        let output_was_cut = !self.to_output.is_empty() && self.to_output.is_begun();
+        Outcome { over, account, never_sent_bytes, output_was_cut }
+    }
+
+    /// How many received bytes did not get out; an arrival that is shown as something else counts as a whole.
+    fn unwritten(&self) -> u64 {
+        let block = if self.options.shown.is_some() { &self.received } else { &self.to_output };
+        if self.to_output.is_empty() { 0 } else { block.len() as u64 }
     }
 }
 

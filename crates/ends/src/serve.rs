@@ -31,7 +31,13 @@ pub struct Config {
     pub grace: Duration,
     /// What to tell; the rest costs nothing.
     pub tells: Tells,
+    /// For whoever is told but cannot pass it on at once and has no thread to do so later: asked before the process
+    /// engine waits, and soon again while it gives true, which means that something is left.
+    pub left_to_tell: Option<LeftToTell>,
 }
+
+/// See [`Config::left_to_tell`].
+pub type LeftToTell = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// How a server runs its sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +95,7 @@ impl Config {
             listening: Options::default(),
             grace: Duration::from_secs(2),
             tells: Tells::default(),
+            left_to_tell: None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod wishes;
 
 use std::cell::RefCell;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use super::{BadAddress, Wrong, grammar, host_and_port, in_full, unsupported, wro
 use crate::cli::Families;
 use crate::clock::Clock;
 use crate::exit::Exit;
-use crate::out::Out;
+use crate::out::{Narrator, Out};
 use crate::{narrate, record};
 
 /// What `connect` understands.
@@ -144,7 +145,7 @@ fn talk(endpoint: &Endpoint, wishes: &Wishes, out: &Out) -> Result<Exit, Fault> 
     let options = Options { timeout: wishes.timeout, source: None };
     let dialled = dial(&addresses, options, Some(&stop), &|event| tell_of_dialling(&event, out))?;
     match dialled {
-        Dialled::Open(connected) => converse(connected, wishes, &stop, &clock, out),
+        Dialled::Open(connected) => converse(connected, wishes, stop, &clock, out),
         Dialled::Interrupted(asked) => Ok(interrupted(asked)),
     }
 }
@@ -160,73 +161,88 @@ fn tell_of_dialling(event: &Event, out: &Out) {
 fn converse(
     connected: Connected,
     wishes: &Wishes,
-    stop: &Stop,
+    stop: Stop,
     clock: &Clock,
     out: &Out,
 ) -> Result<Exit, Fault> {
     let (local, remote) = (connected.local, connected.remote);
     let peer = Endpoint::at(Scheme::Tcp, remote).to_string();
-    out.narrate(1, &format!("connected to {peer} from {local}\n"));
+    // A reader of standard error who stops must not stop the conversation.
+    let narrator = (out.verbosity >= 1 && !out.quiet).then(|| Narrator::with_thread(out.stderr.ascii));
+    let narrate = |line: &str| narrator.iter().for_each(|narrator| narrator.tell(line));
+    narrate(&format!("connected to {peer} from {local}\n"));
     out.record(&record::opened(clock, 1, local, remote));
     out.flush();
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
-    // A terminal and records get what is made of the bytes; all else gets the bytes.
-    let as_they_are = !out.json && !stdout.is_terminal();
+    let looks = Looks::of(clock, remote, out);
+    let shown = |bytes: &[u8]| looks.shown(bytes);
     let options = pump::Options {
         input: Some(stdin.as_fd()),
-        output: as_they_are.then(|| stdout.as_fd()),
-        tell_data: !as_they_are || out.verbosity >= 2,
+        output: Some(stdout.as_fd()),
+        shown: (!looks.are_plain()).then_some(&shown),
+        tell_data: out.verbosity >= 2,
         send_only: wishes.send_only,
         recv_only: wishes.recv_only,
         keep_half_open: wishes.keep_half_open,
         linger: wishes.linger,
     };
-    let terminal = (!out.json && !as_they_are && !wishes.send_only).then(|| Terminal::new(out.stdout.ascii));
-    let listener = Listener { peer: &peer, clock, out, terminal: RefCell::new(terminal) };
-    let outcome = pump::run(connected, options, Some(stop), &|event| listener.take(&event))?;
-    listener.finish();
-    out.record(&record::closed(clock, 1, &outcome.account));
+    let outcome = pump::run(connected, options, Some(&stop), &|event| {
+        if let Event::Data { bytes, .. } = event {
+            narrate(&format!("{peer}: {}\n", narrate::says(&bytes)));
+        }
+    })?;
+    // From here on a signal ends the program as it ends any: what is left to write may have to wait.
+    drop(stop);
+    if !outcome.output_was_cut {
+        out.print(&looks.rest());
+        out.record(&record::closed(clock, 1, &outcome.account));
+        out.flush();
+    }
+    narrator.iter().for_each(Narrator::finish);
     if out.stderr_is_terminal || out.verbosity >= 1 {
         out.tell(&format!("{peer}: {}\n", narrate::account(&outcome.account)));
     }
     Ok(exit(&outcome, wishes, &peer, out))
 }
 
-/// Takes what the pump tells: bytes that arrived.
-struct Listener<'a> {
-    peer: &'a str,
-    clock: &'a Clock,
-    out: &'a Out,
-    terminal: RefCell<Option<Terminal>>,
+/// What received bytes look like on standard output.
+enum Looks<'a> {
+    /// As what they are: in a pipe or a file.
+    Plain,
+    /// As text that cannot steer the terminal.
+    Terminal(RefCell<Terminal>),
+    /// As records.
+    Records { clock: &'a Clock, remote: SocketAddr },
 }
 
-impl Listener<'_> {
-    fn take(&self, event: &Event) {
-        let Event::Data { bytes, .. } = event else { return };
-        let out = self.out;
-        out.narrate(2, &format!("{}: {}\n", self.peer, narrate::says(bytes)));
-        if let Some(terminal) = self.terminal.borrow_mut().as_mut() {
-            out.print(&terminal.show(bytes));
-        }
-        if let Some(record) = record::of_event(self.clock, event) {
-            out.record(&record);
-        }
-        out.flush();
-        if out.is_closed() {
-            end_like_a_signal();
+impl<'a> Looks<'a> {
+    fn of(clock: &'a Clock, remote: SocketAddr, out: &Out) -> Looks<'a> {
+        match (out.json, std::io::stdout().is_terminal()) {
+            (true, _) => Looks::Records { clock, remote },
+            (false, true) => Looks::Terminal(RefCell::new(Terminal::new(out.stdout.ascii))),
+            (false, false) => Looks::Plain,
         }
     }
 
-    fn finish(&self) {
-        if let Some(terminal) = self.terminal.borrow_mut().as_mut() {
-            self.out.print(&terminal.finish());
+    fn are_plain(&self) -> bool {
+        matches!(self, Looks::Plain)
+    }
+
+    fn shown(&self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Looks::Plain => bytes.to_vec(),
+            Looks::Terminal(terminal) => terminal.borrow_mut().show(bytes).into_bytes(),
+            Looks::Records { clock, remote } => record::data(clock, 1, *remote, bytes).line().into_bytes(),
         }
     }
-}
 
-/// Nobody reads any more, so the conversation is to end; the pump listens to signals only.
-fn end_like_a_signal() {
-    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+    /// What never got its rest.
+    fn rest(&self) -> String {
+        match self {
+            Looks::Terminal(terminal) => terminal.borrow_mut().finish(),
+            Looks::Plain | Looks::Records { .. } => String::new(),
+        }
+    }
 }
 
 fn exit(outcome: &Outcome, wishes: &Wishes, peer: &str, out: &Out) -> Exit {
@@ -309,7 +325,7 @@ mod tests {
             unread_bytes: 0,
             open: Duration::ZERO,
         };
-        Outcome { over: Over::Closed, account, never_sent_bytes }
+        Outcome { over: Over::Closed, account, never_sent_bytes, output_was_cut: false }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -14,6 +14,7 @@ use ends::listen::{Options, Place};
 use ends::serve::{Config, Engine, Served, Tells, WhenFull, serve};
 use ends::service::Echo;
 use ends::stop::Stop;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wire::Fault;
 use wire::endpoint::{Endpoint, Host, Use};
 use wire::quantity;
@@ -233,14 +234,17 @@ fn config(flags: &Flags, places: Vec<Place>, out: &Out) -> Config {
 }
 
 fn listen_and_serve(flags: &Flags, places: Vec<Place>, out: &Out) -> Result<Exit, Fault> {
-    let config = config(flags, places, out);
+    let mut config = config(flags, places, out);
     let ports = Ports::new(flags.port_file.as_ref(), config.places.len())?;
     // Before any thread: each of them has to leave the signals to the one that waits for them.
     let stop = Stop::by_signals()?;
-    let narrator = match config.engine {
+    raise_descriptor_limit();
+    let narrator = Arc::new(match config.engine {
         Engine::Process => Narrator::without_thread(out.stderr.ascii),
         Engine::Event { .. } | Engine::Thread => Narrator::with_thread(out.stderr.ascii),
-    };
+    });
+    let left_to_tell = Arc::clone(&narrator);
+    config.left_to_tell = Some(Box::new(move || left_to_tell.go_on()));
     let clock = Clock::start();
     let served = serve(&config, &stop, &|event| {
         if let Event::Listening { address, .. } = &event {
@@ -261,6 +265,15 @@ fn listen_and_serve(flags: &Flags, places: Vec<Place>, out: &Out) -> Result<Exit
     let served = served?;
     out.narrate(1, &farewell(served));
     ports.fault().map_or(Ok(Exit::Ok), Err)
+}
+
+/// As many clients as the machine allows, not as a shell does by itself (1024, for the sake of programs that use select).
+/// The children of the process engine keep it: they open nothing and start no program. Whoever starts one from here has
+/// to give it the old limit back, for select cannot hold descriptors beyond 1023.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // To the hard limit it is always allowed; if not, the server works with what it has.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn farewell(served: Served) -> String {

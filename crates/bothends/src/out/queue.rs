@@ -1,17 +1,17 @@
 //! Lines that must not make anybody wait: what a server tells goes into a bounded queue, and from there to the terminal
 //! or pipe. When that is slower than the server, lines are dropped and counted.
 //!
-//! A thread writes the queue out, except where the server forks: a process that forks has one thread only. There the
+//! A thread for each stream writes its queue out, except where the server forks: a process that forks has one thread only. There the
 //! queue is written by whoever adds to it, as far as the other side takes it without waiting.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use kernel::descriptors::reopened_for_writing;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::record::Record;
@@ -30,22 +30,29 @@ enum Stream {
     Err,
 }
 
-/// Tells lines without ever waiting.
+/// Tells lines without ever waiting. Each stream has its own queue: a reader of one who stops does not stop the other.
 pub struct Narrator {
-    shared: Arc<Shared>,
-    /// None where the caller itself writes.
-    thread: Option<JoinHandle<()>>,
+    out: Way,
+    err: Way,
     ascii: bool,
 }
 
+/// The way of lines to one stream.
+struct Way {
+    shared: Arc<Shared>,
+    /// False where the caller itself writes.
+    has_thread: bool,
+}
+
 struct Shared {
+    stream: Stream,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
-    lines: VecDeque<(Stream, Vec<u8>)>,
+    lines: VecDeque<Vec<u8>>,
     bytes: usize,
     /// How much of the first line is written already.
     written: usize,
@@ -53,66 +60,99 @@ struct Queue {
     no_more: bool,
     /// The thread writes something that it has taken out.
     busy: bool,
-    gone: [bool; 2],
-    sinks: Option<[Sink; 2]>,
+    gone: bool,
+    sink: Option<Sink>,
 }
 
 impl Narrator {
-    /// One whose lines are written by a thread of its own.
+    /// One whose lines are written by threads of its own.
     pub fn with_thread(ascii: bool) -> Narrator {
         let mut narrator = Narrator::without_thread(ascii);
-        let shared = Arc::clone(&narrator.shared);
-        let named = std::thread::Builder::new().name("narrator".to_owned());
-        // Without a thread the caller writes: slower, but nothing is lost.
-        narrator.thread = named.spawn(move || write_until_the_end(&shared)).ok();
+        narrator.out.start_thread();
+        narrator.err.start_thread();
         narrator
     }
 
     /// One whose lines are written by the caller, as far as that needs no waiting: for a process that forks.
     pub fn without_thread(ascii: bool) -> Narrator {
-        let shared = Shared { queue: Mutex::default(), changed: Condvar::new() };
-        Narrator { shared: Arc::new(shared), thread: None, ascii }
+        Narrator { out: Way::to(Stream::Out), err: Way::to(Stream::Err), ascii }
     }
 
     /// Tells a line on standard error.
     pub fn tell(&self, line: &str) {
-        let mut queue = self.shared.lock();
+        let mut queue = self.err.shared.lock();
         if queue.missed > 0 && queue.has_room(line.len() + 100) {
-            let missed = std::mem::take(&mut queue.missed);
-            let told = format!("({missed} lines are missing here: they were not read fast enough)\n");
-            queue.push(Stream::Err, told.into_bytes());
+            queue.tell_what_is_missing(Stream::Err);
         }
         let line = if self.ascii { super::asciified(line) } else { line.to_owned() };
-        queue.push(Stream::Err, line.into_bytes());
-        self.written_by_somebody(queue);
+        queue.push(line.into_bytes());
+        self.err.written_by_somebody(queue);
     }
 
     /// Writes a record to standard output; one that follows dropped ones says how many.
     pub fn record(&self, record: Record) {
-        let mut queue = self.shared.lock();
+        let mut queue = self.out.shared.lock();
         let missed = queue.missed;
         let record = if missed > 0 { record.with("missed", missed) } else { record };
-        let line = record.line().into_bytes();
-        if queue.push(Stream::Out, line) && missed > 0 {
+        if queue.push(record.line().into_bytes()) && missed > 0 {
             queue.missed = 0;
         }
-        self.written_by_somebody(queue);
+        self.out.written_by_somebody(queue);
+    }
+
+    /// Without threads: writes what was left because nobody took it; true when something is left still, so that the
+    /// caller does well to come again.
+    pub fn go_on(&self) -> bool {
+        [&self.out, &self.err].iter().filter(|way| way.go_on()).count() > 0
+    }
+
+    /// Writes what is left, for as long as a slow reader may be waited for, and how much is missing at the end.
+    pub fn finish(&self) {
+        let until = Instant::now() + PATIENCE;
+        self.out.finish(until);
+        self.err.finish(until);
+    }
+}
+
+impl Way {
+    fn to(stream: Stream) -> Way {
+        let shared = Shared { stream, queue: Mutex::default(), changed: Condvar::new() };
+        Way { shared: Arc::new(shared), has_thread: false }
+    }
+
+    fn start_thread(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let named = std::thread::Builder::new().name("narrator".to_owned());
+        // Without a thread the caller writes: slower, but nothing is lost.
+        self.has_thread = named.spawn(move || write_until_the_end(&shared)).is_ok();
     }
 
     fn written_by_somebody(&self, mut queue: MutexGuard<'_, Queue>) {
-        match self.thread {
-            Some(_) => self.shared.changed.notify_all(),
-            None => queue.write_without_waiting(Duration::ZERO),
+        match self.has_thread {
+            true => self.shared.changed.notify_all(),
+            false => queue.write_until(self.shared.stream, Instant::now()),
         }
     }
 
-    /// Writes what is left, for as long as a slow reader may be waited for.
-    pub fn finish(self) {
-        let until = Instant::now() + PATIENCE;
+    fn go_on(&self) -> bool {
+        if self.has_thread {
+            return false;
+        }
+        let mut queue = self.shared.lock();
+        if !queue.lines.is_empty() {
+            queue.write_until(self.shared.stream, Instant::now());
+        }
+        !queue.lines.is_empty()
+    }
+
+    fn finish(&self, until: Instant) {
         let mut queue = self.shared.lock();
         queue.no_more = true;
-        if self.thread.is_none() {
-            return queue.write_without_waiting(PATIENCE);
+        if queue.missed > 0 && !queue.gone {
+            queue.tell_what_is_missing(self.shared.stream);
+        }
+        if !self.has_thread {
+            return queue.write_until(self.shared.stream, until);
         }
         self.shared.changed.notify_all();
         while !queue.lines.is_empty() || queue.busy {
@@ -145,15 +185,15 @@ fn write_until_the_end(shared: &Shared) {
         let lines = std::mem::take(&mut queue.lines);
         queue.busy = true;
         drop(queue);
-        let (mut gone, mut bytes) = ([false; 2], 0);
-        for (stream, line) in lines {
+        let (mut gone, mut bytes) = (false, 0);
+        for line in lines {
             bytes += line.len();
-            gone[stream as usize] |= written(stream, &line).is_err();
+            gone |= written(shared.stream, &line).is_err();
         }
         let mut queue = shared.lock();
         queue.bytes -= bytes;
         queue.busy = false;
-        (0..2).for_each(|stream| queue.gone[stream] |= gone[stream]);
+        queue.gone |= gone;
         shared.changed.notify_all();
     }
 }
@@ -174,25 +214,39 @@ impl Queue {
     }
 
     /// Adds a line; false when it is dropped for want of room. What nobody reads is dropped without counting.
-    fn push(&mut self, stream: Stream, line: Vec<u8>) -> bool {
-        if self.gone[stream as usize] {
+    fn push(&mut self, line: Vec<u8>) -> bool {
+        if self.gone {
             return true;
         }
         if !self.has_room(line.len()) {
             self.missed += 1;
             return false;
         }
-        self.bytes += line.len();
-        self.lines.push_back((stream, line));
+        self.add(line);
         true
     }
 
-    /// Writes lines until one would have to wait longer than this in all.
-    fn write_without_waiting(&mut self, patience: Duration) {
-        let mut sinks = self.sinks.take().unwrap_or_else(Sink::both);
-        let until = Instant::now() + patience;
-        while let Some((stream, line)) = self.lines.front() {
-            let sink = &mut sinks[*stream as usize];
+    fn add(&mut self, line: Vec<u8>) {
+        self.bytes += line.len();
+        self.lines.push_back(line);
+    }
+
+    /// Says at this place how many lines are missing, even when there is no room: it is one line.
+    fn tell_what_is_missing(&mut self, stream: Stream) {
+        let line = match (std::mem::take(&mut self.missed), stream) {
+            (missed, Stream::Out) => Record::new("missed").with("missed", missed).line(),
+            (1, Stream::Err) => "(1 line is missing here: it was not read fast enough)\n".to_owned(),
+            (missed, Stream::Err) => {
+                format!("({missed} lines are missing here: they were not read fast enough)\n")
+            }
+        };
+        self.add(line.into_bytes());
+    }
+
+    /// Writes lines until one would have to wait beyond this time.
+    fn write_until(&mut self, stream: Stream, until: Instant) {
+        let mut sink = self.sink.take().unwrap_or_else(|| Sink::of(stream));
+        while let Some(line) = self.lines.front() {
             if !sink.takes(until) {
                 break;
             }
@@ -202,7 +256,7 @@ impl Queue {
                     continue;
                 }
                 Err(_) => {
-                    self.gone[*stream as usize] = true;
+                    self.gone = true;
                     self.written = line.len();
                 }
             }
@@ -212,7 +266,7 @@ impl Queue {
                 self.lines.pop_front();
             }
         }
-        self.sinks = Some(sinks);
+        self.sink = Some(sink);
     }
 }
 
@@ -224,12 +278,12 @@ struct Sink {
 }
 
 impl Sink {
-    fn both() -> [Sink; 2] {
-        let own = |fd: BorrowedFd<'_>| kernel::descriptors::reopened_for_writing(fd).map(File::from);
-        [
-            Sink { stream: Stream::Out, own: own(std::io::stdout().as_fd()) },
-            Sink { stream: Stream::Err, own: own(std::io::stderr().as_fd()) },
-        ]
+    fn of(stream: Stream) -> Sink {
+        let own = match stream {
+            Stream::Out => reopened_for_writing(std::io::stdout().as_fd()),
+            Stream::Err => reopened_for_writing(std::io::stderr().as_fd()),
+        };
+        Sink { stream, own: own.map(File::from) }
     }
 
     /// Whether it takes something before `until`.
@@ -267,32 +321,54 @@ mod tests {
         vec![b'x'; bytes]
     }
 
+    /// A queue to a pipe, with the end to read from.
+    fn to_a_pipe() -> (Queue, std::io::PipeReader) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let own = reopened_for_writing(writer.as_fd()).map(File::from);
+        assert!(own.is_some());
+        (Queue { sink: Some(Sink { stream: Stream::Err, own }), ..Queue::default() }, reader)
+    }
+
     #[test]
     fn what_does_not_fit_is_dropped_and_counted() {
         let mut queue = Queue::default();
-        assert!(queue.push(Stream::Err, line(MOST - 10)));
-        assert!(queue.push(Stream::Out, line(10)));
-        assert!(!queue.push(Stream::Out, line(1)));
-        assert!(!queue.push(Stream::Err, line(1)));
+        assert!(queue.push(line(MOST - 10)));
+        assert!(queue.push(line(10)));
+        assert!(!queue.push(line(1)));
+        assert!(!queue.push(line(1)));
         assert_eq!((queue.missed, queue.bytes, queue.lines.len()), (2, MOST, 2));
     }
 
     #[test]
     fn what_nobody_reads_is_neither_kept_nor_counted() {
-        let mut queue = Queue { gone: [true, false], ..Queue::default() };
-        assert!(queue.push(Stream::Out, line(2 * MOST)));
+        let mut queue = Queue { gone: true, ..Queue::default() };
+        assert!(queue.push(line(2 * MOST)));
         assert_eq!((queue.missed, queue.bytes), (0, 0));
     }
 
     #[test]
+    fn what_is_missing_at_the_end_is_told_there() {
+        for (stream, told) in [
+            (Stream::Err, "(2 lines are missing here: they were not read fast enough)\n"),
+            (Stream::Out, "{\"v\":1,\"type\":\"missed\",\"missed\":2}\n"),
+        ] {
+            let (queue, mut reader) = to_a_pipe();
+            let way = Way::to(stream);
+            *way.shared.lock() = Queue { missed: 2, ..queue };
+            way.finish(Instant::now());
+            drop(way);
+            let mut got = String::new();
+            std::io::Read::read_to_string(&mut reader, &mut got).unwrap();
+            assert_eq!(got, told);
+        }
+    }
+
+    #[test]
     fn a_full_pipe_is_not_waited_for_and_goes_on_where_it_stopped() {
-        let (mut reader, writer) = std::io::pipe().unwrap();
-        let own = kernel::descriptors::reopened_for_writing(writer.as_fd()).map(File::from);
-        let other = Sink { stream: Stream::Out, own: None };
-        let mut queue = Queue { sinks: Some([other, Sink { stream: Stream::Err, own }]), ..Queue::default() };
+        let (mut queue, mut reader) = to_a_pipe();
         let sent: Vec<u8> = (0..300_000_u32).map(|number| (number % 251) as u8).collect();
-        assert!(queue.push(Stream::Err, sent.clone()));
-        queue.write_without_waiting(Duration::ZERO);
+        assert!(queue.push(sent.clone()));
+        queue.write_until(Stream::Err, Instant::now());
         assert!(queue.written > 0 && queue.bytes == sent.len(), "the pipe took a part: {}", queue.written);
 
         let mut got = Vec::new();
@@ -300,7 +376,7 @@ mod tests {
             let mut part = vec![0; 65_536];
             let count = std::io::Read::read(&mut reader, &mut part).unwrap();
             got.extend_from_slice(&part[..count]);
-            queue.write_without_waiting(Duration::ZERO);
+            queue.write_until(Stream::Err, Instant::now());
         }
         assert_eq!((queue.bytes, queue.lines.len()), (0, 0));
         assert!(got == sent);
@@ -308,13 +384,10 @@ mod tests {
 
     #[test]
     fn a_reader_that_went_away_is_forgotten() {
-        let (reader, writer) = std::io::pipe().unwrap();
-        let own = kernel::descriptors::reopened_for_writing(writer.as_fd()).map(File::from);
-        let other = Sink { stream: Stream::Out, own: None };
-        let mut queue = Queue { sinks: Some([other, Sink { stream: Stream::Err, own }]), ..Queue::default() };
-        drop((reader, writer));
-        queue.push(Stream::Err, line(100));
-        queue.write_without_waiting(Duration::ZERO);
-        assert_eq!((queue.gone, queue.bytes), ([false, true], 0));
+        let (mut queue, reader) = to_a_pipe();
+        drop(reader);
+        queue.push(line(100));
+        queue.write_until(Stream::Err, Instant::now());
+        assert_eq!((queue.gone, queue.bytes), (true, 0));
     }
 }

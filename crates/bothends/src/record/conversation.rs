@@ -20,7 +20,7 @@ pub fn opened(clock: &Clock, client: u64, local: SocketAddr, remote: SocketAddr)
 }
 
 /// Bytes arrived. They are `cut` when they do not end with a line.
-pub(super) fn data(clock: &Clock, client: u64, remote: SocketAddr, bytes: &[u8]) -> Record {
+pub fn data(clock: &Clock, client: u64, remote: SocketAddr, bytes: &[u8]) -> Record {
     let record = clock.record("data").with("client", client).with("remote", remote.to_string());
     let record = record.with_bytes(bytes).with("len_bytes", bytes.len());
     record.with_some("cut", (!bytes.ends_with(b"\n")).then_some(true))

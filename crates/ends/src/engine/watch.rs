@@ -4,7 +4,7 @@
 //! touches is copied for each child.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -23,6 +23,9 @@ pub(super) struct Watch<'f> {
     fds: Vec<PollFd<'f>>,
     first_listener: usize,
 }
+
+/// When to try again to pass on what a slow reader did not take.
+const TELL_AGAIN: Duration = Duration::from_millis(50);
 
 /// The places of the request to stop and of the bell, and the first of the engine's own.
 const STOP: usize = 0;
@@ -47,6 +50,7 @@ impl<'f> Watch<'f> {
 
     /// Waits until one is readable or the time has come, and takes requests to stop. Whether the bell rang.
     pub(super) fn wait(&mut self, with_listeners: bool, until: Option<Instant>) -> Result<bool, Fault> {
+        let until = self.sooner_if_something_is_left_to_tell(until);
         let end = if with_listeners { self.fds.len() } else { self.first_listener };
         self.fds.iter_mut().for_each(PollFd::clear_revents);
         match poll(&mut self.fds[..end], until.map(timespec_until).as_ref()) {
@@ -61,6 +65,12 @@ impl<'f> Watch<'f> {
             }
         }
         Ok(self.is_readable(BELL) && take_one(self.server.places.bell(0)))
+    }
+
+    fn sooner_if_something_is_left_to_tell(&self, until: Option<Instant>) -> Option<Instant> {
+        let is_left = self.server.config.left_to_tell.as_ref().is_some_and(|is_left| is_left());
+        let again = is_left.then(|| Instant::now() + TELL_AGAIN);
+        [until, again].into_iter().flatten().min()
     }
 
     /// Whether the engine's own descriptor with this number is readable.

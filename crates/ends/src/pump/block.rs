@@ -19,12 +19,23 @@ impl Block {
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
-        if self.memory.is_empty() {
-            self.memory = vec![0; SIZE];
+        if self.memory.len() < SIZE {
+            self.memory.resize(SIZE, 0);
         }
         let length = read(&mut self.memory)?;
         (self.start, self.end) = (0, length.min(self.memory.len()));
         Ok(length)
+    }
+
+    /// Holds these bytes instead of what it held.
+    pub(super) fn put(&mut self, bytes: Vec<u8>) {
+        (self.start, self.end) = (0, bytes.len());
+        self.memory = bytes;
+    }
+
+    /// Whether some of what it held has gone, and it is not new.
+    pub(super) fn is_begun(&self) -> bool {
+        self.start > 0
     }
 
     /// Hands the bytes to one call that gives how many it took.

@@ -291,3 +291,49 @@ fn a_full_disk_is_told() {
     let fault = run(connected, options, None, &|_| ()).expect_err("/dev/full takes nothing");
     assert_eq!((fault.doing, fault.raw_errno()), (Doing::Write, Some(Errno::NOSPC.raw_os_error())));
 }
+
+#[test]
+fn what_is_shown_is_written_instead_and_a_stopped_reader_is_told_apart() {
+    let (connected, mut peer) = connection();
+    let (output_end, output) = pipe();
+    peer.write_all(b"abc").expect("room");
+    drop(peer);
+    let shown = |bytes: &[u8]| format!("<{}>", String::from_utf8_lossy(bytes)).into_bytes();
+    let options = Options { output: Some(output.as_fd()), recv_only: true, ..Options::default() };
+    let outcome = pump(connected, Options { shown: Some(&shown), ..options });
+    assert_eq!((outcome.account.in_bytes, outcome.account.unread_bytes), (3, 0));
+    assert!(!outcome.output_was_cut);
+
+    // One arrival that is shown as more than a pipe holds.
+    let (connected, mut peer) = connection();
+    let (stop, handle) = Stop::by_handle().expect("a descriptor");
+    let long = |_: &[u8]| {
+        handle.stop();
+        vec![b'y'; 300_000]
+    };
+    peer.write_all(b"abcd").expect("room");
+    let outcome = run(connected, Options { shown: Some(&long), ..options }, Some(&stop), &|_| ());
+    let outcome = outcome.expect("nothing failed");
+    assert!(matches!(outcome.over, Over::Interrupted(_)) && outcome.output_was_cut);
+    assert_eq!((outcome.account.in_bytes, outcome.account.unread_bytes), (4, 4));
+    drop(output);
+    let written = reader(output_end).join().expect("the reader ends");
+    assert!(written.starts_with(b"<abc>yyy") && written.len() < 300_000);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_noticed_while_nothing_comes() {
+    let (connected, mut peer) = connection();
+    let (input, typed) = pipe();
+    let (output_end, output) = pipe();
+    std::thread::scope(|scope| {
+        let pumping = scope.spawn(|| pump(connected, options(&input, &output)));
+        peer.write_all(b"one line").expect("room");
+        let mut output_end = output_end;
+        output_end.read_exact(&mut [0; 8]).expect("what the peer said");
+        drop(output_end);
+        assert_eq!(pumping.join().expect("it ends").over, Over::OutputClosed);
+    });
+    assert_eq!(peer.read(&mut [0]).expect("its end"), 0);
+    drop(typed);
+}
