@@ -180,7 +180,7 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
         }
     };
     let world = outcome.backend;
-    let mut seen = watch.finish()?;
+    let (mut seen, written) = watch.finish();
     seen.tracker.finish();
     let flows: Vec<&Flow> = seen.tracker.flows().collect();
     let cut_short = failure(&outcome).is_some() || outcome.interrupted.is_some();
@@ -188,7 +188,7 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
         show(flags, config, &seen.tracker, out);
     }
     picture::records(&flows, seen.start, Some(world), true, out);
-    draw(svg, &flows, out)?;
+    written.and(draw(svg, &flows, out))?;
     Ok(exit(&outcome, out))
 }
 

@@ -157,16 +157,14 @@ impl<'a> Watch<'a> {
         self.out.flush();
     }
 
-    /// Writes out what is left.
-    pub(super) fn finish(mut self) -> Result<Seen, Fault> {
+    /// Writes out what is left. A capture that could not be written spoils nothing of what was seen.
+    pub(super) fn finish(mut self) -> (Seen, Result<(), Fault>) {
         // Whoever the programs left behind may have gone on printing.
         for role in [Role::Server, Role::Client] {
             self.end_lines(role);
         }
-        if let Some(capture) = self.capture.take() {
-            capture.finish()?;
-        }
-        Ok(Seen { tracker: self.tracker, start: self.start.unwrap_or_default() })
+        let written = self.capture.take().map_or(Ok(()), CaptureFile::finish);
+        (Seen { tracker: self.tracker, start: self.start.unwrap_or_default() }, written)
     }
 }
 
@@ -213,5 +211,32 @@ impl CaptureFile {
         let Some(writer) = self.writer else { return Ok(()) };
         let file = writer.finish().map_err(|error| write_fault(&self.path, &error))?;
         file.finish("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::looks::When;
+
+    #[test]
+    fn a_full_disk_spoils_the_capture_and_nothing_else() {
+        let out = Out::new(false, 0, true, When::Never, None);
+        let mut watch = Watch::new(Some(Path::new("/dev/full")), &out).unwrap();
+        for number in 1..=1000 {
+            let passage = wire::Passage { fate: wire::Fate::Lost, rule: None, arrived: None, segments: 1 };
+            watch.take(Event::Frame(LinkFrame {
+                number,
+                time: Time(number),
+                from: Role::Client,
+                link_type: LinkType::RAW,
+                bytes: vec![0; 64],
+                wire_len: 64,
+                passage,
+            }));
+        }
+        let (seen, written) = watch.finish();
+        assert_eq!(seen.tracker.counters().frames, 1000);
+        assert_eq!(written.unwrap_err().at, "/dev/full");
     }
 }
