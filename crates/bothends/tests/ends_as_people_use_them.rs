@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use running::{PATIENCE, Server, bothends, until, wait};
+use running::{PATIENCE, Server, bothends, has, run, stdout, until, wait};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn signal(child: &Child, signal: Signal) {
@@ -149,5 +149,26 @@ fn more_clients_are_served_than_a_shell_allows_by_itself() {
         drop(clients);
         let (status, said) = server.stop();
         assert!(status.success() && !said.contains("no descriptor"), "{said}");
+    }
+}
+
+#[test]
+fn the_account_has_a_line_of_its_own_on_a_terminal() {
+    let test = "connect: the account on a terminal";
+    if !has("script", test) {
+        return;
+    }
+    for (said, shown) in [("no end", "no end\r\ntcp://"), ("end\n", "end\r\ntcp://")] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect =
+            format!("{} connect {}", env!("CARGO_BIN_EXE_bothends"), listener.local_addr().unwrap());
+        let peer = std::thread::spawn(move || listener.accept().unwrap().0.write_all(said.as_bytes()));
+        // script(1) runs the command on a terminal of its own.
+        let mut command = Command::new("script");
+        let output = run(command.args(["-qec", &connect, "/dev/null"]).env("LC_ALL", "C.UTF-8"), b"");
+        peer.join().unwrap().unwrap();
+        let told = stdout(&output);
+        assert!(told.contains(shown), "{told:?}");
+        assert!(output.status.success(), "{told:?}");
     }
 }

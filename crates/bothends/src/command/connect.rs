@@ -200,9 +200,18 @@ fn converse(
     }
     narrator.iter().for_each(Narrator::finish);
     if out.stderr_is_terminal || out.verbosity >= 1 {
-        out.tell(&format!("{peer}: {}\n", narrate::account(&outcome.account)));
+        // The account has a line of its own, not the rest of the peer's or of the `^C` that the terminal shows.
+        let is_behind_something =
+            looks.are_within_a_line() || (is_by_key(outcome.over) && stdin.is_terminal());
+        let line_end = if out.stderr_is_terminal && is_behind_something { "\n" } else { "" };
+        out.tell(&format!("{line_end}{peer}: {}\n", narrate::account(&outcome.account)));
     }
     Ok(exit(&outcome, wishes, &peer, out))
+}
+
+/// Interrupted by the key for that.
+fn is_by_key(over: Over) -> bool {
+    over == Over::Interrupted(Asked { signal: Some(rustix::process::Signal::INT.as_raw()) })
 }
 
 /// What received bytes look like on standard output.
@@ -234,6 +243,10 @@ impl<'a> Looks<'a> {
             Looks::Terminal(terminal) => terminal.borrow_mut().show(bytes).into_bytes(),
             Looks::Records { clock, remote } => record::data(clock, 1, *remote, bytes).line().into_bytes(),
         }
+    }
+
+    fn are_within_a_line(&self) -> bool {
+        matches!(self, Looks::Terminal(terminal) if terminal.borrow().is_within_a_line())
     }
 
     /// What never got its rest.

@@ -62,8 +62,9 @@ impl Session<'_> {
         let mut progress = Progress::default();
         let result = self.talk(service, buffer, &mut progress);
         service.gone(self.client);
+        let is_cut = (self.is_cut)();
         let ending = match result {
-            _ if (self.is_cut)() => Ending::STOPPED,
+            _ if is_cut => Ending::STOPPED,
             Ok(()) => Ending::fin(progress.first_to_close.unwrap_or(ClosedBy::Us)),
             Err(error) => Ending::broken(error),
         };
@@ -72,7 +73,8 @@ impl Session<'_> {
             out_bytes: self.meter.out_bytes.load(Ordering::Relaxed),
             queued: progress.unsent,
             discarded: progress.discarded,
-            fin_sent: progress.fin_sent,
+            // Whoever cut it did so by a shutdown, which sends a FIN too.
+            fin_sent: progress.fin_sent || is_cut,
             ..Sums::default()
         };
         (ending, sums)

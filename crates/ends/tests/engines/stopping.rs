@@ -49,6 +49,7 @@ fn the_second_request_ends_everything() {
         let mut clients: Vec<TcpStream> = (0..10).map(|_| server.connect()).collect();
         for client in &mut clients {
             say(client, b"hello").expect("an echo");
+            say(client, b"again").expect("an echo");
         }
         server.signal(Signal::TERM);
         server.wait_for("stopping");
@@ -56,7 +57,11 @@ fn the_second_request_ends_everything() {
         for _ in &clients {
             let closed = server.next_closed();
             assert!(closed.is(How::Stopped), "{engine:?}: {closed:?}");
-            assert_eq!((closed.in_bytes, closed.out_bytes), (5, 5));
+            assert_eq!(closed.in_bytes, 10);
+            // A process may be killed after its last send and before it has counted it.
+            let counted = if engine == Engine::Process { 5..=10 } else { 10..=10 };
+            assert!(counted.contains(&closed.out_bytes), "{engine:?}: {closed:?}");
+            assert_eq!(closed.unsent_bytes, 0, "{engine:?}: our FIN is no byte of ours");
         }
         let (ended, _) = server.wait();
         assert_eq!(ended.exit, Some(0));

@@ -8,11 +8,12 @@ use draw::visible::visible;
 pub(super) struct Terminal {
     rest: Vec<u8>,
     ascii: bool,
+    is_within_a_line: bool,
 }
 
 impl Terminal {
     pub(super) fn new(ascii: bool) -> Terminal {
-        Terminal { rest: Vec::new(), ascii }
+        Terminal { rest: Vec::new(), ascii, is_within_a_line: false }
     }
 
     /// What is to be printed for these bytes.
@@ -37,15 +38,30 @@ impl Terminal {
             shown.truncate(before.len());
             self.rest.push(b'\r');
         }
+        self.note_line_end(&shown);
         shown
     }
 
     /// What never got its rest.
     pub(super) fn finish(&mut self) -> String {
         let rest = std::mem::take(&mut self.rest);
-        rest.iter()
+        let shown: String = rest
+            .iter()
             .map(|byte| if *byte == b'\r' { "\\r".to_owned() } else { format!("\\x{byte:02x}") })
-            .collect()
+            .collect();
+        self.note_line_end(&shown);
+        shown
+    }
+
+    /// Whether what was shown last did not end its line: what comes next would stand right behind it.
+    pub(super) fn is_within_a_line(&self) -> bool {
+        self.is_within_a_line
+    }
+
+    fn note_line_end(&mut self, shown: &str) {
+        if !shown.is_empty() {
+            self.is_within_a_line = !shown.ends_with('\n');
+        }
     }
 
     /// Line ends and tabs as they are, CR LF as a line end, all else that is not a letter or sign made visible.
@@ -107,6 +123,18 @@ mod tests {
         let shown = shown(&[hostile]);
         assert!(!shown.contains(|c: char| c.is_control()), "{shown:?}");
         assert_eq!(shown, "\\u{1b}]0;owned\\u{7}\\u{1b}[2J\\u{8}\\u{0}\\r\\x9b2J\\xff");
+    }
+
+    #[test]
+    fn an_open_line_is_known() {
+        let mut terminal = Terminal::new(false);
+        assert!(!terminal.is_within_a_line());
+        for (bytes, is_within) in [(&b"a"[..], true), (b"", true), (b"b\r\n", false), (b"\xe2", false)] {
+            terminal.show(bytes);
+            assert_eq!(terminal.is_within_a_line(), is_within, "{bytes:?}");
+        }
+        terminal.finish();
+        assert!(terminal.is_within_a_line());
     }
 
     #[test]
