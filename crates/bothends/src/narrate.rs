@@ -119,15 +119,15 @@ pub fn says(bytes: &[u8]) -> String {
     format!("says {}", message(bytes))
 }
 
-/// `12 bytes in, 12 bytes out; 4 bytes of ours were never acknowledged`.
+/// `12 bytes in, 12 bytes out; 4 bytes of ours unacknowledged`.
 fn amounts(account: &Account) -> String {
     let mut told =
         format!("{} in, {} out", size_in_words(account.in_bytes), size_in_words(account.out_bytes));
     if account.unsent_bytes > 0 {
-        told.push_str(&format!("; {} of ours never reached it", size_in_words(account.unsent_bytes)));
+        told.push_str(&format!("; {} of ours unacknowledged", size_in_words(account.unsent_bytes)));
     }
     if account.unread_bytes > 0 {
-        told.push_str(&format!("; {} of theirs were not read", size_in_words(account.unread_bytes)));
+        told.push_str(&format!("; {} of theirs unread", size_in_words(account.unread_bytes)));
     }
     told
 }
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(
             super::account(&cut),
             "it reset the connection after 31.0 ms: 12 bytes in, 1 byte out; \
-             4 bytes of ours never reached it; 1 byte of theirs were not read"
+             4 bytes of ours unacknowledged; 1 byte of theirs unread"
         );
     }
 

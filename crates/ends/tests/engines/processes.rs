@@ -69,6 +69,8 @@ fn descriptors_and_zombies_stay_flat() {
     let mut server = echo(Engine::Process);
     let mut held = server.connect();
     say(&mut held, b"hello").expect("an echo");
+    // By then the parent has closed its copy of the connection.
+    server.wait_for("opened");
     let (descriptors, children) = (server.descriptors(), server.children().len());
     for _ in 0..500 {
         let mut client = server.connect();

