@@ -68,7 +68,8 @@ impl Places {
         self.limit
     }
 
-    fn try_take(&self) -> bool {
+    /// Takes a place if there is one, and asks for no bell.
+    pub(crate) fn try_take(&self) -> bool {
         let limit = self.limit.unwrap_or(usize::MAX);
         let more = |taken| (taken < limit).then_some(taken + 1);
         self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()

@@ -74,17 +74,22 @@ impl<'a> Door<'a> {
         if self.is_barred() {
             return Knock::Barred;
         }
-        if !self.server.places.take() {
-            return match self.server.config.when_full {
-                WhenFull::Wait => self.bar(None),
-                WhenFull::Refuse => self.turn_away(listener),
-            };
+        // Who shall wait must be left in the queue, so the place comes first. Who shall be refused comes first himself:
+        // a place held for nobody would cost the client whom another worker accepts meanwhile.
+        let waits = self.server.config.when_full == WhenFull::Wait;
+        if waits && !self.server.places.take() {
+            return self.bar(None);
         }
         let error = match acceptfrom_with(listener, self.flags) {
-            Ok((socket, from)) => return Knock::Client(socket, address_of(from, listener)),
+            Ok((socket, from)) if waits || self.server.places.try_take() => {
+                return Knock::Client(socket, address_of(from, listener));
+            }
+            Ok((socket, from)) => return self.send_away(socket, from, listener),
             Err(error) => error,
         };
-        self.server.places.put_back();
+        if waits {
+            self.server.places.put_back();
+        }
         match error {
             Errno::AGAIN => self.nobody(),
             error if is_out_of_descriptors(error) => self.out_of_descriptors(listener),
@@ -132,16 +137,18 @@ impl<'a> Door<'a> {
     /// Accepts a client only to reset it, so that it need not wait in vain.
     fn turn_away(&mut self, listener: &Listener) -> Knock {
         match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
-            Ok((socket, from)) => {
-                abort_at_close(socket.as_fd());
-                drop(socket);
-                self.server.turn_away(address_of(from, listener));
-                Knock::Next
-            }
+            Ok((socket, from)) => self.send_away(socket, from, listener),
             Err(Errno::AGAIN) => self.nobody(),
             Err(error) if is_out_of_descriptors(error) => self.bar(Some(RETRY)),
             Err(_) => Knock::Next,
         }
+    }
+
+    fn send_away(&self, socket: OwnedFd, from: Option<SocketAddrAny>, listener: &Listener) -> Knock {
+        abort_at_close(socket.as_fd());
+        drop(socket);
+        self.server.turn_away(address_of(from, listener));
+        Knock::Next
     }
 
     fn bar(&mut self, how_long: Option<Duration>) -> Knock {

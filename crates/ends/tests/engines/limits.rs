@@ -10,9 +10,10 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::server::{ENGINES, Server, config, say, start, start_with};
 
-pub(crate) const TESTS: [(&str, fn()); 6] = [
+pub(crate) const TESTS: [(&str, fn()); 7] = [
     ("when_full_clients_wait_for_a_place", when_full_clients_wait_for_a_place),
     ("when_full_clients_are_refused_at_once", when_full_clients_are_refused_at_once),
+    ("workers_refuse_nobody_while_a_place_is_free", workers_refuse_nobody_while_a_place_is_free),
     ("places_are_used_again_by_many_successive_clients", places_are_used_again_by_many_successive_clients),
     (
         "without_descriptors_clients_wait_and_nothing_spins",
@@ -74,6 +75,18 @@ fn when_full_clients_are_refused_at_once() {
         drop(held);
         server.stop();
     }
+}
+
+/// All workers wake for a client, and only one gets it: the others must not hold its place meanwhile.
+fn workers_refuse_nobody_while_a_place_is_free() {
+    let mut server = with_places(Engine::Event { workers: 4 }, 1, WhenFull::Refuse);
+    for client in 1..=3000 {
+        let mut stream = server.connect();
+        say(&mut stream, b"hello").expect("the only place is free");
+        drop(stream);
+        assert_eq!(server.next_closed().client, client);
+    }
+    server.stop();
 }
 
 fn places_are_used_again_by_many_successive_clients() {
