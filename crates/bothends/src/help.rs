@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use draw::visible::visible;
 use wire::endpoint::Scheme;
+use wire::visible;
 
 use crate::cli::Cli;
 use crate::exit::{Exit, TABLE};

@@ -1,11 +1,11 @@
 //! What happens, in words: the lines that `-v` asks for, and the account at the end of a conversation.
 
 use draw::number::{count, duration, since_start, size_in_words};
-use draw::visible::visible;
 use ends::event::{Account, ClosedBy, Event, How};
 use lab::event::{Backend, DirectionReport, LinkFrame, Role};
 use wire::Time;
 use wire::endpoint::{Endpoint, Scheme};
+use wire::visible;
 
 use crate::record::role_word;
 

@@ -9,9 +9,10 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use draw::Style;
-use draw::visible::{visible, width};
+use draw::columns::width;
 use wire::endpoint::EndpointError;
 use wire::refusal::Refusal;
+use wire::visible;
 use wire::{Doing, End, Fault};
 
 use crate::exit::Exit;

@@ -3,11 +3,12 @@
 
 use flow::{Flow, Phase, Side, State};
 
+use crate::columns::{cut, cut_middle, width as columns};
 use crate::line::Line;
 use crate::number::since_start;
 use crate::palette::Role;
-use crate::visible::{cut, cut_middle, visible, width as columns};
 use crate::{Names, Style};
+use wire::visible;
 
 mod label;
 mod lane;

@@ -5,6 +5,7 @@
 
 use flow::Flow;
 
+pub mod columns;
 pub mod ladder;
 mod line;
 pub mod list;
@@ -12,7 +13,6 @@ pub mod number;
 pub mod palette;
 mod svg;
 pub mod verdict;
-pub mod visible;
 
 #[cfg(test)]
 mod sample;

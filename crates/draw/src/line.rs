@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use crate::Style;
+use crate::columns;
 use crate::palette::Role;
-use crate::visible;
 
 /// A line of pieces.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Line {
 impl Line {
     /// Adds text that is already safe to show.
     pub(crate) fn push(&mut self, role: Role, text: &str) -> &mut Line {
-        self.columns += visible::width(text);
+        self.columns += columns::width(text);
         match self.pieces.last_mut() {
             _ if text.is_empty() => {}
             Some((last, piece)) if *last == role => piece.push_str(text),
@@ -38,7 +38,7 @@ impl Line {
 
     /// Adds text whose last character stands left of `column`.
     pub(crate) fn right_aligned(&mut self, role: Role, text: &str, column: usize) -> &mut Line {
-        self.pad_to(column.saturating_sub(visible::width(text))).push(role, text)
+        self.pad_to(column.saturating_sub(columns::width(text))).push(role, text)
     }
 
     /// Adds all pieces of another line.

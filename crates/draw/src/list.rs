@@ -2,10 +2,10 @@
 
 use flow::Flow;
 
+use crate::columns::{cut, cut_middle, width};
 use crate::line::Line;
 use crate::number::{duration, size};
 use crate::palette::Role;
-use crate::visible::{cut, cut_middle, width};
 use crate::{Style, verdict};
 
 /// Columns that the verdict gets at least, before others are given up for it.
@@ -221,7 +221,7 @@ mod tests {
         #[test]
         fn no_line_is_too_wide(flows in prop::collection::vec(sample::arbitrary(), 1..4), width in 0usize..150) {
             for line in text(&flows, &Style { width, ..Style::default() }).lines() {
-                prop_assert!(crate::visible::width(line) <= width.max(NARROWEST), "{line:?}");
+                prop_assert!(crate::columns::width(line) <= width.max(NARROWEST), "{line:?}");
             }
         }
     }

@@ -3,12 +3,12 @@
 
 use flow::{Flow, Side};
 
+use crate::columns::{cut, cut_middle, width, wrap};
 use crate::ladder::{
     self, Merged, Part, Step, at, is_lost, labels, merged_labels, merged_remark, phase_word,
 };
 use crate::number::{count, duration, since_start};
 use crate::palette::Tint;
-use crate::visible::{cut, cut_middle, width, wrap};
 use crate::{Names, Style, verdict};
 
 mod axis;
@@ -111,7 +111,7 @@ impl Picture<'_> {
     fn names(&mut self, names: &Names) {
         let class = ["name a", "name b"];
         for (side, name) in [&names.a, &names.b].into_iter().enumerate() {
-            let name = cut_middle(&crate::visible::visible(name, false), 40);
+            let name = cut_middle(&wire::visible(name, false), 40);
             self.out.text(class[side], [LIFELINES[side], TOP - 28.0], "middle", &name);
         }
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use flow::{ClosedBy, Closing, Flow, Side, SideTotals, State};
 use wire::tcp::TcpFlags;
 
+use crate::columns::wrap;
 use crate::ladder::is_lost;
 use crate::line;
 use crate::number::{count, duration, grouped, size_in_words};
-use crate::visible::{visible, wrap};
 use crate::{Names, Style};
+use wire::visible;
 
 mod repair;
 

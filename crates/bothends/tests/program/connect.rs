@@ -91,6 +91,42 @@ fn a_reset_is_never_success() {
 }
 
 #[test]
+fn what_never_left_has_a_code_of_its_own() {
+    let (has_typed, heard) = std::sync::mpsc::channel();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Inherited by the accepted socket: it hardly takes anything, so most of the input cannot leave.
+    rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        heard.recv().unwrap();
+        reset(&stream);
+    });
+    let mut child = bothends(&["connect", &address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let said = lines(child.stderr.take().unwrap());
+    let typist = std::thread::spawn(move || {
+        let mut typed = 0;
+        while input.write_all(&[b'x'; 65_536]).is_ok() {
+            typed += 65_536;
+            if typed == 1 << 20 {
+                has_typed.send(()).unwrap();
+            }
+        }
+    });
+    assert_eq!(wait(&mut child).code(), Some(55));
+    let told: Vec<String> = said.iter().collect();
+    assert!(told.iter().any(|line| line.contains("reset")), "{told:?}");
+    typist.join().unwrap();
+    server.join().unwrap();
+}
+
+#[test]
 fn a_closed_stdout_closes_both_directions_and_is_success() {
     let (address, server) = peer(|mut stream| {
         let block = vec![b'x'; 65_536];

@@ -18,6 +18,11 @@ fn visit(server: &Server) -> Duration {
     start.elapsed()
 }
 
+fn with_places(engine: &str, places: &str, policy: &str) -> Server {
+    let limits = ["--max-connections", places, "--when-full", policy];
+    Server::start(&[&["echo", "127.0.0.1:0", "--engine", engine], &limits[..]].concat())
+}
+
 #[test]
 fn heavy_10000_successive_clients_leave_no_descriptor_and_no_zombie_in_the_process_engine() {
     let server = Server::start(&["echo", "127.0.0.1:0", "--engine", "process"]);
@@ -51,16 +56,7 @@ fn heavy_10000_successive_clients_leave_no_descriptor_and_no_zombie_in_the_proce
 fn heavy_128_slots_serve_10000_successive_clients_under_wait_and_refuse() {
     for engine in ["event", "thread", "process"] {
         for policy in ["wait", "refuse"] {
-            let server = Server::start(&[
-                "echo",
-                "127.0.0.1:0",
-                "--engine",
-                engine,
-                "--max-connections",
-                "128",
-                "--when-full",
-                policy,
-            ]);
+            let server = with_places(engine, "128", policy);
             for _ in 0..10_000 {
                 visit(&server);
             }
@@ -72,16 +68,7 @@ fn heavy_128_slots_serve_10000_successive_clients_under_wait_and_refuse() {
 fn a_full_server_refuses_by_reset_or_lets_wait() {
     for engine in ["event", "thread", "process"] {
         for policy in ["wait", "refuse"] {
-            let server = Server::start(&[
-                "echo",
-                "127.0.0.1:0",
-                "--engine",
-                engine,
-                "--max-connections",
-                "2",
-                "--when-full",
-                policy,
-            ]);
+            let server = with_places(engine, "2", policy);
             let mut inside: Vec<_> = (0..2).map(|_| TcpStream::connect(server.address).unwrap()).collect();
             for stream in &mut inside {
                 stream.write_all(b"x").unwrap();

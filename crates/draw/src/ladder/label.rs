@@ -4,8 +4,8 @@ use flow::Row;
 use wire::tcp::{TcpFlags, TcpOptions};
 
 use super::steps::{MergedSide, Segment};
+use crate::columns::{cut, width};
 use crate::number::{count, grouped, size};
-use crate::visible::{cut, width};
 
 /// How a repeated segment's label ends.
 pub(crate) const AGAIN: &str = " again";

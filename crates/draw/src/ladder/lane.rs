@@ -4,9 +4,9 @@ use flow::Side;
 
 use super::label::{self, AGAIN};
 use super::steps::{Part, Segment, is_lost};
+use crate::columns::width;
 use crate::line::Line;
 use crate::palette::Role;
-use crate::visible::width;
 
 /// Columns that an arrow needs beside its label: two of shaft and a blank, a blank, one of shaft and the tip.
 const AROUND_LABEL: usize = 6;

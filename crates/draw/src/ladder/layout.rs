@@ -5,8 +5,8 @@ use flow::{Flow, State};
 
 use super::steps::Step;
 use crate::Style;
+use crate::columns::width;
 use crate::number::{grouped, since_start};
-use crate::visible::width;
 
 /// The narrowest drawing.
 pub(crate) const NARROWEST: usize = 40;

@@ -7,9 +7,10 @@ use wire::tcp::TcpFlags;
 
 use super::label::{arrived_twice, bytes_of};
 use super::steps::{Merged, Part, Segment, is_lost};
+use crate::columns::{cut, width};
 use crate::number::{count, duration, grouped};
 use crate::palette::Role;
-use crate::visible::{cut, visible, width};
+use wire::visible;
 
 /// A remark in falling length.
 #[derive(Clone, Debug)]

@@ -184,7 +184,7 @@ fn lifelines(line: &str) -> Vec<usize> {
         if matches!(character, '│' | '┼') {
             columns.push(at);
         }
-        at += crate::visible::width(&character.to_string());
+        at += crate::columns::width(&character.to_string());
     }
     columns
 }
@@ -283,5 +283,5 @@ proptest! {
 }
 
 fn columns_of(line: &str) -> usize {
-    crate::visible::width(line)
+    crate::columns::width(line)
 }

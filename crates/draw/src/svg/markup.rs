@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::visible::visible;
+use wire::visible;
 
 /// An SVG document's body in the making.
 #[derive(Debug, Default)]

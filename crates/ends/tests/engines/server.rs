@@ -208,6 +208,18 @@ impl Server {
         children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
     }
 
+    /// Waits until every child has done what there was to do. (State S of proc_pid_stat(5).)
+    pub(crate) fn wait_until_children_sleep(&self) {
+        let sleeps = |child: &Pid| {
+            let stat =
+                std::fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero())).expect("it lives");
+            stat.rsplit_once(") ").expect("a name in brackets").1.starts_with('S')
+        };
+        while !self.children().iter().all(sleeps) {
+            std::thread::yield_now();
+        }
+    }
+
     fn proc(&self, name: &str) -> String {
         format!("/proc/{}/{name}", self.pid.as_raw_nonzero())
     }

@@ -1,7 +1,7 @@
 //! What a stranger sends to somebody's terminal: text stays text, but nothing in it can move the cursor, change colours
 //! or answer for the person at the keyboard. In a pipe or file every byte stays what it is.
 
-use draw::visible::visible;
+use wire::visible;
 
 /// Text on its way to a terminal; a character that is cut between two arrivals waits for its rest.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
-//! Text that is measurable: [`visible`], cut and wrapped by columns (not bytes, not characters).
+//! Text measured, cut and wrapped by the columns that it takes on a terminal (not bytes, not characters).
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-pub use wire::visible;
 
 /// Columns that the text takes on a terminal.
 pub fn width(text: &str) -> usize {
@@ -122,7 +121,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_wider_than_asked(text in "\\PC{0,40}", most in 0usize..30) {
-            let text = visible(&text, false);
+            let text = wire::visible(&text, false);
             prop_assert!(width(&cut(&text, most)) <= most);
             prop_assert!(width(&cut_middle(&text, most)) <= most);
             for line in wrap(&text, most) {
