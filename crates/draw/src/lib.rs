@@ -1,7 +1,7 @@
 //! How it looks: ladders, tables and verdicts as text and SVG. Pure: model in, `String` out; it asks no terminal.
 //!
 //! Text and picture are drawn from the same [`ladder`] steps, so that they cannot tell different stories. Strings from
-//! strangers pass through [`columns`] first: what reaches the terminal or the SVG holds no control characters.
+//! strangers pass through [`wire::visible`] first: what reaches the terminal or the SVG holds no control characters.
 
 use flow::Flow;
 
