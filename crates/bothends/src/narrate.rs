@@ -1,10 +1,9 @@
 //! What happens, in words: the lines that `-v` asks for, and the account at the end of a conversation.
 
 use draw::number::{count, duration, since_start, size_in_words};
-use ends::event::{Account, ClosedBy, Event, How};
+use ends::event::{Account, Away, ClosedBy, Event, How};
 use lab::event::{Backend, DirectionReport, LinkFrame, Role};
 use wire::Time;
-use wire::endpoint::{Endpoint, Scheme};
 use wire::visible;
 
 use crate::record::role_word;
@@ -15,18 +14,23 @@ const SHOWN: usize = 256;
 /// The line for an event of a server, if this much is to be told (the number of `-v`).
 pub fn line(event: &Event, verbosity: u8) -> Option<String> {
     let (needed, line) = match event {
-        Event::Listening { address, service, engine } => {
-            let address = Endpoint::at(Scheme::Tcp, *address);
+        Event::Listening { transport, address, service, engine } => {
+            let address = address.in_full(*transport);
             (0, format!("listening on {address} ({service}, engine {engine})"))
         }
         Event::Opened { client, remote, .. } => (1, format!("client {client}, {remote}: connected")),
-        Event::Data { client, remote, bytes } => (2, format!("client {client}, {remote}: {}", says(bytes))),
-        Event::Closed { client, remote, account } => {
+        Event::Data { client, remote, bytes, .. } => {
+            (2, format!("client {client}, {remote}: {}", says(bytes)))
+        }
+        Event::Closed { client, remote, account, .. } => {
             (1, format!("client {client}, {remote}: {}", self::account(account)))
         }
-        Event::TurnedAway { remote, limit } => {
-            let places = if *limit == 1 { "the only place is" } else { "all places are" };
-            (1, format!("{remote} was turned away: {places} taken (--max-connections {limit})"))
+        Event::TurnedAway { remote, why } => (1, format!("{remote} was turned away: {}", reason(why))),
+        Event::OptionSet { at, name, asked, is } => {
+            (1, format!("{at}: {name} was set to {asked} and is {is}"))
+        }
+        Event::ListsRead { networks } => {
+            (0, format!("the lists were read again: {}", count(*networks as u64, "network")))
         }
         Event::ChildEnded { pid, client, exit, signal } => {
             let how = ending(*exit, *signal);
@@ -44,6 +48,19 @@ pub fn line(event: &Event, verbosity: u8) -> Option<String> {
         }
     };
     (verbosity >= needed).then(|| line + "\n")
+}
+
+/// Why a client was turned away.
+fn reason(why: &Away) -> String {
+    match why {
+        Away::Full(1) => "the only place is taken (--max-connections 1)".to_owned(),
+        Away::Full(limit) => format!("all places are taken (--max-connections {limit})"),
+        Away::FullForSource(limit) => {
+            format!("its address has all places that one may have (--max-per-source {limit})")
+        }
+        Away::Denied(Some(network)) => format!("{network} is denied"),
+        Away::Denied(None) => "it is on no list of those allowed".to_owned(),
+    }
 }
 
 fn trouble(fault: &wire::Fault) -> String {
@@ -184,13 +201,12 @@ pub fn printed(role: Role, line: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::time::Duration;
 
     use super::*;
 
-    fn remote() -> SocketAddr {
-        "127.0.0.1:40712".parse().unwrap()
+    fn remote() -> wire::Address {
+        std::net::SocketAddr::from(([127, 0, 0, 1], 40712)).into()
     }
 
     fn account(closed_by: ClosedBy, how: How) -> Account {
@@ -221,10 +237,11 @@ mod tests {
 
     #[test]
     fn a_server_tells_what_was_asked_for() {
-        let opened = Event::Opened { client: 1, local: remote(), remote: remote() };
+        let transport = wire::Transport::Tcp;
+        let opened = Event::Opened { client: 1, transport, local: remote(), remote: remote() };
         assert_eq!(line(&opened, 0), None);
         assert_eq!(line(&opened, 1).as_deref(), Some("client 1, 127.0.0.1:40712: connected\n"));
-        let listening = Event::Listening { address: remote(), service: "echo", engine: "event" };
+        let listening = Event::Listening { transport, address: remote(), service: "echo", engine: "event" };
         assert_eq!(
             line(&listening, 0).as_deref(),
             Some("listening on tcp://127.0.0.1:40712 (echo, engine event)\n")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
-use wire::{Cause, Doing, End, Fault};
+use wire::{Address, Cause, Doing, End, Fault, Transport};
 
 use crate::engine::timespec_until;
 use crate::event::Event;
@@ -38,10 +38,12 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Connected {
     pub(crate) socket: OwnedFd,
+    /// What carries it.
+    pub transport: Transport,
     /// Our address.
-    pub local: SocketAddr,
+    pub local: Address,
     /// The other end's.
-    pub remote: SocketAddr,
+    pub remote: Address,
 }
 
 /// What came of dialling.
@@ -172,7 +174,12 @@ fn try_one(
         // simultaneous open of RFC 9293 §3.5.
         return Err(fault_of(Doing::Connect, address, &Errno::CONNREFUSED.into()));
     }
-    Ok(Dialled::Open(Connected { socket: socket.into(), local, remote: address }))
+    Ok(Dialled::Open(Connected {
+        socket: socket.into(),
+        transport: Transport::Tcp,
+        local: local.into(),
+        remote: address.into(),
+    }))
 }
 
 fn is_under_way(error: &std::io::Error) -> bool {
@@ -235,7 +242,7 @@ mod tests {
         let dialled =
             dial(&[closed_port(), address], Options::default(), None, &tell).expect("the second answers");
         let Dialled::Open(connected) = dialled else { panic!("nobody asked to stop") };
-        assert_eq!(connected.remote, address);
+        assert_eq!(connected.remote, address.into());
         assert!(matches!(told.borrow().as_slice(), [Event::Trouble(fault)] if fault.end == End::Peer));
     }
 

@@ -1,14 +1,15 @@
 //! How a server runs its sessions: three engines behind one door.
 
-use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use rustix::event::Timespec;
+use wire::{Address, Transport};
 
+use crate::address;
 use crate::event::Event;
 use crate::serve::Server;
-use crate::service::Client;
+use crate::service::{Client, Shape};
 
 mod blocking;
 mod door;
@@ -17,26 +18,36 @@ pub(crate) mod process;
 pub(crate) mod thread;
 mod watch;
 
-/// Our address of a session, for [`tell_opened`]; none where nobody wants to know.
-fn local_address(server: &Server<'_>, socket: BorrowedFd<'_>, remote: SocketAddr) -> Option<SocketAddr> {
-    if !server.config.tells.opened {
-        return None;
+/// A client at the door, with its socket's nature.
+#[derive(Clone, Debug)]
+struct Guest {
+    transport: Transport,
+    remote: Address,
+}
+
+impl Guest {
+    fn shape(&self) -> Shape {
+        if self.transport.keeps_messages() { Shape::Messages } else { Shape::Stream }
     }
-    let own = rustix::net::getsockname(socket).ok().and_then(|any| SocketAddr::try_from(any).ok());
-    // The kernel always gives one for TCP.
-    Some(own.map_or(SocketAddr::new(remote.ip(), 0), door::plain))
+}
+
+/// Our address of a session, for [`tell_opened`]; none where nobody wants to know.
+fn local_address(server: &Server<'_>, socket: BorrowedFd<'_>) -> Option<Address> {
+    server.config.tells.opened.then(|| address::local(socket))
 }
 
 /// Tells that a session has begun, if that is wanted.
-fn tell_opened(server: &Server<'_>, client: Client, local: Option<SocketAddr>, remote: SocketAddr) {
+fn tell_opened(server: &Server<'_>, client: Client, local: Option<Address>, guest: &Guest) {
     if let Some(local) = local {
-        (server.tell)(Event::Opened { client: client.0, local, remote });
+        let (transport, remote) = (guest.transport, guest.remote.clone());
+        (server.tell)(Event::Opened { client: client.0, transport, local, remote });
     }
 }
 
 /// Tells what arrived. To be called only where that is wanted.
-fn tell_data(server: &Server<'_>, client: Client, remote: SocketAddr, bytes: &[u8]) {
-    (server.tell)(Event::Data { client: client.0, remote, bytes: bytes.to_vec() });
+fn tell_data(server: &Server<'_>, client: Client, remote: &Address, bytes: &[u8]) {
+    let (remote, bytes) = (remote.clone(), bytes.to_vec());
+    (server.tell)(Event::Data { client: client.0, remote, bytes, whole_bytes: None });
 }
 
 /// The time from now until then, for poll.

@@ -1,9 +1,8 @@
 //! What an end has to tell: values, made into narration or records by `bothends`.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use wire::Fault;
+use wire::{Address, Fault, Transport};
 
 /// How a conversation ended, one word each (the words of the `closed` record).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,51 +61,81 @@ pub struct Account {
     pub open: Duration,
 }
 
+/// Why a client was turned away at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// All places were taken: so many.
+    Full(usize),
+    /// All places for clients of one source address were taken: so many.
+    FullForSource(usize),
+    /// A list says that it may not come: the network that names it, or none where it is on no list of those allowed.
+    Denied(Option<String>),
+}
+
 /// What an end has to tell.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Waiting for connections.
+    /// Waiting for connections or datagrams.
     Listening {
+        /// What carries the conversations.
+        transport: Transport,
         /// The address with the real port.
-        address: SocketAddr,
+        address: Address,
         /// The service's name.
         service: &'static str,
         /// The engine's name.
         engine: &'static str,
     },
-    /// A connection is open.
+    /// A socket option was set, and this is what the kernel made of it.
+    OptionSet {
+        /// The socket, by its address as shown to people.
+        at: String,
+        /// The option's name.
+        name: &'static str,
+        /// What was asked for.
+        asked: String,
+        /// What the kernel says it is now.
+        is: String,
+    },
+    /// A connection is open, or the first datagram of a peer has come.
     Opened {
         /// Its number, from 1.
         client: u64,
+        /// What carries it.
+        transport: Transport,
         /// Our address.
-        local: SocketAddr,
+        local: Address,
         /// The other end's.
-        remote: SocketAddr,
+        remote: Address,
     },
     /// Bytes arrived (told only when asked for: `-vv`).
     Data {
         /// Whose.
         client: u64,
         /// The client's address.
-        remote: SocketAddr,
+        remote: Address,
         /// The bytes as one read gave them.
         bytes: Vec<u8>,
+        /// The length that the message had, where less of it fitted into the buffer than was sent.
+        whole_bytes: Option<u64>,
     },
-    /// A connection is over.
+    /// A connection is over, or nothing has come from a peer for long.
     Closed {
         /// Its number.
         client: u64,
+        /// What carried it.
+        transport: Transport,
         /// The other end's address.
-        remote: SocketAddr,
+        remote: Address,
         /// The account.
         account: Account,
     },
-    /// A client was turned away: all places were taken.
+    /// A client was turned away.
     TurnedAway {
         /// The client's address.
-        remote: SocketAddr,
-        /// The number of places.
-        limit: usize,
+        remote: Address,
+        /// Why.
+        why: Away,
     },
     /// The process of a session ended (engine process).
     ChildEnded {
@@ -119,10 +148,15 @@ pub enum Event {
         /// The signal that ended it, when one did.
         signal: Option<i32>,
     },
-    /// Something failed and the server goes on.
+    /// Something failed and we go on.
     Trouble(Fault),
     /// Out of file descriptors: accepting pauses until one is free.
     Paused,
+    /// The lists of who may come were read again.
+    ListsRead {
+        /// How many networks they name.
+        networks: usize,
+    },
     /// Asked to stop: no new clients; those there may finish.
     Stopping {
         /// How many are still there.

@@ -8,12 +8,15 @@
 //! [`stop::Stop`] says so. A client: [`dial`] opens a connection, [`pump`] carries bytes between it and two descriptors;
 //! [`conversation`] is the small scripted client of the lab.
 
+mod address;
 pub mod conversation;
 pub mod dial;
 mod ending;
 mod engine;
 pub mod event;
 pub mod listen;
+pub mod operator;
+pub mod options;
 mod places;
 pub mod pump;
 pub mod serve;

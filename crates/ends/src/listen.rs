@@ -4,19 +4,35 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Socket, Type};
-use wire::{Doing, End, Fault};
+use wire::{Address, Doing, End, Fault, Transport};
+
+use crate::event::Event;
+use crate::options::SocketOptions;
+
+/// A place to listen, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where.
+    pub at: At,
+    /// How.
+    pub options: Options,
+}
 
 /// Where to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// At this address; an IPv6 one takes IPv6 clients only. Port 0: the kernel chooses.
-    Address(SocketAddr),
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// At this address, by TCP or UDP; an IPv6 one takes IPv6 clients only. Port 0: the kernel chooses.
+    Address(Transport, SocketAddr),
     /// On every interface, for IPv6 and IPv4 by one socket; for IPv4 alone where the machine has no IPv6.
-    EveryInterface(u16),
+    EveryInterface(Transport, u16),
+    /// At a socket file or abstract name, by one of the Unix transports.
+    Unix(Transport, Address),
+    /// At a socket that this process was started with; what it is, it says itself.
+    Inherited(u32),
 }
 
 /// How to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// `SO_REUSEADDR`: take the address although connections of a former run are in TIME_WAIT.
     pub reuse_address: bool,
@@ -25,11 +41,33 @@ pub struct Options {
     /// How many clients wait to be accepted before the kernel lets further ones wait outside; the kernel's limit
     /// (`net.core.somaxconn`) stands above it.
     pub backlog: i32,
+    /// The permissions of a socket file; none: as the umask leaves them.
+    pub mode: Option<u32>,
+    /// What else to set on the socket.
+    pub socket: SocketOptions,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { reuse_address: true, reuse_port: false, backlog: 4096 }
+        Options {
+            reuse_address: true,
+            reuse_port: false,
+            backlog: 4096,
+            mode: None,
+            socket: SocketOptions::default(),
+        }
+    }
+}
+
+impl Place {
+    /// A place with the usual options.
+    pub fn new(at: At) -> Place {
+        Place { at, options: Options::default() }
+    }
+
+    /// At this address by TCP, with the usual options.
+    pub fn tcp(address: SocketAddr) -> Place {
+        Place::new(At::Address(Transport::Tcp, address))
     }
 }
 
@@ -37,8 +75,9 @@ impl Default for Options {
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: OwnedFd,
+    pub(crate) transport: Transport,
     /// With the port that the kernel chose.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
 }
 
 impl AsFd for Listener {
@@ -49,10 +88,11 @@ impl AsFd for Listener {
 
 impl Listener {
     /// Opens a listening socket.
-    pub(crate) fn open(place: Place, options: Options) -> Result<Listener, Fault> {
-        match place {
-            Place::Address(address) => open(address, true, options),
-            Place::EveryInterface(port) => {
+    pub(crate) fn open(place: &Place, _tell: &dyn Fn(Event)) -> Result<Listener, Fault> {
+        let options = &place.options;
+        match place.at {
+            At::Address(Transport::Tcp, address) => open(address, true, options),
+            At::EveryInterface(Transport::Tcp, port) => {
                 let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
                 open(both, false, options).or_else(|fault| match fault.raw_errno() {
                     Some(errno) if is_without_ipv6(errno) => {
@@ -61,11 +101,12 @@ impl Listener {
                     _ => Err(fault),
                 })
             }
+            _ => Err(Fault::errno(End::Us, Doing::Socket, "", rustix::io::Errno::OPNOTSUPP.raw_os_error())),
         }
     }
 }
 
-fn open(address: SocketAddr, only_own_family: bool, options: Options) -> Result<Listener, Fault> {
+fn open(address: SocketAddr, only_own_family: bool, options: &Options) -> Result<Listener, Fault> {
     let failed =
         |doing: Doing| move |error: std::io::Error| Fault::io(End::Us, doing, address.to_string(), &error);
     let kind = Type::STREAM.nonblocking().cloexec();
@@ -79,7 +120,8 @@ fn open(address: SocketAddr, only_own_family: bool, options: Options) -> Result<
     socket.bind(&address.into()).map_err(failed(Doing::Bind))?;
     socket.listen(options.backlog).map_err(failed(Doing::Listen))?;
     let bound = socket.local_addr().map_err(failed(Doing::Listen))?;
-    Ok(Listener { address: bound.as_socket().unwrap_or(address), socket: socket.into() })
+    let address = bound.as_socket().unwrap_or(address).into();
+    Ok(Listener { transport: Transport::Tcp, address, socket: socket.into() })
 }
 
 fn is_without_ipv6(errno: i32) -> bool {
@@ -94,11 +136,11 @@ mod tests {
 
     #[test]
     fn port_zero_becomes_a_real_port_and_a_second_listener_is_refused() {
-        let place = Place::Address("127.0.0.1:0".parse().expect("an address"));
-        let first = Listener::open(place, Options::default()).expect("loopback");
-        assert_ne!(first.address.port(), 0);
-        let fault =
-            Listener::open(Place::Address(first.address), Options::default()).expect_err("it is taken");
+        let place = Place::tcp("127.0.0.1:0".parse().expect("an address"));
+        let first = Listener::open(&place, &|_| ()).expect("loopback");
+        let address = first.address.internet().expect("TCP");
+        assert_ne!(address.port(), 0);
+        let fault = Listener::open(&Place::tcp(address), &|_| ()).expect_err("it is taken");
         assert_eq!(fault.raw_errno(), Some(rustix::io::Errno::ADDRINUSE.raw_os_error()));
         assert_eq!(fault.at, first.address.to_string());
     }
@@ -106,26 +148,31 @@ mod tests {
     #[test]
     fn a_shared_port_is_shared_by_those_who_ask() {
         let options = Options { reuse_port: true, ..Options::default() };
-        let place = Place::Address("127.0.0.1:0".parse().expect("an address"));
-        let first = Listener::open(place, options).expect("loopback");
-        Listener::open(Place::Address(first.address), options).expect("both asked");
+        let place = Place::tcp("127.0.0.1:0".parse().expect("an address"));
+        let place = Place { options: options.clone(), ..place };
+        let first = Listener::open(&place, &|_| ()).expect("loopback");
+        let address = first.address.internet().expect("TCP");
+        Listener::open(&Place { options, ..Place::tcp(address) }, &|_| ()).expect("both asked");
     }
 
     #[test]
     fn every_interface_takes_both_families() {
-        let listener = Listener::open(Place::EveryInterface(0), Options::default()).expect("a port");
-        let port = listener.address.port();
+        let listener =
+            Listener::open(&Place::new(At::EveryInterface(Transport::Tcp, 0)), &|_| ()).expect("a port");
+        let address = listener.address.internet().expect("TCP");
+        let port = address.port();
         TcpStream::connect(("127.0.0.1", port)).expect("IPv4");
-        if listener.address.is_ipv6() && TcpStream::connect(("::1", port)).is_err() {
+        if address.is_ipv6() && TcpStream::connect(("::1", port)).is_err() {
             assert!(std::net::TcpListener::bind("[::1]:0").is_err(), "this machine has IPv6");
         }
     }
 
     #[test]
     fn an_ipv6_address_takes_ipv6_only() {
-        let place = Place::Address("[::]:0".parse().expect("an address"));
-        if let Ok(listener) = Listener::open(place, Options::default()) {
-            TcpStream::connect(("127.0.0.1", listener.address.port())).expect_err("nobody listens on IPv4");
+        let place = Place::tcp("[::]:0".parse().expect("an address"));
+        if let Ok(listener) = Listener::open(&place, &|_| ()) {
+            let port = listener.address.port().expect("TCP");
+            TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens on IPv4");
         }
     }
 }

@@ -4,7 +4,6 @@
 //! written out, and then it is over, whether or not our input has ended. Whatever waits (the peer, the output, the input)
 //! stops only its own direction, so two ends that send at once do not wait for each other.
 
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
-use wire::{Doing, End, Fault};
+use wire::{Address, Doing, End, Fault};
 
 use self::block::Block;
 use self::output::{Output, Wrote};
@@ -109,7 +108,7 @@ pub fn run(
 
 struct Pump<'a> {
     socket: BorrowedFd<'a>,
-    remote: SocketAddr,
+    remote: &'a Address,
     options: Options<'a>,
     tell: &'a dyn Fn(Event),
     opened: Instant,
@@ -150,7 +149,7 @@ impl<'a> Pump<'a> {
         let _ = socket2::SockRef::from(connected).set_tcp_nodelay(comes_in_pieces);
         Pump {
             socket: connected.as_fd(),
-            remote: connected.remote,
+            remote: &connected.remote,
             options,
             tell,
             opened: Instant::now(),
@@ -336,7 +335,7 @@ impl<'a> Pump<'a> {
         let block = if self.options.shown.is_some() { &self.received } else { &self.to_output };
         if self.options.tell_data {
             let bytes = block.bytes().to_vec();
-            (self.tell)(Event::Data { client: 1, remote: self.remote, bytes });
+            (self.tell)(Event::Data { client: 1, remote: self.remote.clone(), bytes, whole_bytes: None });
         }
         if self.output.is_none() {
             self.to_output.clear();

@@ -89,7 +89,7 @@ fn execute(words: &[OsString], role: Role, control: &Control) -> ! {
 
 /// The conversation's server: the same that `serve echo` runs.
 fn serve(control: &Control) -> ! {
-    let place = Place::Address(server_address());
+    let place = Place::tcp(server_address());
     let config = serve::Config::new(vec![place], Engine::Event { workers: 1 }, Echo::default);
     let tell = |event| {
         if matches!(event, Event::Listening { .. }) {

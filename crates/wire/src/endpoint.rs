@@ -21,6 +21,8 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::address::Transport;
+
 pub use error::EndpointError;
 pub use grammar::Grammar;
 pub use services::well_known_port;
@@ -90,6 +92,18 @@ impl Scheme {
             Scheme::Fd => "fd",
             Scheme::Vsock => "vsock",
             Scheme::Standard => "-",
+        }
+    }
+
+    /// What carries a conversation of this scheme; none where that is not settled by it, or not plain.
+    pub fn transport(self) -> Option<Transport> {
+        match self {
+            Scheme::Tcp => Some(Transport::Tcp),
+            Scheme::Udp => Some(Transport::Udp),
+            Scheme::Unix => Some(Transport::Unix),
+            Scheme::UnixDgram => Some(Transport::UnixDgram),
+            Scheme::UnixSeqpacket => Some(Transport::UnixSeqpacket),
+            Scheme::Tls | Scheme::Fd | Scheme::Vsock | Scheme::Standard => None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! memory than it says, and each says in its header what it checks. Views (`TcpView`) borrow and are checked once by `new`;
 //! values (`Passage`, `Endpoint`) are owned, comparable and printable.
 
+pub mod address;
 pub mod build;
 pub mod capture;
 pub mod checksum;
@@ -15,12 +16,14 @@ pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod link_type;
+pub mod network;
 pub mod packet;
 pub mod passage;
 pub mod pcap;
 pub mod pcapng;
 pub mod quantity;
 pub mod refusal;
+pub mod sockopt;
 pub mod tcp;
 pub mod time;
 pub mod udp;
@@ -28,6 +31,7 @@ pub mod undecoded;
 pub mod virtio_net;
 mod visible;
 
+pub use address::{Address, Transport};
 pub use fault::{Cause, Doing, End, Fault};
 pub use passage::{Fate, Passage};
 pub use time::Time;

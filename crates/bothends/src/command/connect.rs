@@ -5,7 +5,6 @@ mod wishes;
 
 use std::cell::RefCell;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -15,9 +14,9 @@ use ends::event::{Account, Event, How};
 use ends::pump::{self, Outcome, Over};
 use ends::stop::{Asked, Stop};
 use explain::errno::{ECONNRESET, EHOSTUNREACH, ETIMEDOUT};
-use wire::endpoint::{Endpoint, Host, Scheme, Use};
+use wire::endpoint::{Endpoint, Host, Use};
 use wire::quantity;
-use wire::{Cause, Doing, End, Fault};
+use wire::{Address, Cause, Doing, End, Fault};
 
 use self::terminal::Terminal;
 use self::wishes::Wishes;
@@ -165,16 +164,16 @@ fn converse(
     clock: &Clock,
     out: &Out,
 ) -> Result<Exit, Fault> {
-    let (local, remote) = (connected.local, connected.remote);
-    let peer = Endpoint::at(Scheme::Tcp, remote).to_string();
+    let (local, remote) = (connected.local.clone(), connected.remote.clone());
+    let peer = remote.in_full(connected.transport);
     // A reader of standard error who stops must not stop the conversation.
     let narrator = (out.verbosity >= 1 && !out.quiet).then(|| Narrator::with_thread(out.stderr.ascii));
     let narrate = |line: &str| narrator.iter().for_each(|narrator| narrator.tell(line));
     narrate(&format!("connected to {peer} from {local}\n"));
-    out.record(&record::opened(clock, 1, local, remote));
+    out.record(&record::opened(clock, 1, connected.transport, &local, &remote));
     out.flush();
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
-    let looks = Looks::of(clock, remote, out);
+    let looks = Looks::of(clock, &remote, out);
     let shown = |bytes: &[u8]| looks.shown(bytes);
     let options = pump::Options {
         input: Some(stdin.as_fd()),
@@ -221,11 +220,11 @@ enum Looks<'a> {
     /// As text that cannot steer the terminal.
     Terminal(RefCell<Terminal>),
     /// As records.
-    Records { clock: &'a Clock, remote: SocketAddr },
+    Records { clock: &'a Clock, remote: &'a Address },
 }
 
 impl<'a> Looks<'a> {
-    fn of(clock: &'a Clock, remote: SocketAddr, out: &Out) -> Looks<'a> {
+    fn of(clock: &'a Clock, remote: &'a Address, out: &Out) -> Looks<'a> {
         match (out.json, std::io::stdout().is_terminal()) {
             (true, _) => Looks::Records { clock, remote },
             (false, true) => Looks::Terminal(RefCell::new(Terminal::new(out.stdout.ascii))),
@@ -241,7 +240,7 @@ impl<'a> Looks<'a> {
         match self {
             Looks::Plain => bytes.to_vec(),
             Looks::Terminal(terminal) => terminal.borrow_mut().show(bytes).into_bytes(),
-            Looks::Records { clock, remote } => record::data(clock, 1, *remote, bytes).line().into_bytes(),
+            Looks::Records { clock, remote } => record::data(clock, 1, remote, bytes).line().into_bytes(),
         }
     }
 

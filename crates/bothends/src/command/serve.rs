@@ -10,14 +10,14 @@ use clap::{Args, ValueEnum};
 use draw::number::count;
 use ends::dial::resolve;
 use ends::event::Event;
-use ends::listen::{Options, Place};
+use ends::listen::{At, Options, Place};
 use ends::serve::{Config, Engine, Served, Tells, WhenFull, serve};
 use ends::service::Echo;
 use ends::stop::Stop;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use wire::Fault;
 use wire::endpoint::{Endpoint, Host, Use};
 use wire::quantity;
+use wire::{Fault, Transport};
 
 use super::{BadAddress, Wrong, grammar, host_and_port, in_full, unsupported, wrong_family};
 use crate::cli::Families;
@@ -189,13 +189,13 @@ fn endpoint(text: &str, families: Families) -> Result<Endpoint, Wrong> {
 /// The sockets' places of an endpoint: one, or all addresses of a name.
 fn places_of(endpoint: &Endpoint, families: Families) -> Result<Vec<Place>, Fault> {
     let Some((host, port)) = host_and_port(endpoint) else { return Ok(Vec::new()) };
-    let at = |ip: IpAddr| vec![Place::Address(SocketAddr::new(ip, port))];
+    let at = |ip: IpAddr| vec![Place::tcp(SocketAddr::new(ip, port))];
     Ok(match host {
         Host::Loopback if families.ipv6 => at(Ipv6Addr::LOCALHOST.into()),
         Host::Loopback => at(Ipv4Addr::LOCALHOST.into()),
         Host::Any if families.ipv4 => at(Ipv4Addr::UNSPECIFIED.into()),
         Host::Any if families.ipv6 => at(Ipv6Addr::UNSPECIFIED.into()),
-        Host::Any => vec![Place::EveryInterface(port)],
+        Host::Any => vec![Place::new(At::EveryInterface(Transport::Tcp, port))],
         Host::V4(v4) => at((*v4).into()),
         Host::V6(v6, None) => at((*v6).into()),
         Host::V6(v6, Some(zone)) => looked_up(&format!("{v6}%{zone}"), port, families)?,
@@ -205,7 +205,7 @@ fn places_of(endpoint: &Endpoint, families: Families) -> Result<Vec<Place>, Faul
 
 fn looked_up(name: &str, port: u16, families: Families) -> Result<Vec<Place>, Fault> {
     let addresses = resolve(name, port, families.family())?;
-    Ok(addresses.into_iter().map(Place::Address).collect())
+    Ok(addresses.into_iter().map(Place::tcp).collect())
 }
 
 fn config(flags: &Flags, places: Vec<Place>, out: &Out) -> Config {
@@ -222,11 +222,13 @@ fn config(flags: &Flags, places: Vec<Place>, out: &Out) -> Config {
         WhenFullWord::Refuse => WhenFull::Refuse,
     };
     let default = Options::default();
-    config.listening = Options {
+    let options = Options {
         reuse_address: !flags.no_reuse_addr,
         reuse_port: flags.reuse_port,
         backlog: flags.backlog.map_or(default.backlog, |n| i32::try_from(n.get()).unwrap_or(i32::MAX)),
+        ..default
     };
+    config.places.iter_mut().for_each(|place| place.options = options.clone());
     config.grace = flags.grace;
     let sessions = out.json || out.verbosity >= 1;
     config.tells = Tells { opened: sessions, closed: sessions, data: out.verbosity >= 2 };
@@ -248,7 +250,7 @@ fn listen_and_serve(flags: &Flags, places: Vec<Place>, out: &Out) -> Result<Exit
     let clock = Clock::start();
     let served = serve(&config, &stop, &|event| {
         if let Event::Listening { address, .. } = &event {
-            ports.listening(address.port());
+            ports.listening(address.port().unwrap_or_default());
         }
         if out.json
             && let Some(record) = record::of_event(&clock, &event)
@@ -330,7 +332,7 @@ mod tests {
     }
 
     fn at(text: &str) -> Result<Vec<Place>, String> {
-        Ok(vec![Place::Address(text.parse().unwrap())])
+        Ok(vec![Place::tcp(text.parse().unwrap())])
     }
 
     #[test]
@@ -339,7 +341,7 @@ mod tests {
             (Families::default(), Families { ipv4: true, ipv6: false }, Families { ipv4: false, ipv6: true });
         assert_eq!(listens("8080", any), at("127.0.0.1:8080"));
         assert_eq!(listens("8080", v6), at("[::1]:8080"));
-        assert_eq!(listens(":8080", any), Ok(vec![Place::EveryInterface(8080)]));
+        assert_eq!(listens(":8080", any), Ok(vec![Place::new(At::EveryInterface(Transport::Tcp, 8080))]));
         assert_eq!(listens("*:8080", v4), at("0.0.0.0:8080"));
         assert_eq!(listens("*:8080", v6), at("[::]:8080"));
         assert_eq!(listens("[::1]:0", any), at("[::1]:0"));

@@ -1,8 +1,8 @@
 //! Records of live conversations: listening, opened, data, closed.
 
-use std::net::SocketAddr;
-
 use ends::event::{Account, ClosedBy, Event, How};
+
+use wire::{Address, Transport};
 
 use super::Record;
 use crate::clock::{Clock, seconds};
@@ -14,13 +14,13 @@ fn listening(clock: &Clock, address: &str, service: &str, engine: &str) -> Recor
 }
 
 /// A conversation is open.
-pub fn opened(clock: &Clock, client: u64, local: SocketAddr, remote: SocketAddr) -> Record {
-    let record = clock.record("opened").with("client", client).with("transport", "tcp");
+pub fn opened(clock: &Clock, client: u64, transport: Transport, local: &Address, remote: &Address) -> Record {
+    let record = clock.record("opened").with("client", client).with("transport", transport.name());
     record.with("local", local.to_string()).with("remote", remote.to_string())
 }
 
 /// Bytes arrived. They are `cut` when they do not end with a line.
-pub fn data(clock: &Clock, client: u64, remote: SocketAddr, bytes: &[u8]) -> Record {
+pub fn data(clock: &Clock, client: u64, remote: &Address, bytes: &[u8]) -> Record {
     let record = clock.record("data").with("client", client).with("remote", remote.to_string());
     let record = record.with_bytes(bytes).with("len_bytes", bytes.len());
     record.with_some("cut", (!bytes.ends_with(b"\n")).then_some(true))
@@ -39,14 +39,17 @@ pub fn closed(clock: &Clock, client: u64, account: &Account) -> Record {
 /// The record of what an end tells; none for what has no record.
 pub fn of_event(clock: &Clock, event: &Event) -> Option<Record> {
     match event {
-        Event::Listening { address, service, engine } => {
-            let address = wire::endpoint::Endpoint::at(wire::endpoint::Scheme::Tcp, *address).to_string();
-            Some(listening(clock, &address, service, engine))
+        Event::Listening { transport, address, service, engine } => {
+            Some(listening(clock, &address.in_full(*transport), service, engine))
         }
-        Event::Opened { client, local, remote } => Some(opened(clock, *client, *local, *remote)),
-        Event::Data { client, remote, bytes } => Some(data(clock, *client, *remote, bytes)),
+        Event::Opened { client, transport, local, remote } => {
+            Some(opened(clock, *client, *transport, local, remote))
+        }
+        Event::Data { client, remote, bytes, .. } => Some(data(clock, *client, remote, bytes)),
         Event::Closed { client, account, .. } => Some(closed(clock, *client, account)),
         Event::TurnedAway { .. }
+        | Event::OptionSet { .. }
+        | Event::ListsRead { .. }
         | Event::ChildEnded { .. }
         | Event::Trouble(_)
         | Event::Paused

@@ -89,7 +89,7 @@ fn names(record: &Record) -> String {
 #[test]
 fn live_records_have_these_fields() {
     let clock = Clock::start();
-    let remote = address("127.0.0.1:40712");
+    let (remote, transport) = (wire::Address::from(address("127.0.0.1:40712")), wire::Transport::Tcp);
     let account = Account {
         closed_by: ClosedBy::Peer,
         how: How::TimedOut,
@@ -100,11 +100,11 @@ fn live_records_have_these_fields() {
         open: Duration::from_millis(5),
     };
     let events = [
-        Event::Listening { address: remote, service: "echo", engine: "event" },
-        Event::Opened { client: 1, local: remote, remote },
-        Event::Data { client: 1, remote, bytes: b"a\n".to_vec() },
-        Event::Data { client: 1, remote, bytes: b"a\xff".to_vec() },
-        Event::Closed { client: 1, remote, account },
+        Event::Listening { transport, address: remote.clone(), service: "echo", engine: "event" },
+        Event::Opened { client: 1, transport, local: remote.clone(), remote: remote.clone() },
+        Event::Data { client: 1, remote: remote.clone(), bytes: b"a\n".to_vec(), whole_bytes: None },
+        Event::Data { client: 1, remote: remote.clone(), bytes: b"a\xff".to_vec(), whole_bytes: None },
+        Event::Closed { client: 1, transport, remote: remote.clone(), account },
     ];
     let told: Vec<String> = events.iter().map(|event| names(&of_event(&clock, event).unwrap())).collect();
     assert_eq!(

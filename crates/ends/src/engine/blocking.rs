@@ -12,7 +12,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use crate::ending::{Ending, Sums};
 use crate::event::ClosedBy;
-use crate::service::{Action, Appetite, Arrival, Client, Output, Service};
+use crate::service::{Action, Appetite, Arrival, Client, Output, Service, Shape};
 
 /// How much is read at once, in bytes.
 pub(super) const BUFFER: usize = 16 * 1024;
@@ -37,6 +37,7 @@ pub(super) type Hear<'a> = &'a dyn Fn(&[u8]);
 pub(super) struct Session<'a> {
     pub(super) socket: BorrowedFd<'a>,
     pub(super) client: Client,
+    pub(super) shape: Shape,
     pub(super) meter: Meter<'a>,
     /// Told what arrived, when that is wanted.
     pub(super) hear: Option<Hear<'a>>,
@@ -61,7 +62,7 @@ impl Session<'_> {
     pub(super) fn run(&self, service: &mut dyn Service, buffer: &mut [u8]) -> (Ending, Sums) {
         let mut progress = Progress::default();
         let result = self.talk(service, buffer, &mut progress);
-        service.gone(self.client);
+        service.gone(self.client, &mut Output::new());
         let is_cut = (self.is_cut)();
         let ending = match result {
             _ if is_cut => Ending::STOPPED,
@@ -87,7 +88,7 @@ impl Session<'_> {
         progress: &mut Progress,
     ) -> Result<(), Errno> {
         let mut output = Output::new();
-        service.opened(self.client, &mut output);
+        service.opened(self.client, self.shape, &mut output);
         self.perform(output, progress)?;
         loop {
             let made_output = self.offer_room(service, progress)?;
@@ -151,9 +152,11 @@ impl Session<'_> {
             match action {
                 Action::Send(to, bytes) if to == self.client => self.send_all(bytes, progress)?,
                 Action::SendOwned(to, bytes) if to == self.client => self.send_all(&bytes, progress)?,
+                Action::SendShared(to, bytes) if to == self.client => self.send_all(&bytes, progress)?,
                 Action::HalfClose(of) if of == self.client => self.send_fin(progress)?,
                 Action::Close(of) if of == self.client => progress.closing = true,
-                Action::Send(..) | Action::SendOwned(..) | Action::HalfClose(_) | Action::Close(_) => {}
+                Action::OverLimit(of) if of == self.client => progress.closing = true,
+                _ => {}
             }
         }
         Ok(())

@@ -1,6 +1,5 @@
 //! Accepting: one client at a time, with all that can be in the way: no place, no descriptor, errors of others.
 
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,8 @@ use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use wire::{Doing, End, Fault};
 
+use super::Guest;
+use crate::address::from_kernel;
 use crate::ending::abort_at_close;
 use crate::event::Event;
 use crate::listen::Listener;
@@ -38,7 +39,7 @@ struct Barred {
 #[derive(Debug)]
 pub(super) enum Knock {
     /// A client, with its place taken.
-    Client(OwnedFd, SocketAddr),
+    Client(OwnedFd, Guest),
     /// Nobody is waiting.
     Nobody,
     /// This one went away, or was sent away. Others may be waiting.
@@ -82,9 +83,10 @@ impl<'a> Door<'a> {
         }
         let error = match acceptfrom_with(listener, self.flags) {
             Ok((socket, from)) if waits || self.server.places.try_take() => {
-                return Knock::Client(socket, address_of(from, listener));
+                let guest = Guest { transport: listener.transport, remote: from_kernel(from) };
+                return Knock::Client(socket, guest);
             }
-            Ok((socket, from)) => return self.send_away(socket, from, listener),
+            Ok((socket, from)) => return self.send_away(socket, from),
             Err(error) => error,
         };
         if waits {
@@ -137,17 +139,17 @@ impl<'a> Door<'a> {
     /// Accepts a client only to reset it, so that it need not wait in vain.
     fn turn_away(&mut self, listener: &Listener) -> Knock {
         match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
-            Ok((socket, from)) => self.send_away(socket, from, listener),
+            Ok((socket, from)) => self.send_away(socket, from),
             Err(Errno::AGAIN) => self.nobody(),
             Err(error) if is_out_of_descriptors(error) => self.bar(Some(RETRY)),
             Err(_) => Knock::Next,
         }
     }
 
-    fn send_away(&self, socket: OwnedFd, from: Option<SocketAddrAny>, listener: &Listener) -> Knock {
+    fn send_away(&self, socket: OwnedFd, from: Option<SocketAddrAny>) -> Knock {
         abort_at_close(socket.as_fd());
         drop(socket);
-        self.server.turn_away(address_of(from, listener));
+        self.server.turn_away(from_kernel(from), self.server.full());
         Knock::Next
     }
 
@@ -155,25 +157,6 @@ impl<'a> Door<'a> {
         self.server.places.wake_me();
         self.barred = Some(Barred { until: how_long.map(|long| Instant::now() + long) });
         Knock::Barred
-    }
-}
-
-/// The client's address; an IPv4 client of a socket for both families is shown as what it is.
-fn address_of(from: Option<SocketAddrAny>, listener: &Listener) -> SocketAddr {
-    let address = from.and_then(|any| SocketAddr::try_from(any).ok());
-    // The kernel always gives one for TCP.
-    let address = address.unwrap_or(SocketAddr::new(listener.address.ip(), 0));
-    plain(address)
-}
-
-/// `::ffff:192.0.2.1` as `192.0.2.1` (RFC 4291 §2.5.5.2).
-pub(super) fn plain(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V6(six) => match six.ip().to_ipv4_mapped() {
-            Some(four) => SocketAddr::new(four.into(), six.port()),
-            None => address,
-        },
-        SocketAddr::V4(_) => address,
     }
 }
 

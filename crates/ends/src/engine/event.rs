@@ -3,7 +3,6 @@
 //! The poll is edge-triggered: it tells once that something has changed. So a socket is read until it is empty, or put
 //! on the list of those to go on with when others have waited long enough.
 
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +15,7 @@ use rustix::net::{RecvFlags, SocketFlags, recv};
 use wire::{Doing, End, Fault};
 
 use self::sessions::{QUEUE, Sessions};
+use super::Guest;
 use super::door::{Door, Knock};
 use crate::ending::Ending;
 use crate::event::Event;
@@ -242,7 +242,7 @@ impl<'a> Worker<'a> {
     fn accept_from(&mut self, listener: &Listener) -> bool {
         for _ in 0..ACCEPTS_AT_ONCE {
             match self.door.accept(listener) {
-                Knock::Client(socket, remote) => self.begin(socket, remote),
+                Knock::Client(socket, guest) => self.begin(socket, guest),
                 Knock::Next => {}
                 Knock::Nobody => return false,
                 Knock::Barred => return true,
@@ -251,20 +251,21 @@ impl<'a> Worker<'a> {
         true
     }
 
-    fn begin(&mut self, socket: OwnedFd, remote: SocketAddr) {
+    fn begin(&mut self, socket: OwnedFd, guest: Guest) {
         let client = self.server.next_client();
-        let local = super::local_address(self.server, socket.as_fd(), remote);
-        let index = match self.sessions.open(socket, client, remote) {
+        let local = super::local_address(self.server, socket.as_fd());
+        let index = match self.sessions.open(socket, client, guest.clone()) {
             Ok(index) => index,
             Err(error) => {
                 self.server.places.give_back();
-                let fault = Fault::io(End::Us, Doing::Start, format!("a session for {remote}"), &error);
+                let fault =
+                    Fault::io(End::Us, Doing::Start, format!("a session for {}", guest.remote), &error);
                 return (self.server.tell)(Event::Trouble(fault));
             }
         };
-        super::tell_opened(self.server, client, local, remote);
+        super::tell_opened(self.server, client, local, &guest);
         let mut output = Output::new();
-        self.service.opened(client, &mut output);
+        self.service.opened(client, guest.shape(), &mut output);
         self.sessions.perform(output, client, index);
         self.offer_room(index);
         self.bury();
@@ -327,10 +328,10 @@ impl<'a> Worker<'a> {
             return;
         }
         session.in_bytes += length as u64;
-        let (client, remote) = (session.client, session.remote);
+        let client = session.client;
         let bytes = &self.buffer[..length.min(self.buffer.len())];
         if self.server.config.tells.data {
-            super::tell_data(self.server, client, remote, bytes);
+            super::tell_data(self.server, client, &session.guest.remote, bytes);
         }
         let arrival = if self.count_only { Arrival::Count(length as u64) } else { Arrival::Bytes(bytes) };
         let mut output = Output::new();
@@ -388,15 +389,16 @@ impl<'a> Worker<'a> {
     /// Tells the end of every session that is over and frees its place.
     fn bury(&mut self) {
         while let Some((session, ending, sums)) = self.sessions.take_over() {
-            self.service.gone(session.client);
+            let mut output = Output::new();
+            self.service.gone(session.client, &mut output);
             let tells = self.server.config.tells.closed;
             let account = tells.then(|| ending.account(session.as_fd(), &sums));
             ending.abort_what_was_cut(session.as_fd(), &sums);
-            let (client, remote) = (session.client.0, session.remote);
+            let (client, Guest { transport, remote }) = (session.client.0, session.guest.clone());
             drop(session);
             self.server.places.give_back();
             if let Some(account) = account {
-                (self.server.tell)(Event::Closed { client, remote, account });
+                (self.server.tell)(Event::Closed { client, transport, remote, account });
             }
         }
     }

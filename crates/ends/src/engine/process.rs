@@ -4,7 +4,6 @@
 //! the last thing it does. So the parent can give the account of a child that was killed as well.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -17,6 +16,7 @@ use wire::{Doing, End, Fault};
 
 use self::hearsay::{Hearsay, Teller};
 use self::report::Reports;
+use super::Guest;
 use super::blocking::{BUFFER, Session};
 use super::door::{Door, Knock};
 use super::watch::Watch;
@@ -58,7 +58,7 @@ struct Parent<'a> {
 #[derive(Debug)]
 struct Child {
     client: Client,
-    remote: SocketAddr,
+    guest: Guest,
     opened: Instant,
     row: usize,
 }
@@ -137,7 +137,7 @@ impl Parent<'_> {
     fn accept_from(&mut self, listener: &Listener) {
         for _ in 0..ACCEPTS_AT_ONCE {
             match self.door.accept(listener) {
-                Knock::Client(socket, remote) => self.start(socket, remote),
+                Knock::Client(socket, guest) => self.start(socket, guest),
                 Knock::Next => {}
                 Knock::Nobody | Knock::Barred => return,
             }
@@ -145,12 +145,12 @@ impl Parent<'_> {
     }
 
     /// Forks a child for a client.
-    fn start(&mut self, socket: OwnedFd, remote: SocketAddr) {
+    fn start(&mut self, socket: OwnedFd, guest: Guest) {
         let client = self.server.next_client();
         let opened = Instant::now();
-        let local = super::local_address(self.server, socket.as_fd(), remote);
+        let local = super::local_address(self.server, socket.as_fd());
         let forked = self.reports.take_row().and_then(|row| match process::fork() {
-            Ok(Forked::Child) => self.live(socket.as_fd(), client, remote, row, opened),
+            Ok(Forked::Child) => self.live(socket.as_fd(), client, &guest, row, opened),
             Ok(Forked::Parent(pid)) => Ok((pid, row)),
             Err(errno) => {
                 self.reports.give_back(row);
@@ -162,12 +162,13 @@ impl Parent<'_> {
         drop(socket);
         match forked {
             Ok((pid, row)) => {
-                self.children.insert(pid, Child { client, remote, opened, row });
-                super::tell_opened(self.server, client, local, remote);
+                super::tell_opened(self.server, client, local, &guest);
+                self.children.insert(pid, Child { client, guest, opened, row });
             }
             Err(errno) => {
                 self.server.places.give_back();
-                let fault = Fault::errno(End::Us, Doing::Start, format!("a process for {remote}"), errno);
+                let fault =
+                    Fault::errno(End::Us, Doing::Start, format!("a process for {}", guest.remote), errno);
                 (self.server.tell)(Event::Trouble(fault));
             }
         }
@@ -178,7 +179,7 @@ impl Parent<'_> {
         &mut self,
         socket: BorrowedFd<'_>,
         client: Client,
-        remote: SocketAddr,
+        guest: &Guest,
         row: usize,
         opened: Instant,
     ) -> ! {
@@ -191,13 +192,14 @@ impl Parent<'_> {
         signal::reset_in_child();
         let hear = |bytes: &[u8]| {
             if let Some(teller) = teller {
-                teller.tell(client, remote, bytes);
+                teller.tell(client, &guest.remote, bytes);
             }
         };
         let report = self.reports.row(row);
         let session = Session {
             socket,
             client,
+            shape: guest.shape(),
             meter: report.meter(),
             hear: teller.is_some().then_some(&hear),
             is_cut: &|| false,
@@ -236,13 +238,16 @@ impl Parent<'_> {
         (self.server.tell)(Event::ChildEnded { pid, client, exit: ended.exit, signal: ended.signal });
         let cut = if self.server.stage() == Stage::StoppingNow { Ending::STOPPED } else { Ending::KILLED };
         let account = self.reports.row(child.row).read(cut, child.opened.elapsed());
-        (self.server.tell)(Event::Closed { client, remote: child.remote, account });
+        let Guest { transport, remote } = child.guest.clone();
+        (self.server.tell)(Event::Closed { client, transport, remote, account });
     }
 
     fn tell_what_was_heard(&mut self, ears: &Ears<'_>) {
         if let Some(heard) = ears.heard {
             let tell = self.server.tell;
-            self.hearsay.hear(heard, |client, remote, bytes| tell(Event::Data { client, remote, bytes }));
+            self.hearsay.hear(heard, |client, remote, bytes| {
+                tell(Event::Data { client, remote, bytes, whole_bytes: None });
+            });
         }
     }
 

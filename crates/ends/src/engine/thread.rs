@@ -1,7 +1,6 @@
 //! A blocking thread for each session; the calling thread accepts.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +10,7 @@ use std::time::Instant;
 use rustix::net::{Shutdown, SocketFlags, shutdown};
 use wire::{Doing, End, Fault};
 
+use super::Guest;
 use super::blocking::{BUFFER, Meter, Session};
 use super::door::{Door, Knock};
 use super::watch::Watch;
@@ -69,19 +69,20 @@ impl Engine<'_, '_> {
     fn accept_from(&self, listener: &Listener, door: &mut Door<'_>) {
         for _ in 0..ACCEPTS_AT_ONCE {
             match door.accept(listener) {
-                Knock::Client(socket, remote) => self.start(socket, remote),
+                Knock::Client(socket, guest) => self.start(socket, guest),
                 Knock::Next => {}
                 Knock::Nobody | Knock::Barred => return,
             }
         }
     }
 
-    fn start(&self, socket: OwnedFd, remote: SocketAddr) {
+    fn start(&self, socket: OwnedFd, guest: Guest) {
         let client = self.server.next_client();
         let socket = Arc::new(socket);
         lock(self.sockets).insert(client, Arc::clone(&socket));
         let (server, sockets) = (self.server, self.sockets);
-        let live = move || live(server, sockets, client, socket, remote);
+        let remote = guest.remote.clone();
+        let live = move || live(server, sockets, client, socket, guest);
         if let Err(error) = Builder::new().stack_size(STACK).spawn_scoped(self.scope, live) {
             // The thread's half of the socket is gone with the closure; this one's end closes it.
             lock(self.sockets).remove(&client);
@@ -121,15 +122,16 @@ impl Engine<'_, '_> {
 }
 
 /// A session's whole life, in its thread.
-fn live(server: &Server<'_>, sockets: &Sockets, client: Client, socket: Arc<OwnedFd>, remote: SocketAddr) {
+fn live(server: &Server<'_>, sockets: &Sockets, client: Client, socket: Arc<OwnedFd>, guest: Guest) {
     let opened = Instant::now();
-    let local = super::local_address(server, socket.as_fd(), remote);
-    super::tell_opened(server, client, local, remote);
-    let tell_data = |bytes: &[u8]| super::tell_data(server, client, remote, bytes);
+    let local = super::local_address(server, socket.as_fd());
+    super::tell_opened(server, client, local, &guest);
+    let tell_data = |bytes: &[u8]| super::tell_data(server, client, &guest.remote, bytes);
     let (in_bytes, out_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
     let session = Session {
         socket: socket.as_fd(),
         client,
+        shape: guest.shape(),
         meter: Meter { in_bytes: &in_bytes, out_bytes: &out_bytes },
         hear: server.config.tells.data.then_some(&tell_data),
         is_cut: &|| server.stage() == Stage::StoppingNow,
@@ -142,7 +144,8 @@ fn live(server: &Server<'_>, sockets: &Sockets, client: Client, socket: Arc<Owne
     drop(socket);
     server.places.give_back();
     if let Some(account) = account {
-        (server.tell)(Event::Closed { client: client.0, remote, account });
+        let Guest { transport, remote } = guest;
+        (server.tell)(Event::Closed { client: client.0, transport, remote, account });
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn echo(engine: Engine) -> Server {
 }
 
 pub(crate) fn config(engine: Engine) -> Config {
-    let loopback = Place::Address("127.0.0.1:0".parse().expect("an address"));
+    let loopback = Place::tcp("127.0.0.1:0".parse().expect("an address"));
     Config {
         tells: Tells { opened: true, closed: true, data: false },
         ..Config::new(vec![loopback], engine, || Echo)
@@ -111,7 +111,9 @@ fn line_of(event: Event) -> String {
             account.unsent_bytes,
             account.unread_bytes
         ),
-        Event::TurnedAway { limit, .. } => format!("turned away {limit}"),
+        Event::TurnedAway { why, .. } => format!("turned away {why:?}"),
+        Event::OptionSet { name, is, .. } => format!("option {name} {is}"),
+        Event::ListsRead { networks } => format!("lists {networks}"),
         Event::ChildEnded { client, exit, signal, .. } => format!("child {client} {exit:?} {signal:?}"),
         Event::Trouble(fault) => format!("trouble {fault}"),
         Event::Paused => "paused".to_owned(),

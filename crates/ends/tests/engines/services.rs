@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ends::event::How;
 use ends::serve::Config;
-use ends::service::{Appetite, Arrival, Client, Output, Service};
+use ends::service::{Appetite, Arrival, Client, Output, Service, Shape};
 
 use crate::server::{ENGINES, Server, config, noise, start};
 
@@ -26,7 +26,7 @@ impl Service for Greeter {
         "greeter"
     }
 
-    fn opened<'a>(&mut self, client: Client, output: &mut Output<'a>) {
+    fn opened<'a>(&mut self, client: Client, _: Shape, output: &mut Output<'a>) {
         output.to_owned(client, b"good day\n".to_vec());
         output.close(client);
     }
@@ -147,7 +147,7 @@ impl Service for Counter {
         self.count += count;
     }
 
-    fn ended<'a>(&mut self, client: Client, output: &mut Output<'a>) {
+    fn ended<'a>(&mut self, client: Client, _: Shape, output: &mut Output<'a>) {
         output.to_owned(client, self.count.to_string().into_bytes());
         output.close(client);
     }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use ends::service::{Action, Appetite, Arrival, Client, Output, Service};
+use ends::service::{Action, Appetite, Arrival, Client, Output, Service, Shape};
 use rustix::io::Errno;
 use smoltcp::iface::Context;
 use smoltcp::socket::tcp::{RecvError, Socket, State};
@@ -173,7 +173,7 @@ impl Serving {
     fn serve(&mut self, socket: &mut Socket<'_>) {
         if !self.opened {
             self.opened = true;
-            self.ask(|service, output| service.opened(CLIENT, output));
+            self.ask(|service, output| service.opened(CLIENT, Shape::Stream, output));
         }
         while self.queue.len() < QUEUE_LIMIT && !self.ended {
             match socket.recv(|bytes| (bytes.len(), bytes.to_vec())) {
@@ -203,7 +203,10 @@ impl Serving {
             match action {
                 Action::Send(_, bytes) => self.queue.extend_from_slice(bytes),
                 Action::SendOwned(_, bytes) => self.queue.extend(bytes),
-                Action::HalfClose(_) | Action::Close(_) => self.closing = true,
+                Action::SendShared(_, bytes) => self.queue.extend_from_slice(&bytes),
+                Action::HalfClose(_) | Action::Close(_) | Action::OverLimit(_) => self.closing = true,
+                // Echo alone is played here; it says nothing of its own.
+                Action::Offer(_) | Action::Show(_) => {}
             }
         }
     }
@@ -227,7 +230,7 @@ impl Program for Serving {
             State::Listen | State::SynReceived => {}
             State::Closed | State::TimeWait => {
                 if std::mem::take(&mut self.opened) {
-                    self.service.gone(CLIENT);
+                    self.ask(|service, output| service.gone(CLIENT, output));
                 }
             }
             _ => self.serve(socket),

@@ -3,7 +3,6 @@
 //! An idle session costs its row in the table: a queue has memory only while something is in it.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
 
 use crate::ending::{Ending, Sums};
+use crate::engine::Guest;
 use crate::engine::blocking::LINGER;
 use crate::event::ClosedBy;
 use crate::service::{Action, Client, Output};
@@ -28,7 +28,7 @@ const QUEUE_AT_MOST: usize = 1024 * 1024;
 pub(super) struct Session {
     pub(super) socket: OwnedFd,
     pub(super) client: Client,
-    pub(super) remote: SocketAddr,
+    pub(super) guest: Guest,
     opened: Instant,
     pub(super) in_bytes: u64,
     out_bytes: u64,
@@ -140,12 +140,7 @@ impl Sessions {
     }
 
     /// Begins a session and watches its socket for input.
-    pub(super) fn open(
-        &mut self,
-        socket: OwnedFd,
-        client: Client,
-        remote: SocketAddr,
-    ) -> std::io::Result<usize> {
+    pub(super) fn open(&mut self, socket: OwnedFd, client: Client, guest: Guest) -> std::io::Result<usize> {
         let index = self.free.pop().unwrap_or(self.table.len());
         let watched = self.poll.registry().register(
             &mut SourceFd(&socket.as_raw_fd()),
@@ -161,7 +156,7 @@ impl Sessions {
         let session = Session {
             socket,
             client,
-            remote,
+            guest,
             opened: Instant::now(),
             in_bytes: 0,
             out_bytes: 0,
@@ -203,6 +198,9 @@ impl Sessions {
             match action {
                 Action::Send(to, bytes) => self.send(to, bytes),
                 Action::SendOwned(to, bytes) => self.send(to, &bytes),
+                Action::SendShared(to, bytes) => self.send(to, &bytes),
+                Action::Offer(_) | Action::Show(_) => {}
+                Action::OverLimit(of) => self.over_limit(of),
                 Action::HalfClose(of) => self.half_close(of),
                 Action::Close(of) => self.close(of),
             }
@@ -346,6 +344,12 @@ impl Sessions {
         session.half_closing = true;
         if session.queue.is_empty() {
             self.send_fin(index);
+        }
+    }
+
+    fn over_limit(&mut self, of: Client) {
+        if let Some(index) = self.find(of) {
+            self.end(index, Ending::LIMIT);
         }
     }
 

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use kernel::socket::PIPE_TAKES;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
+use wire::Address;
 
 use crate::service::Client;
 
@@ -42,7 +43,7 @@ impl Teller {
     }
 
     /// Tells what arrived, in as many messages as it takes. Ends quietly when the parent is gone: so is the child, soon.
-    pub(super) fn tell(&self, client: Client, remote: SocketAddr, bytes: &[u8]) {
+    pub(super) fn tell(&self, client: Client, remote: &Address, bytes: &[u8]) {
         let address = remote.to_string();
         for piece in bytes.chunks(PIPE_TAKES - HEAD - ADDRESS_AT_MOST) {
             if self.send(&message(client, &address, piece)).is_err() {
@@ -63,7 +64,7 @@ impl Teller {
 
 impl Hearsay {
     /// Hands on every message that has come through the pipe. Never waits.
-    pub(super) fn hear(&mut self, pipe: BorrowedFd<'_>, mut each: impl FnMut(u64, SocketAddr, Vec<u8>)) {
+    pub(super) fn hear(&mut self, pipe: BorrowedFd<'_>, mut each: impl FnMut(u64, Address, Vec<u8>)) {
         let mut chunk = [0; 16 * 1024];
         loop {
             match rustix::io::read(pipe, &mut chunk) {
@@ -102,12 +103,12 @@ fn first_message(bytes: &[u8]) -> Option<&[u8]> {
     rest.get(..usize::from(u16::from_ne_bytes(*length)))
 }
 
-fn parse(message: &[u8]) -> Option<(u64, SocketAddr, &[u8])> {
+fn parse(message: &[u8]) -> Option<(u64, Address, &[u8])> {
     let (client, rest) = message.split_first_chunk()?;
     let (length, rest) = rest.split_first()?;
     let (address, bytes) = rest.split_at_checked(usize::from(*length))?;
-    let remote = std::str::from_utf8(address).ok()?.parse().ok()?;
-    Some((u64::from_ne_bytes(*client), remote, bytes))
+    let remote: SocketAddr = std::str::from_utf8(address).ok()?.parse().ok()?;
+    Some((u64::from_ne_bytes(*client), remote.into(), bytes))
 }
 
 #[cfg(test)]
@@ -121,8 +122,9 @@ mod tests {
         let remote: SocketAddr =
             "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535".parse().expect("address");
         let long: Vec<u8> = (0..20_000u32).map(|number| number as u8).collect();
-        teller.tell(Client(7), remote, b"first");
-        teller.tell(Client(8), remote, &long);
+        let remote = Address::from(remote);
+        teller.tell(Client(7), &remote, b"first");
+        teller.tell(Client(8), &remote, &long);
         let mut heard: Vec<(u64, Vec<u8>)> = Vec::new();
         hearsay.hear(pipe.as_fd(), |client, from, bytes| {
             assert_eq!(from, remote);
