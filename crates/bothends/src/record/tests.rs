@@ -122,7 +122,7 @@ fn live_records_have_these_fields() {
 #[test]
 fn words_and_bytes_are_told_apart() {
     let clock = Clock::start();
-    let data = |bytes: &[u8]| read(&data(&clock, 1, address("[::1]:9"), bytes));
+    let data = |bytes: &[u8]| read(&data(&clock, 1, &address("[::1]:9").into(), bytes));
     let text = data("grüß dich\n".as_bytes());
     assert_eq!((text["text"].as_str(), text["len_bytes"].as_u64()), (Some("grüß dich"), Some(12)));
     assert_eq!((text["remote"].as_str(), text.get("cut")), (Some("[::1]:9"), None));

@@ -147,7 +147,7 @@ impl Service for Counter {
         self.count += count;
     }
 
-    fn ended<'a>(&mut self, client: Client, _: Shape, output: &mut Output<'a>) {
+    fn ended<'a>(&mut self, client: Client, output: &mut Output<'a>) {
         output.to_owned(client, self.count.to_string().into_bytes());
         output.close(client);
     }
