@@ -132,7 +132,9 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// A server that runs until the test drops it.
 pub struct Server {
     pub child: Child,
-    /// Where it listens.
+    /// Where it listens, in full: `udp://127.0.0.1:40213`.
+    pub place: String,
+    /// The same as a socket address; nowhere for a Unix socket.
     pub address: SocketAddr,
     stderr: Receiver<String>,
     said: String,
@@ -150,10 +152,12 @@ impl Server {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = lines(child.stderr.take().unwrap());
         let line = stderr.recv_timeout(PATIENCE).expect("a listening line");
-        let place = line.split("tcp://").nth(1).unwrap_or_else(|| panic!("no address in {line:?}"));
-        let place = place.split_whitespace().next().unwrap().trim_end_matches(',');
-        let address = place.parse().unwrap_or_else(|_| panic!("no address in {line:?}"));
-        Server { child, address, stderr, said: line + "\n" }
+        let place = line.strip_prefix("listening on ").and_then(|rest| rest.split_whitespace().next());
+        let place =
+            place.unwrap_or_else(|| panic!("no address in {line:?}")).trim_end_matches(',').to_owned();
+        let address = place.split("://").nth(1).and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+        Server { child, place, address, stderr, said: line + "\n" }
     }
 
     pub fn pid(&self) -> u32 {
