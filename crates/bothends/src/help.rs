@@ -58,14 +58,16 @@ const NUMBERS: [(&str, &str); 4] = [
     ("cannot parse integer from empty string", "it has to be a whole number"),
 ];
 
+/// What is wrong with a number, in words that people can use.
+pub(crate) fn numbers_in_our_words(told: &str) -> String {
+    NUMBERS.iter().fold(told.to_owned(), |told, (rusts, ours)| told.replace(rusts, ours))
+}
+
 /// clap's error as one sentence, and the most useful hint.
 fn sentence_and_hint(told: &str, words: &[OsString]) -> (String, String) {
     let first = told.split("\n\n").next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    let mut sentence = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    for (rusts, ours) in NUMBERS {
-        sentence = sentence.replace(rusts, ours);
-    }
+    let sentence = numbers_in_our_words(&first.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     let line = |start: &str| told.lines().find_map(|line| line.trim_start().strip_prefix(start));
     let hint = match (line("tip: "), line("Usage: ")) {
         (Some(tip), _) => tip.to_owned(),
