@@ -1,6 +1,6 @@
 //! The commands, one per file: from flags to a call of the crate that does the work, and from what that tells to output.
 
-pub(crate) mod address;
+mod address;
 pub mod completions;
 pub mod connect;
 pub mod help;

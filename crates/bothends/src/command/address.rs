@@ -15,7 +15,7 @@ use crate::help;
 
 /// The grammar as commands use it: /etc/services knows more names than the built-in table. With `udp`, an address
 /// without a scheme means UDP.
-pub(crate) fn grammar(purpose: Use, udp: bool) -> Grammar<'static> {
+pub(super) fn grammar(purpose: Use, udp: bool) -> Grammar<'static> {
     match udp {
         true => Grammar { purpose, scheme: Scheme::Udp, services: &|name| system_service(name, "udp") },
         false => Grammar { purpose, scheme: Scheme::Tcp, services: &|name| system_service(name, "tcp") },
@@ -23,7 +23,7 @@ pub(crate) fn grammar(purpose: Use, udp: bool) -> Grammar<'static> {
 }
 
 /// Reads an address and says what keeps `command` from using it.
-pub(crate) fn read(text: &str, purpose: Use, udp: bool, command: &str) -> Result<Endpoint, Wrong> {
+pub(super) fn read(text: &str, purpose: Use, udp: bool, command: &str) -> Result<Endpoint, Wrong> {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     let grammar = match scheme.as_deref() {
         Some("udp") => grammar(purpose, true),
@@ -38,12 +38,12 @@ pub(crate) fn read(text: &str, purpose: Use, udp: bool, command: &str) -> Result
 }
 
 /// An address with what is wrong with it.
-pub(crate) fn bad(text: &str, error: EndpointError) -> Wrong {
+pub(super) fn bad(text: &str, error: EndpointError) -> Wrong {
     Wrong::Address(BadAddress { text: text.to_owned(), error })
 }
 
 /// Why an endpoint cannot be used, as a sentence; none when it can.
-pub(crate) fn unsupported(endpoint: &Endpoint, command: &str) -> Option<String> {
+pub(super) fn unsupported(endpoint: &Endpoint, command: &str) -> Option<String> {
     match endpoint.scheme {
         Scheme::Standard => Some(format!("{command} needs an address; - is standard input and output")),
         Scheme::Tls => Some(format!("{command} speaks no TLS yet: write tcp:// for what is not encrypted")),
@@ -55,7 +55,7 @@ pub(crate) fn unsupported(endpoint: &Endpoint, command: &str) -> Option<String> 
 }
 
 /// Whether a written address is of another family than the flag asks for, as a sentence.
-pub(crate) fn wrong_family(endpoint: &Endpoint, families: Families) -> Option<String> {
+pub(super) fn wrong_family(endpoint: &Endpoint, families: Families) -> Option<String> {
     let address = endpoint.literal_ip()?;
     match (families.ipv4, families.ipv6) {
         (true, _) if address.is_ipv6() => Some(format!("{endpoint} is IPv6, and -4 asks for IPv4")),
@@ -65,14 +65,14 @@ pub(crate) fn wrong_family(endpoint: &Endpoint, families: Families) -> Option<St
 }
 
 /// Where `serve` and `listen` are without an address.
-pub(crate) fn default_endpoint(families: Families, udp: bool) -> Endpoint {
+pub(super) fn default_endpoint(families: Families, udp: bool) -> Endpoint {
     let host: IpAddr = if families.ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
     let scheme = if udp { Scheme::Udp } else { Scheme::Tcp };
     Endpoint::at(scheme, SocketAddr::new(host, endpoint::DEFAULT_PORT))
 }
 
 /// The sockets' places of an endpoint to listen on: one, or all addresses of a name. Looking up may take its time.
-pub(crate) fn places(
+pub(super) fn places(
     endpoint: &Endpoint,
     families: Families,
     options: &Options,
@@ -106,7 +106,7 @@ fn on_host(transport: Transport, host: &Host, port: u16, families: Families) -> 
 }
 
 /// The addresses to call for a host and a port, in the resolver's order. Looking up may take its time.
-pub(crate) fn addresses(host: &Host, port: u16, families: Families) -> Result<Vec<SocketAddr>, Fault> {
+pub(super) fn addresses(host: &Host, port: u16, families: Families) -> Result<Vec<SocketAddr>, Fault> {
     resolve(&name_of(host), port, families.family())
 }
 
@@ -122,7 +122,7 @@ fn name_of(host: &Host) -> String {
 }
 
 /// The transport and address of a Unix endpoint.
-pub(crate) fn unix_address(endpoint: &Endpoint) -> Option<(Transport, Address)> {
+pub(super) fn unix_address(endpoint: &Endpoint) -> Option<(Transport, Address)> {
     let address = match &endpoint.place {
         endpoint::Place::Path(path) => Address::Path(path.into()),
         endpoint::Place::Abstract(name) => Address::Abstract(name.clone().into_bytes()),
@@ -133,7 +133,7 @@ pub(crate) fn unix_address(endpoint: &Endpoint) -> Option<(Transport, Address)> 
 
 /// The options behind an address, as the long flags of `A` that they equal: its declaration is the only table there is.
 /// `A` must not have default values, so that what is not written can be told apart.
-pub(crate) fn url_options<A: Args>(endpoint: &Endpoint, written: &str) -> Result<A, Wrong> {
+pub(super) fn url_options<A: Args>(endpoint: &Endpoint, written: &str) -> Result<A, Wrong> {
     let mut table = A::augment_args(Command::new("address").no_binary_name(true).disable_help_flag(true));
     let known: Vec<String> = table.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -204,7 +204,7 @@ fn service_in(services: &str, name: &str, protocol: &str) -> Option<u16> {
 }
 
 /// The fault with its address in the full form, where one of these places has it; else that of TCP: `tcp://127.0.0.1:80`.
-pub(crate) fn in_full(fault: Fault, places: &[Place]) -> Fault {
+pub(super) fn in_full(fault: Fault, places: &[Place]) -> Fault {
     let full = places.iter().find_map(|place| {
         let (transport, address) = match &place.at {
             At::Address(transport, address) => (*transport, Address::from(*address)),

@@ -252,10 +252,8 @@ fn listen_and_serve(flags: &Flags, places: Vec<Place>, out: &Out) -> Result<Exit
         if let Event::Listening { address, .. } = &event {
             ports.listening(address.port().unwrap_or_default());
         }
-        if out.json
-            && let Some(record) = record::of_event(&clock, &event)
-        {
-            narrator.record(record);
+        if out.json {
+            narrator.record(record::of_event(&clock, &event, false));
         }
         if !out.quiet
             && let Some(line) = narrate::line(&event, out.verbosity)
