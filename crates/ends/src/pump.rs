@@ -1,29 +1,40 @@
 //! Carrying bytes between an open connection and two descriptors, both ways at once, to the end of the conversation.
 //!
 //! The end of a conversation: our input's end sends FIN, and reading goes on until the peer's FIN; all that came is
-//! written out, and then it is over, whether or not our input has ended. Whatever waits (the peer, the output, the input)
-//! stops only its own direction, so two ends that send at once do not wait for each other.
+//! written out, and then it is over, whether or not our input has ended (unless the options say that the input goes
+//! first). Whatever waits (the peer, the output, the input) stops only its own direction, so two ends that send at once do
+//! not wait for each other.
+//!
+//! Where nothing has to look at the bytes, they are not copied: the kernel moves their pages through a [`conduit`].
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use kernel::socket;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::FileType;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
-use wire::{Address, Doing, End, Fault};
+use rustix::net::{Shutdown, shutdown};
+use wire::frame::Frame;
+use wire::{Address, Doing, End, Fault, Transport};
 
-use self::block::Block;
-use self::output::{Output, Wrote};
+use self::arrival::Arrivals;
+use self::outgoing::Outgoing;
+use self::output::Wrote;
 use crate::dial::Connected;
-use crate::ending::{Ending, Sums, abort_at_close, unacknowledged};
+use crate::ending::{Ending, Sums, abort_at_close};
 use crate::engine::timespec_until;
-use crate::event::{Account, ClosedBy, Event};
+use crate::event::{Account, ClosedBy, Event, How};
 use crate::stop::{Asked, Stop};
 
-mod block;
-mod output;
+mod arrival;
+pub(crate) mod block;
+mod conduit;
+mod outgoing;
+pub(crate) mod output;
+pub(crate) mod source;
+pub(crate) mod typed;
+
+pub use self::source::{Input, Script};
 
 /// How long to wait between two looks at whether the peer has acknowledged everything, at first and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
@@ -32,25 +43,70 @@ const LAST_LOOK: Duration = Duration::from_millis(50);
 /// Makes what is written for the bytes of one arrival.
 pub type Show<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
 
+/// Is handed all received bytes as they come; says when it has seen what it waits for.
+pub type Expect<'a> = &'a mut dyn FnMut(&[u8]) -> bool;
+
 /// What to carry and when to stop.
-#[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
-    /// Where the bytes to be sent come from. Its flags are never changed: others may share it.
-    pub input: Option<BorrowedFd<'a>>,
-    /// Where the received bytes go. Its flags are never changed either.
+    /// Where the bytes to be sent come from.
+    pub input: Input<'a>,
+    /// A line of the input that is one of these words ends it, and is not sent.
+    pub until: Vec<Vec<u8>>,
+    /// LF is sent as CR LF, where it has no CR already.
+    pub crlf: bool,
+    /// Messages in the stream. [`Frame::Line`]: each text of a script is a line. [`Frame::Len32`]: each line of the input
+    /// and each text of a script is sent as a message; each message received is a line for the output.
+    pub frame: Frame,
+    /// Where the received bytes go. Its flags are never changed: others may share it.
     pub output: Option<BorrowedFd<'a>>,
     /// What is written for received bytes where it is not these themselves: records, or text that is safe on a terminal.
     pub shown: Option<Show<'a>>,
     /// Received bytes are told as [`Event::Data`] of client 1.
     pub tell_data: bool,
+    /// Ends the conversation once it says so.
+    pub expect: Option<Expect<'a>>,
+    /// Ends the conversation once the first arrival is written out.
+    pub once: bool,
     /// Throw away what is received, and end once the input has ended and the peer has acknowledged all of it.
     pub send_only: bool,
     /// Send nothing and leave the input alone.
     pub recv_only: bool,
     /// Send no FIN at the input's end.
     pub keep_half_open: bool,
+    /// At the peer's FIN it is over although the input has not ended; otherwise the input is sent to its end.
+    pub may_leave_open_input: bool,
     /// How long the peer may go on after our input's end; none: as long as it likes.
     pub linger: Option<Duration>,
+    /// How long nothing may be said either way.
+    pub idle: Option<Duration>,
+    /// How long all may take.
+    pub total: Option<Duration>,
+    /// What the kernel knows of the connection is asked for at the end.
+    pub want_tcp_info: bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options {
+            input: Input::None,
+            until: Vec::new(),
+            crlf: false,
+            frame: Frame::None,
+            output: None,
+            shown: None,
+            tell_data: false,
+            expect: None,
+            once: false,
+            send_only: false,
+            recv_only: false,
+            keep_half_open: false,
+            may_leave_open_input: true,
+            linger: None,
+            idle: None,
+            total: None,
+            want_tcp_info: false,
+        }
+    }
 }
 
 /// Why it is over.
@@ -60,8 +116,16 @@ pub enum Over {
     Closed,
     /// Everything was sent and acknowledged, and nothing else was wanted (`send_only`).
     Sent,
+    /// What was expected has come.
+    Expected,
+    /// The first arrival is written out, and no other was wanted (`once`).
+    Once,
     /// The time of `linger` ran out.
     LingerEnded,
+    /// Nothing was said for the time of `idle`.
+    IdleEnded,
+    /// The time of `total` ran out.
+    TotalEnded,
     /// Nobody reads our output any more.
     OutputClosed,
     /// We were asked to stop.
@@ -79,13 +143,17 @@ pub struct Outcome {
     pub never_sent_bytes: u64,
     /// The output was left in the middle of something: what comes next there would stand in the middle of it too.
     pub output_was_cut: bool,
+    /// From the beginning to the first byte received.
+    pub first_byte: Option<Duration>,
+    /// `struct tcp_info` as the kernel gave it before the close, where it was wanted and there is one.
+    pub tcp_info: Option<Vec<u8>>,
 }
 
 /// Carries bytes until the conversation is over, and closes the connection.
 ///
 /// # Errors
-/// When the input cannot be read or the output not written. What happens to the connection is no error: it is in the
-/// account.
+/// When the input cannot be read or the output not written, and when what was received breaks the framing. What happens
+/// to the connection is no error: it is in the account.
 pub fn run(
     connected: Connected,
     options: Options<'_>,
@@ -106,29 +174,37 @@ pub fn run(
     outcome
 }
 
-struct Pump<'a> {
-    socket: BorrowedFd<'a>,
-    remote: &'a Address,
-    options: Options<'a>,
-    tell: &'a dyn Fn(Event),
+struct Pump<'o, 'c> {
+    socket: BorrowedFd<'c>,
+    transport: Transport,
+    remote: &'c Address,
+    rules: Rules,
     opened: Instant,
-    /// None once it has ended.
-    input: Option<BorrowedFd<'a>>,
-    output: Option<Output<'a>>,
-    /// Read from the input, to be sent.
-    to_peer: Block,
-    /// Received, to be written out, or what is shown for it.
-    to_output: Block,
-    /// What was received where something else is shown for it, kept until that is written.
-    received: Block,
-    in_bytes: u64,
+    outgoing: Outgoing<'o>,
+    arrivals: Arrivals<'o, 'c>,
     out_bytes: u64,
     fin_sent: bool,
     peer_ended: bool,
+    /// It hears nothing either: known of Unix sockets only, and after a reset.
+    peer_is_gone: bool,
     first_to_close: Option<ClosedBy>,
     broken: Option<Errno>,
     linger_ends: Option<Instant>,
+    last_said: Instant,
     next_look: Duration,
+}
+
+/// When to close and when to stop.
+#[derive(Clone, Copy)]
+struct Rules {
+    send_only: bool,
+    recv_only: bool,
+    keep_half_open: bool,
+    may_leave_open_input: bool,
+    linger: Option<Duration>,
+    idle: Option<Duration>,
+    total: Option<Duration>,
+    want_tcp_info: bool,
 }
 
 /// What poll said, by descriptor.
@@ -137,41 +213,42 @@ struct Ready {
     input: bool,
     socket_in: bool,
     socket_out: bool,
+    socket_gone: bool,
     output: bool,
     output_is_gone: bool,
 }
 
-impl<'a> Pump<'a> {
-    fn new(connected: &'a Connected, options: Options<'a>, tell: &'a dyn Fn(Event)) -> Pump<'a> {
-        let input = options.input.filter(|_| !options.recv_only);
+impl<'o, 'c> Pump<'o, 'c> {
+    fn new(connected: &'c Connected, options: Options<'o>, tell: &'c dyn Fn(Event)) -> Pump<'o, 'c> {
+        let rules = Rules::of(&options);
+        let transport = connected.transport;
+        let outgoing = Outgoing::of(&options, transport);
         // What is typed or made bit by bit leaves at once; a file goes in whole segments anyway.
-        let comes_in_pieces = input.is_some_and(|input| !is_regular_file(input));
-        let _ = socket2::SockRef::from(connected).set_tcp_nodelay(comes_in_pieces);
+        let _ = socket2::SockRef::from(connected).set_tcp_nodelay(!outgoing.is_of_file());
+        let opened = Instant::now();
         Pump {
             socket: connected.as_fd(),
+            transport,
             remote: &connected.remote,
-            options,
-            tell,
-            opened: Instant::now(),
-            input,
-            output: options.output.filter(|_| !options.send_only).map(Output::new),
-            to_peer: Block::default(),
-            to_output: Block::default(),
-            received: Block::default(),
-            in_bytes: 0,
+            rules,
+            opened,
+            outgoing,
+            arrivals: Arrivals::of(options, connected, tell),
             out_bytes: 0,
             fin_sent: false,
             peer_ended: false,
+            peer_is_gone: false,
             first_to_close: None,
             broken: None,
             linger_ends: None,
+            last_said: opened,
             next_look: FIRST_LOOK,
         }
     }
 
     fn carry(&mut self, stop: Option<&Stop>) -> Result<Over, Fault> {
-        if self.options.input.is_none() && !self.options.recv_only {
-            self.input_ended();
+        if self.outgoing.has_ended() && !self.rules.recv_only {
+            self.input_has_ended();
         }
         loop {
             if let Some(over) = self.is_over() {
@@ -181,59 +258,92 @@ impl<'a> Pump<'a> {
             if let Some(asked) = stop.and_then(Stop::take) {
                 return Ok(Over::Interrupted(asked));
             }
-            if ready.input {
-                self.read_input()?;
+            if ready.input && self.outgoing.read()? {
+                self.input_has_ended();
             }
             if ready.socket_out || ready.input {
-                self.send();
+                self.send()?;
             }
             if ready.socket_in {
-                self.receive();
+                self.receive()?;
+            }
+            if ready.socket_gone {
+                self.hang_up();
             }
             if ready.output_is_gone {
                 return Ok(Over::OutputClosed);
             }
-            if (ready.output || ready.socket_in) && self.write_output(ready.output)? == Wrote::NobodyReads {
+            if (ready.output || ready.socket_in) && self.arrivals.write(ready.output)? == Wrote::NobodyReads {
                 return Ok(Over::OutputClosed);
             }
         }
     }
 
     fn is_over(&self) -> Option<Over> {
-        if self.peer_ended && self.to_output.is_empty() {
+        let all_written = self.arrivals.are_written();
+        if let Some(over) = self.arrivals.verdict().filter(|_| all_written) {
+            return Some(over);
+        }
+        let may_leave = self.rules.may_leave_open_input || self.has_sent_all() || self.broken.is_some();
+        if self.peer_ended && all_written && (may_leave || self.peer_is_gone) {
             return Some(Over::Closed);
         }
-        if self.options.send_only && self.has_sent_all() && unacknowledged(self.socket, self.fin_sent) == 0 {
+        if self.rules.send_only && self.has_sent_all() && self.unacknowledged() == 0 {
             return Some(Over::Sent);
         }
-        if self.linger_ends.is_some_and(|at| at <= Instant::now()) {
+        let now = Instant::now();
+        let is_past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_past(self.linger_ends) {
             return Some(Over::LingerEnded);
         }
-        None
+        if is_past(self.total_ends()) {
+            return Some(Over::TotalEnded);
+        }
+        is_past(self.idle_ends()).then_some(Over::IdleEnded)
     }
 
     fn has_sent_all(&self) -> bool {
-        self.input.is_none() && self.to_peer.is_empty()
+        self.outgoing.has_ended() && self.outgoing.is_empty()
+    }
+
+    /// Bytes handed to the kernel that have not arrived. Through a Unix socket they arrive at once, in the queue of the
+    /// other end; what `SIOCOUTQ` gives there is memory, not bytes (unix(7)).
+    fn unacknowledged(&self) -> u64 {
+        match self.transport {
+            Transport::Tcp => crate::ending::unacknowledged(self.socket, self.fin_sent),
+            _ => 0,
+        }
+    }
+
+    fn total_ends(&self) -> Option<Instant> {
+        Some(self.opened + self.rules.total?)
+    }
+
+    fn idle_ends(&self) -> Option<Instant> {
+        Some(self.last_said + self.rules.idle?)
     }
 
     /// Waits until something can go on. What cannot is not looked at: a peer that has closed would wake us for ever.
     fn wait(&mut self, stop: Option<&Stop>) -> Result<Ready, Fault> {
         let timeout = self.timeout();
-        let can_send = !self.to_peer.is_empty() && self.broken.is_none();
-        let can_receive = !self.peer_ended && self.to_output.is_empty();
+        let can_send = !self.outgoing.is_empty() && self.broken.is_none();
+        let can_receive = !self.peer_ended && self.arrivals.are_written();
         let mut wanted = PollFlags::empty();
         wanted.set(PollFlags::OUT, can_send);
         wanted.set(PollFlags::IN, can_receive);
-        let input = self.input.filter(|_| self.to_peer.is_empty() && self.broken.is_none());
-        let can_write = !self.to_output.is_empty();
+        // Between the peer's FIN and ours only a reset or a hang-up can come: those are told without being asked for.
+        let can_be_gone = self.peer_ended && !self.peer_is_gone && !self.fin_sent && self.broken.is_none();
+        let can_read = self.outgoing.is_empty() && self.broken.is_none();
+        let can_write = !self.arrivals.are_written();
         let output_wanted = if can_write { PollFlags::OUT } else { PollFlags::empty() };
 
         let mut watched = Vec::with_capacity(4);
         watch(&mut watched, stop.map(AsFd::as_fd), PollFlags::IN);
-        let input = watch(&mut watched, input, PollFlags::IN);
-        let socket = watch(&mut watched, Some(self.socket).filter(|_| !wanted.is_empty()), wanted);
+        let input = watch(&mut watched, self.outgoing.fd().filter(|_| can_read), PollFlags::IN);
+        let socket = Some(self.socket).filter(|_| !wanted.is_empty() || can_be_gone);
+        let socket = watch(&mut watched, socket, wanted);
         // Also with nothing to write: poll(2) tells by POLLERR that the last reader of a pipe has gone.
-        let output = watch(&mut watched, self.output.as_ref().map(Output::as_fd), output_wanted);
+        let output = watch(&mut watched, self.arrivals.output_fd(), output_wanted);
         match poll(&mut watched, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => {
@@ -244,18 +354,21 @@ impl<'a> Pump<'a> {
         let said = |place: Option<usize>| place.map_or(PollFlags::empty(), |place| watched[place].revents());
         // An error or hang-up is found out by trying.
         let trouble = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+        let text_is_due = self.outgoing.due().is_some_and(|due| can_read && due <= Instant::now());
         Ok(Ready {
-            input: !said(input).is_empty(),
+            input: !said(input).is_empty() || text_is_due,
             socket_in: can_receive && said(socket).intersects(PollFlags::IN | trouble),
             socket_out: can_send && said(socket).intersects(PollFlags::OUT | trouble),
+            socket_gone: can_be_gone && said(socket).intersects(trouble),
             output: can_write && !said(output).is_empty(),
             output_is_gone: said(output).contains(PollFlags::ERR),
         })
     }
 
     fn timeout(&mut self) -> Option<Timespec> {
-        let mut until = self.linger_ends;
-        if self.options.send_only && self.has_sent_all() {
+        let due = self.outgoing.due().filter(|_| self.outgoing.is_empty() && self.broken.is_none());
+        let mut until = [self.linger_ends, self.total_ends(), self.idle_ends(), due].into_iter().flatten().min();
+        if self.rules.send_only && self.has_sent_all() {
             // No event tells that the last acknowledgement has come.
             let look = Instant::now() + self.next_look;
             self.next_look = (self.next_look * 2).min(LAST_LOOK);
@@ -264,29 +377,18 @@ impl<'a> Pump<'a> {
         until.map(timespec_until)
     }
 
-    /// Reads input that poll says is there, so that the read does not wait.
-    fn read_input(&mut self) -> Result<(), Fault> {
-        let Some(input) = self.input else { return Ok(()) };
-        match self.to_peer.fill(|space| rustix::io::read(input, space)) {
-            Ok(0) => self.input_ended(),
-            Ok(_) | Err(Errno::INTR | Errno::AGAIN) => {}
-            // There is no standard input.
-            Err(Errno::BADF) => self.input_ended(),
-            Err(error) => {
-                return Err(Fault::errno(End::You, Doing::Read, "standard input", error.raw_os_error()));
-            }
-        }
-        Ok(())
-    }
-
-    fn input_ended(&mut self) {
-        self.input = None;
-        self.linger_ends = self.options.linger.map(|linger| Instant::now() + linger);
+    fn input_has_ended(&mut self) {
+        self.linger_ends = self.rules.linger.map(|linger| Instant::now() + linger);
         self.send_fin_if_due();
     }
 
     fn send_fin_if_due(&mut self) {
-        if !self.has_sent_all() || self.fin_sent || self.options.keep_half_open || self.broken.is_some() {
+        if !self.has_sent_all() || self.fin_sent || self.broken.is_some() {
+            return;
+        }
+        if self.rules.keep_half_open {
+            // The end of a file may still wait for a full segment.
+            let _ = socket2::SockRef::from(&self.socket).set_tcp_nodelay(true);
             return;
         }
         self.fin_sent = true;
@@ -296,102 +398,118 @@ impl<'a> Pump<'a> {
         }
     }
 
-    fn send(&mut self) {
-        while !self.to_peer.is_empty() && self.broken.is_none() {
-            match self.to_peer.take(|bytes| send(self.socket, bytes, SendFlags::NOSIGNAL)) {
-                Ok(sent) => self.out_bytes += sent as u64,
-                Err(Errno::AGAIN) => return,
+    fn send(&mut self) -> Result<(), Fault> {
+        while !self.outgoing.is_empty() && self.broken.is_none() {
+            match self.outgoing.send(self.socket) {
+                Ok(sent) => {
+                    self.out_bytes += sent as u64;
+                    self.last_said = Instant::now();
+                }
+                Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => {}
+                // One message that is larger than any may be: it was not sent, and what follows would miss it.
+                Err(Errno::MSGSIZE) => {
+                    let at = self.remote.to_string();
+                    return Err(Fault::errno(End::Us, Doing::Send, at, Errno::MSGSIZE.raw_os_error()));
+                }
                 // What the peer sent before is still to be read.
                 Err(error) => self.broken = Some(error),
             }
         }
         self.send_fin_if_due();
+        Ok(())
     }
 
-    fn receive(&mut self) {
-        let block = if self.options.shown.is_some() { &mut self.received } else { &mut self.to_output };
-        let received =
-            block.fill(|space| recv(self.socket, space, RecvFlags::empty()).map(|(length, _)| length));
-        match received {
+    fn receive(&mut self) -> Result<(), Fault> {
+        match self.arrivals.receive(self.socket)? {
             Ok(0) => {
                 self.peer_ended = true;
                 self.first_to_close.get_or_insert(ClosedBy::Peer);
             }
-            Ok(length) => {
-                self.in_bytes += length as u64;
-                self.show_and_tell();
-            }
+            Ok(_) => self.last_said = Instant::now(),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => {
                 self.broken.get_or_insert(error);
                 self.peer_ended = true;
             }
         }
+        Ok(())
     }
 
-    /// What has just been received is told, and made into what is to be written.
-    fn show_and_tell(&mut self) {
-        let block = if self.options.shown.is_some() { &self.received } else { &self.to_output };
-        if self.options.tell_data {
-            let bytes = block.bytes().to_vec();
-            (self.tell)(Event::Data { client: 1, remote: self.remote.clone(), bytes, whole_bytes: None });
+    /// Behind the peer's FIN came a reset, or its end of a Unix socket was closed as a whole.
+    fn hang_up(&mut self) {
+        self.peer_is_gone = true;
+        match rustix::net::sockopt::socket_error(self.socket) {
+            Ok(Err(error)) | Err(error) => self.broken = Some(error),
+            Ok(Ok(())) if !self.outgoing.is_empty() => self.broken = Some(Errno::PIPE),
+            Ok(Ok(())) => {}
         }
-        if self.output.is_none() {
-            self.to_output.clear();
-        } else if let Some(shown) = self.options.shown {
-            self.to_output.put(shown(block.bytes()));
-        }
-    }
-
-    fn write_output(&mut self, is_ready: bool) -> Result<Wrote, Fault> {
-        let Some(output) = &self.output else { return Ok(Wrote::Some) };
-        output.write(&mut self.to_output, is_ready)
     }
 
     fn outcome(&self, over: Over) -> Outcome {
-        let ending = match (over, self.broken) {
-            (Over::Interrupted(_), _) => Ending::STOPPED,
-            (_, Some(error)) => Ending::broken(error),
-            (Over::Closed, None) => Ending::fin(self.first_to_close.unwrap_or(ClosedBy::Peer)),
-            (Over::Sent | Over::LingerEnded | Over::OutputClosed, None) => {
-                Ending::fin(self.first_to_close.unwrap_or(ClosedBy::Us))
-            }
-        };
+        let tcp_info = None; // SHIM
+        let ending = self.ending(over);
         let sums = Sums {
-            in_bytes: self.in_bytes,
+            in_bytes: self.arrivals.in_bytes(),
             out_bytes: self.out_bytes,
-            queued: self.to_peer.len() as u64,
-            discarded: self.unwritten(),
+            queued: self.outgoing.queued(),
+            discarded: self.arrivals.unwritten(),
             fin_sent: self.fin_sent,
             open: self.opened.elapsed(),
         };
         let mut account = ending.account(self.socket, &sums);
         // In order or not: what the peer has not acknowledged by now may never reach it.
-        account.unsent_bytes = sums.queued + unacknowledged(self.socket, self.fin_sent);
+        account.unsent_bytes = sums.queued + self.unacknowledged();
         account.unread_bytes = sums.discarded + socket::unread(self.socket);
         ending.abort_what_was_cut(self.socket, &sums);
+        if sums.queued > 0 && matches!(over, Over::Expected | Over::Once | Over::IdleEnded) {
+            abort_at_close(self.socket);
+        }
         let in_kernel = socket::never_sent(self.socket).saturating_sub(u64::from(self.fin_sent));
-        let never_sent_bytes = sums.queued + in_kernel;
-        let output_was_cut = !self.to_output.is_empty() && self.to_output.is_begun();
-        Outcome { over, account, never_sent_bytes, output_was_cut }
+        Outcome {
+            over,
+            account,
+            never_sent_bytes: sums.queued + in_kernel,
+            output_was_cut: self.arrivals.output_is_cut(),
+            first_byte: self.arrivals.first().map(|first| first.duration_since(self.opened)),
+            tcp_info,
+        }
     }
 
-    /// How many received bytes did not get out; an arrival that is shown as something else counts as a whole.
-    fn unwritten(&self) -> u64 {
-        let block = if self.options.shown.is_some() { &self.received } else { &self.to_output };
-        if self.to_output.is_empty() { 0 } else { block.len() as u64 }
+    fn ending(&self, over: Over) -> Ending {
+        let by_us = |how| Ending { closed_by: ClosedBy::Us, how };
+        match (over, self.broken) {
+            (Over::Interrupted(_), _) => Ending::STOPPED,
+            (_, Some(error)) => Ending::broken(error),
+            (Over::Closed, None) => Ending::fin(self.first_to_close.unwrap_or(ClosedBy::Peer)),
+            (Over::IdleEnded, None) => by_us(How::Idle),
+            (Over::TotalEnded, None) => by_us(How::Limit),
+            (Over::Sent | Over::Expected | Over::Once | Over::LingerEnded | Over::OutputClosed, None) => {
+                Ending::fin(self.first_to_close.unwrap_or(ClosedBy::Us))
+            }
+        }
+    }
+}
+
+impl Rules {
+    fn of(options: &Options<'_>) -> Rules {
+        Rules {
+            send_only: options.send_only,
+            recv_only: options.recv_only,
+            keep_half_open: options.keep_half_open,
+            may_leave_open_input: options.may_leave_open_input,
+            linger: options.linger,
+            idle: options.idle,
+            total: options.total,
+            want_tcp_info: options.want_tcp_info,
+        }
     }
 }
 
 /// Adds a descriptor, if there is one, to those that poll is asked about; gives its place among them.
-fn watch<'f>(watched: &mut Vec<PollFd<'f>>, fd: Option<BorrowedFd<'f>>, events: PollFlags) -> Option<usize> {
+pub(crate) fn watch<'f>(watched: &mut Vec<PollFd<'f>>, fd: Option<BorrowedFd<'f>>, events: PollFlags) -> Option<usize> {
     watched.push(PollFd::from_borrowed_fd(fd?, events));
     Some(watched.len() - 1)
-}
-
-fn is_regular_file(fd: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod endpoint;
 pub mod ethernet;
 pub mod fault;
+pub mod frame;
 pub mod gso;
 pub mod icmp;
 pub mod ipv4;

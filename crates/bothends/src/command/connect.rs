@@ -176,7 +176,7 @@ fn converse(
     let looks = Looks::of(clock, &remote, out);
     let shown = |bytes: &[u8]| looks.shown(bytes);
     let options = pump::Options {
-        input: Some(stdin.as_fd()),
+        input: pump::Input::Fd(stdin.as_fd()),
         output: Some(stdout.as_fd()),
         shown: (!looks.are_plain()).then_some(&shown),
         tell_data: out.verbosity >= 2,
@@ -184,6 +184,7 @@ fn converse(
         recv_only: wishes.recv_only,
         keep_half_open: wishes.keep_half_open,
         linger: wishes.linger,
+        ..pump::Options::default()
     };
     let outcome = pump::run(connected, options, Some(&stop), &|event| {
         if let Event::Data { bytes, .. } = event {
@@ -261,8 +262,8 @@ fn exit(outcome: &Outcome, wishes: &Wishes, peer: &str, out: &Out) -> Exit {
     match outcome.over {
         _ if out.is_closed() => Exit::Ok,
         Over::Interrupted(asked) => interrupted(asked),
-        Over::OutputClosed => Exit::Ok,
-        Over::LingerEnded => {
+        Over::OutputClosed | Over::Expected | Over::Once => Exit::Ok,
+        Over::LingerEnded | Over::IdleEnded | Over::TotalEnded => {
             let cause = Cause::TimedOut;
             out.fault(&Fault { end: End::Peer, doing: Doing::Receive, at: peer.to_owned(), cause })
         }
@@ -337,7 +338,14 @@ mod tests {
             unread_bytes: 0,
             open: Duration::ZERO,
         };
-        Outcome { over: Over::Closed, account, never_sent_bytes, output_was_cut: false }
+        Outcome {
+            over: Over::Closed,
+            account,
+            never_sent_bytes,
+            output_was_cut: false,
+            first_byte: None,
+            tcp_info: None,
+        }
     }
 
     #[test]

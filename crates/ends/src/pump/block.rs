@@ -7,7 +7,7 @@ const SIZE: usize = 256 * 1024;
 
 /// Bytes on their way. It has memory from the first filling on.
 #[derive(Debug, Default)]
-pub(super) struct Block {
+pub(crate) struct Block {
     memory: Vec<u8>,
     start: usize,
     end: usize,
@@ -15,7 +15,7 @@ pub(super) struct Block {
 
 impl Block {
     /// Fills the block, which must be empty, by one call that gives how many bytes it put there.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
@@ -28,36 +28,36 @@ impl Block {
     }
 
     /// Holds these bytes instead of what it held.
-    pub(super) fn put(&mut self, bytes: Vec<u8>) {
+    pub(crate) fn put(&mut self, bytes: Vec<u8>) {
         (self.start, self.end) = (0, bytes.len());
         self.memory = bytes;
     }
 
     /// Whether some of what it held has gone, and it is not new.
-    pub(super) fn is_begun(&self) -> bool {
+    pub(crate) fn is_begun(&self) -> bool {
         self.start > 0
     }
 
     /// Hands the bytes to one call that gives how many it took.
-    pub(super) fn take(&mut self, write: impl FnOnce(&[u8]) -> Result<usize, Errno>) -> Result<usize, Errno> {
+    pub(crate) fn take(&mut self, write: impl FnOnce(&[u8]) -> Result<usize, Errno>) -> Result<usize, Errno> {
         let length = write(self.bytes())?;
         self.start = self.end.min(self.start + length);
         Ok(length)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.memory[self.start..self.end]
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.end - self.start
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.start = self.end;
     }
 }

@@ -5,25 +5,31 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::descriptors::reopened_for_writing;
 use kernel::socket::PIPE_TAKES;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, major, minor};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use wire::{Doing, End, Fault};
 
 use super::block::Block;
+use super::conduit::Conduit;
+
+/// The device numbers of `/dev/null` (Linux's devices.txt).
+const NULL: (u32, u32) = (1, 3);
 
 /// What came of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrote {
+pub(crate) enum Wrote {
     /// All of it, or as much as was taken for now.
     Some,
     /// Nobody reads what is written there, and nobody will.
     NobodyReads,
+    /// The kernel does not move pages there: it has to be written from a buffer.
+    NotByConduit,
 }
 
 /// The output, by the way in which it is written without waiting.
 #[derive(Debug)]
-pub(super) enum Output<'a> {
+pub(crate) enum Output<'a> {
     /// A terminal or pipe, opened again for us alone.
     Own(OwnedFd),
     /// A socket: each call says that it does not want to wait.
@@ -35,7 +41,7 @@ pub(super) enum Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(fd: BorrowedFd<'a>) -> Output<'a> {
+    pub(crate) fn new(fd: BorrowedFd<'a>) -> Output<'a> {
         if let Some(own) = reopened_for_writing(fd) {
             return Output::Own(own);
         }
@@ -47,15 +53,39 @@ impl<'a> Output<'a> {
         }
     }
 
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Output::Own(own) => own.as_fd(),
             Output::Socket(fd) | Output::File(fd) | Output::InPieces(fd) => *fd,
         }
     }
 
+    /// Whether the kernel may move pages there from a pipe: into files, pipes and `/dev/null`.
+    pub(super) fn may_be_spliced_to(&self) -> bool {
+        let Ok(stat) = rustix::fs::fstat(self.as_fd()) else { return false };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile | FileType::Fifo => true,
+            FileType::CharacterDevice => (major(stat.st_rdev), minor(stat.st_rdev)) == NULL,
+            _ => false,
+        }
+    }
+
+    /// Moves as much as is taken without waiting.
+    pub(super) fn move_from(&self, conduit: &mut Conduit) -> Result<Wrote, Fault> {
+        while !conduit.is_empty() {
+            match conduit.drain(self.as_fd(), false) {
+                Ok(0) | Err(Errno::INVAL) => return Ok(Wrote::NotByConduit),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(Wrote::Some),
+                Err(Errno::PIPE) => return Ok(Wrote::NobodyReads),
+                Err(error) => return Err(unwritable(error)),
+            }
+        }
+        Ok(Wrote::Some)
+    }
+
     /// Writes as much as is taken without waiting. `is_ready`: poll said that something is.
-    pub(super) fn write(&self, block: &mut Block, is_ready: bool) -> Result<Wrote, Fault> {
+    pub(crate) fn write(&self, block: &mut Block, is_ready: bool) -> Result<Wrote, Fault> {
         let mut is_ready = is_ready;
         while !block.is_empty() {
             let result = block.take(|bytes| match self {
@@ -70,16 +100,13 @@ impl<'a> Output<'a> {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(Wrote::Some),
                 Err(Errno::PIPE | Errno::CONNRESET) => return Ok(Wrote::NobodyReads),
-                Err(error) => {
-                    return Err(Fault::errno(
-                        End::You,
-                        Doing::Write,
-                        "standard output",
-                        error.raw_os_error(),
-                    ));
-                }
+                Err(error) => return Err(unwritable(error)),
             }
         }
         Ok(Wrote::Some)
     }
+}
+
+fn unwritable(error: Errno) -> Fault {
+    Fault::errno(End::You, Doing::Write, "standard output", error.raw_os_error())
 }

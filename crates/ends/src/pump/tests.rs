@@ -25,7 +25,7 @@ fn pipe() -> (PipeReader, PipeWriter) {
 }
 
 fn options<'a>(input: &'a PipeReader, output: &'a PipeWriter) -> Options<'a> {
-    Options { input: Some(input.as_fd()), output: Some(output.as_fd()), ..Options::default() }
+    Options { input: Input::Fd(input.as_fd()), output: Some(output.as_fd()), ..Options::default() }
 }
 
 fn pump(connected: Connected, options: Options<'_>) -> Outcome {
@@ -60,7 +60,7 @@ fn a_big_file_comes_back_from_an_echo_server() {
     file.write_all(&bytes).and_then(|()| file.rewind()).expect("a file");
     let (output_end, output) = pipe();
     let written = reader(output_end);
-    let options = Options { input: Some(file.as_fd()), output: Some(output.as_fd()), ..Options::default() };
+    let options = Options { input: Input::Fd(file.as_fd()), output: Some(output.as_fd()), ..Options::default() };
     let outcome = pump(connected, options);
     drop(output);
     server.join().expect("the server ends");
@@ -204,7 +204,7 @@ fn send_only_ends_when_all_is_acknowledged() {
     typed.write_all(b"a note\n").expect("room");
     drop(typed);
     peer.write_all(b"not wanted\n").expect("room");
-    let options = Options { input: Some(input.as_fd()), send_only: true, ..Options::default() };
+    let options = Options { input: Input::Fd(input.as_fd()), send_only: true, ..Options::default() };
     // The peer neither reads nor closes.
     let outcome = pump(connected, options);
     assert_eq!((outcome.over, outcome.account.unsent_bytes), (Over::Sent, 0));
@@ -275,7 +275,7 @@ fn received_bytes_are_told_when_asked_for() {
 fn an_input_that_cannot_be_read_is_our_fault_and_no_fin() {
     let (connected, mut peer) = connection();
     let folder = std::fs::File::open("/").expect("a folder");
-    let options = Options { input: Some(folder.as_fd()), ..Options::default() };
+    let options = Options { input: Input::Fd(folder.as_fd()), ..Options::default() };
     let fault = run(connected, options, None, &|_| ()).expect_err("a folder has no bytes");
     assert_eq!((fault.end, fault.doing), (End::You, Doing::Read));
     let error = peer.read(&mut [0]).expect_err("a reset: the input was not all");
@@ -299,8 +299,8 @@ fn what_is_shown_is_written_instead_and_a_stopped_reader_is_told_apart() {
     peer.write_all(b"abc").expect("room");
     drop(peer);
     let shown = |bytes: &[u8]| format!("<{}>", String::from_utf8_lossy(bytes)).into_bytes();
-    let options = Options { output: Some(output.as_fd()), recv_only: true, ..Options::default() };
-    let outcome = pump(connected, Options { shown: Some(&shown), ..options });
+    let options = || Options { output: Some(output.as_fd()), recv_only: true, ..Options::default() };
+    let outcome = pump(connected, Options { shown: Some(&shown), ..options() });
     assert_eq!((outcome.account.in_bytes, outcome.account.unread_bytes), (3, 0));
     assert!(!outcome.output_was_cut);
 
@@ -312,7 +312,7 @@ fn what_is_shown_is_written_instead_and_a_stopped_reader_is_told_apart() {
         vec![b'y'; 300_000]
     };
     peer.write_all(b"abcd").expect("room");
-    let outcome = run(connected, Options { shown: Some(&long), ..options }, Some(&stop), &|_| ());
+    let outcome = run(connected, Options { shown: Some(&long), ..options() }, Some(&stop), &|_| ());
     let outcome = outcome.expect("nothing failed");
     assert!(matches!(outcome.over, Over::Interrupted(_)) && outcome.output_was_cut);
     assert_eq!((outcome.account.in_bytes, outcome.account.unread_bytes), (4, 4));
