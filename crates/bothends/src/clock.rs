@@ -27,12 +27,12 @@ impl Clock {
             true => record,
         }
     }
+}
 
-    /// A new record with the time and the wall clock's: for a file that is read after this run, beside those of others.
-    pub fn stamped(&self, name: &'static str) -> Record {
-        let wall = rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
-        Record::new(name).with("t_s", seconds(self.start.elapsed())).with("wall", wall)
-    }
+/// A new record with the wall clock's time: for a file that is read after this run, beside records of others.
+pub fn stamped(name: &'static str) -> Record {
+    let wall = rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+    Record::new(name).with("wall", wall)
 }
 
 /// Seconds to the nanosecond.

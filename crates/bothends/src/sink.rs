@@ -18,7 +18,7 @@ use ends::service::Line;
 use rustix::process::{Signal, getpid, kill_process};
 use wire::{Address, Fault, visible};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, stamped};
 use crate::out::{Narrator, Out};
 use crate::record;
 
@@ -125,10 +125,7 @@ impl Sink for Lines {
     fn take(&self, remote: Option<&Address>, line: &Line) {
         let shared = &self.shared;
         let shown = shared.shown(remote, line);
-        let recorded = shared
-            .recording
-            .as_ref()
-            .map(|_| record::said(shared.clock.stamped("data"), remote, line).line());
+        let recorded = shared.recording.as_ref().map(|_| record::said(stamped("data"), remote, line).line());
         let mut queue = shared.lock();
         queue.coming.shown.extend_from_slice(&shown);
         queue.coming.recorded.extend_from_slice(recorded.unwrap_or_default().as_bytes());
