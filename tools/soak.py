@@ -3,7 +3,7 @@
 
   soak.py BINARY [--minutes 10]
 
-Servers of every engine, of datagrams, of collect and of chat run side by side in a network namespace of their own; clients
+Servers of every engine run side by side in a network namespace of their own; clients
 come, talk, and go in order, by reset, or in the middle of a line. Each second the memory (RSS, of a server and its
 children) and the descriptors are noted. At the end each server is stopped and one JSON line tells: clients served, memory
 and descriptors after the warm-up and at the end. Exit code 1 when one has grown by more than a tenth and 1 MiB, or holds
@@ -12,8 +12,7 @@ more descriptors when nobody is connected than it did before the first client.
 import argparse, json, os, random, signal, socket, statistics, struct, subprocess, sys, tempfile, threading, time
 
 SERVERS = {"event": ["echo"], "thread": ["echo", "--engine", "thread"], "process": ["echo", "--engine", "process"],
-           "two workers": ["echo", "--workers", "2"], "datagrams": ["echo", "-u"], "collect": ["collect"], "chat": ["chat"],
-           "collect by processes": ["collect", "--engine", "process"], "chat by threads": ["chat", "--engine", "thread"]}
+           "two workers": ["echo", "--workers", "2"], "upper": ["upper"], "reply by threads": ["reply", "yes", "--engine", "thread"]}
 
 
 def enter_namespace():
@@ -32,18 +31,16 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def visit(name, port):
-    kind = socket.SOCK_DGRAM if name == "datagrams" else socket.SOCK_STREAM
-    client = socket.socket(socket.AF_INET, kind)
+def visit(port):
+    client = socket.socket()
     client.settimeout(10)
     client.connect(("127.0.0.1", port))
-    client.sendall(b"hello\n" * random.randrange(1, 200) if kind == socket.SOCK_STREAM else b"hello\n")
-    if not name.startswith("collect"):
-        client.recv(100)
+    client.sendall(b"hello\n" * random.randrange(1, 200))
+    client.recv(100)
     way = random.randrange(3)
-    if way == 0 and kind == socket.SOCK_STREAM:
+    if way == 0:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    elif way == 1 and kind == socket.SOCK_STREAM:
+    elif way == 1:
         client.sendall(b"cut in the midd")
         client.shutdown(socket.SHUT_WR)
         while client.recv(65536):
@@ -51,10 +48,10 @@ def visit(name, port):
     client.close()
 
 
-def churn(name, port, stop, done):
+def churn(port, stop, done):
     while not stop.is_set():
         try:
-            visit(name, port)
+            visit(port)
         except OSError:
             pass
         done[0] += 1
@@ -76,7 +73,7 @@ def main():
             time.sleep(0.01)
         port, done = int(open(file).read()), [0]
         idle = descriptors(server.pid)
-        threading.Thread(target=churn, args=(name, port, stop, done)).start()
+        threading.Thread(target=churn, args=(port, stop, done)).start()
         running[name] = (server, idle, done, [])
     end = time.time() + 60 * a.minutes
     while time.time() < end:

@@ -1,13 +1,11 @@
 //! The commands, one per file: from flags to a call of the crate that does the work, and from what that tells to output.
 
-mod address;
 pub mod completions;
 pub mod connect;
 pub mod help;
 pub mod lab;
 pub mod man;
 pub mod serve;
-pub mod socket;
 pub mod trace;
 
 use std::num::NonZeroUsize;
@@ -36,9 +34,25 @@ pub fn run(cli: Cli) -> Exit {
     }
 }
 
-/// [`address::grammar`] for TCP.
+/// The grammar as commands use it: /etc/services knows more names than the built-in table.
 fn grammar(purpose: Use) -> Grammar<'static> {
-    address::grammar(purpose, false)
+    Grammar { services: &system_service, ..Grammar::new(purpose) }
+}
+
+/// A TCP service of /etc/services, by name or alias: services(5).
+fn system_service(name: &str) -> Option<u16> {
+    let services = std::fs::read_to_string("/etc/services").ok()?;
+    service_in(&services, name)
+}
+
+fn service_in(services: &str, name: &str) -> Option<u16> {
+    services.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let official = words.next()?;
+        let (port, protocol) = words.next()?.split_once('/')?;
+        let named = official == name || words.any(|alias| alias == name);
+        (named && protocol == "tcp").then(|| port.parse().ok()).flatten()
+    })
 }
 
 /// Why an endpoint cannot be used here, as a sentence; none when it can.
@@ -114,5 +128,15 @@ mod tests {
         let fault = |at: &str| Fault::errno(wire::End::Peer, wire::Doing::Connect, at, 111);
         assert_eq!(in_full(fault("[::1]:80")).at, "tcp://[::1]:80");
         assert_eq!(in_full(fault("example.org")).at, "example.org");
+    }
+
+    #[test]
+    fn services_are_found_by_name_and_alias() {
+        let services = "# comment\nhttp\t80/tcp\twww\t# WorldWideWeb\nntp 123/udp\ngizmo 4242/tcp\n";
+        assert_eq!(service_in(services, "gizmo"), Some(4242));
+        assert_eq!(service_in(services, "www"), Some(80));
+        assert_eq!(service_in(services, "ntp"), None);
+        assert_eq!(service_in(services, "WorldWideWeb"), None);
+        assert_eq!(service_in("broken 1x/tcp\nhalf\n", "broken"), None);
     }
 }

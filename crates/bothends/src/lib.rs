@@ -15,7 +15,6 @@ pub mod narrate;
 pub mod out;
 pub mod picture;
 pub mod record;
-pub mod sink;
 
 use std::process::ExitCode;
 

@@ -15,8 +15,6 @@ mod ending;
 mod engine;
 pub mod event;
 pub mod listen;
-pub mod operator;
-pub mod options;
 mod places;
 pub mod pump;
 pub mod serve;

@@ -6,9 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use socket2::{Domain, Socket, Type};
 use wire::{Address, Doing, End, Fault, Transport};
 
-use crate::event::Event;
-use crate::options::SocketOptions;
-
 /// A place to listen, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -21,14 +18,10 @@ pub struct Place {
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
-    /// At this address, by TCP or UDP; an IPv6 one takes IPv6 clients only. Port 0: the kernel chooses.
-    Address(Transport, SocketAddr),
+    /// At this address; an IPv6 one takes IPv6 clients only. Port 0: the kernel chooses.
+    Address(SocketAddr),
     /// On every interface, for IPv6 and IPv4 by one socket; for IPv4 alone where the machine has no IPv6.
-    EveryInterface(Transport, u16),
-    /// At a socket file or abstract name, by one of the Unix transports.
-    Unix(Transport, Address),
-    /// At a socket that this process was started with; what it is, it says itself.
-    Inherited(u32),
+    EveryInterface(u16),
 }
 
 /// How to listen.
@@ -41,21 +34,11 @@ pub struct Options {
     /// How many clients wait to be accepted before the kernel lets further ones wait outside; the kernel's limit
     /// (`net.core.somaxconn`) stands above it.
     pub backlog: i32,
-    /// The permissions of a socket file; none: as the umask leaves them.
-    pub mode: Option<u32>,
-    /// What else to set on the socket.
-    pub socket: SocketOptions,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            reuse_address: true,
-            reuse_port: false,
-            backlog: 4096,
-            mode: None,
-            socket: SocketOptions::default(),
-        }
+        Options { reuse_address: true, reuse_port: false, backlog: 4096 }
     }
 }
 
@@ -67,7 +50,7 @@ impl Place {
 
     /// At this address by TCP, with the usual options.
     pub fn tcp(address: SocketAddr) -> Place {
-        Place::new(At::Address(Transport::Tcp, address))
+        Place::new(At::Address(address))
     }
 }
 
@@ -88,11 +71,11 @@ impl AsFd for Listener {
 
 impl Listener {
     /// Opens a listening socket.
-    pub(crate) fn open(place: &Place, _tell: &dyn Fn(Event)) -> Result<Listener, Fault> {
+    pub(crate) fn open(place: &Place) -> Result<Listener, Fault> {
         let options = &place.options;
         match place.at {
-            At::Address(Transport::Tcp, address) => open(address, true, options),
-            At::EveryInterface(Transport::Tcp, port) => {
+            At::Address(address) => open(address, true, options),
+            At::EveryInterface(port) => {
                 let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
                 open(both, false, options).or_else(|fault| match fault.raw_errno() {
                     Some(errno) if is_without_ipv6(errno) => {
@@ -101,7 +84,6 @@ impl Listener {
                     _ => Err(fault),
                 })
             }
-            _ => Err(Fault::errno(End::Us, Doing::Socket, "", rustix::io::Errno::OPNOTSUPP.raw_os_error())),
         }
     }
 }
@@ -137,10 +119,10 @@ mod tests {
     #[test]
     fn port_zero_becomes_a_real_port_and_a_second_listener_is_refused() {
         let place = Place::tcp("127.0.0.1:0".parse().expect("an address"));
-        let first = Listener::open(&place, &|_| ()).expect("loopback");
+        let first = Listener::open(&place).expect("loopback");
         let address = first.address.internet().expect("TCP");
         assert_ne!(address.port(), 0);
-        let fault = Listener::open(&Place::tcp(address), &|_| ()).expect_err("it is taken");
+        let fault = Listener::open(&Place::tcp(address)).expect_err("it is taken");
         assert_eq!(fault.raw_errno(), Some(rustix::io::Errno::ADDRINUSE.raw_os_error()));
         assert_eq!(fault.at, first.address.to_string());
     }
@@ -150,15 +132,14 @@ mod tests {
         let options = Options { reuse_port: true, ..Options::default() };
         let place = Place::tcp("127.0.0.1:0".parse().expect("an address"));
         let place = Place { options: options.clone(), ..place };
-        let first = Listener::open(&place, &|_| ()).expect("loopback");
+        let first = Listener::open(&place).expect("loopback");
         let address = first.address.internet().expect("TCP");
-        Listener::open(&Place { options, ..Place::tcp(address) }, &|_| ()).expect("both asked");
+        Listener::open(&Place { options, ..Place::tcp(address) }).expect("both asked");
     }
 
     #[test]
     fn every_interface_takes_both_families() {
-        let listener =
-            Listener::open(&Place::new(At::EveryInterface(Transport::Tcp, 0)), &|_| ()).expect("a port");
+        let listener = Listener::open(&Place::new(At::EveryInterface(0))).expect("a port");
         let address = listener.address.internet().expect("TCP");
         let port = address.port();
         TcpStream::connect(("127.0.0.1", port)).expect("IPv4");
@@ -170,7 +151,7 @@ mod tests {
     #[test]
     fn an_ipv6_address_takes_ipv6_only() {
         let place = Place::tcp("[::]:0".parse().expect("an address"));
-        if let Ok(listener) = Listener::open(&place, &|_| ()) {
+        if let Ok(listener) = Listener::open(&place) {
             let port = listener.address.port().expect("TCP");
             TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens on IPv4");
         }

@@ -81,8 +81,6 @@ pub struct Options<'a> {
     pub idle: Option<Duration>,
     /// How long all may take.
     pub total: Option<Duration>,
-    /// What the kernel knows of the connection is asked for at the end.
-    pub want_tcp_info: bool,
 }
 
 impl Default for Options<'_> {
@@ -104,7 +102,6 @@ impl Default for Options<'_> {
             linger: None,
             idle: None,
             total: None,
-            want_tcp_info: false,
         }
     }
 }
@@ -145,8 +142,6 @@ pub struct Outcome {
     pub output_was_cut: bool,
     /// From the beginning to the first byte received.
     pub first_byte: Option<Duration>,
-    /// `struct tcp_info` as the kernel gave it before the close, where it was wanted and there is one.
-    pub tcp_info: Option<Vec<u8>>,
 }
 
 /// Carries bytes until the conversation is over, and closes the connection.
@@ -204,7 +199,6 @@ struct Rules {
     linger: Option<Duration>,
     idle: Option<Duration>,
     total: Option<Duration>,
-    want_tcp_info: bool,
 }
 
 /// What poll said, by descriptor.
@@ -367,7 +361,8 @@ impl<'o, 'c> Pump<'o, 'c> {
 
     fn timeout(&mut self) -> Option<Timespec> {
         let due = self.outgoing.due().filter(|_| self.outgoing.is_empty() && self.broken.is_none());
-        let mut until = [self.linger_ends, self.total_ends(), self.idle_ends(), due].into_iter().flatten().min();
+        let mut until =
+            [self.linger_ends, self.total_ends(), self.idle_ends(), due].into_iter().flatten().min();
         if self.rules.send_only && self.has_sent_all() {
             // No event tells that the last acknowledgement has come.
             let look = Instant::now() + self.next_look;
@@ -447,7 +442,6 @@ impl<'o, 'c> Pump<'o, 'c> {
     }
 
     fn outcome(&self, over: Over) -> Outcome {
-        let tcp_info = None; // SHIM
         let ending = self.ending(over);
         let sums = Sums {
             in_bytes: self.arrivals.in_bytes(),
@@ -472,7 +466,6 @@ impl<'o, 'c> Pump<'o, 'c> {
             never_sent_bytes: sums.queued + in_kernel,
             output_was_cut: self.arrivals.output_is_cut(),
             first_byte: self.arrivals.first().map(|first| first.duration_since(self.opened)),
-            tcp_info,
         }
     }
 
@@ -501,13 +494,16 @@ impl Rules {
             linger: options.linger,
             idle: options.idle,
             total: options.total,
-            want_tcp_info: options.want_tcp_info,
         }
     }
 }
 
 /// Adds a descriptor, if there is one, to those that poll is asked about; gives its place among them.
-pub(crate) fn watch<'f>(watched: &mut Vec<PollFd<'f>>, fd: Option<BorrowedFd<'f>>, events: PollFlags) -> Option<usize> {
+pub(crate) fn watch<'f>(
+    watched: &mut Vec<PollFd<'f>>,
+    fd: Option<BorrowedFd<'f>>,
+    events: PollFlags,
+) -> Option<usize> {
     watched.push(PollFd::from_borrowed_fd(fd?, events));
     Some(watched.len() - 1)
 }

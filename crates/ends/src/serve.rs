@@ -1,27 +1,23 @@
 //! A server for many: what it is made of, and its one entry.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use wire::network::Lists;
 use wire::{Address, Fault};
 
 use crate::engine;
-use crate::event::{Away, Event};
+use crate::event::Event;
 use crate::listen::{Listener, Place};
-use crate::operator::Operator;
 use crate::places::Places;
-use crate::service::{Client, Line, Service};
+use crate::service::{Client, Service};
 use crate::stop::{Asked, Stop};
 
 /// A server to be run.
 pub struct Config {
     /// Where to listen; all of them or none.
     pub places: Vec<Place>,
-    /// Makes the service: once for each worker of the event engine, once for each session of the others; once in all
-    /// where it [`Service::is_shared`].
+    /// Makes the service: once for each worker of the event engine, once for each session of the others.
     pub service: Box<dyn Fn() -> Box<dyn Service> + Send + Sync>,
     /// What runs the sessions.
     pub engine: Engine,
@@ -29,10 +25,6 @@ pub struct Config {
     pub max_connections: Option<usize>,
     /// What happens to clients beyond that.
     pub when_full: WhenFull,
-    /// Who may come.
-    pub guests: Guests,
-    /// What one client may do.
-    pub limits: Limits,
     /// How long sessions may go on after the first request to stop.
     pub grace: Duration,
     /// What to tell; the rest costs nothing.
@@ -40,49 +32,6 @@ pub struct Config {
     /// For whoever is told but cannot pass it on at once and has no thread to do so later: asked before the process
     /// engine waits, and soon again while it gives true, which means that something is left.
     pub left_to_tell: Option<LeftToTell>,
-    /// Takes the lines that a service shows; none: they are dropped.
-    pub sink: Option<Arc<dyn Sink>>,
-    /// What whoever runs the server types.
-    pub operator: Option<Operator>,
-}
-
-/// Who may come, beside [`Config::max_connections`].
-#[derive(Default)]
-pub struct Guests {
-    /// How many sessions at once for clients of one source address.
-    pub max_per_source: Option<usize>,
-    /// The networks that may come and those that may not; read again at SIGHUP.
-    pub lists: Option<ReadLists>,
-}
-
-/// Reads the lists, at the start and at SIGHUP. A failure at SIGHUP is told, and the old lists stay.
-pub type ReadLists = Box<dyn Fn() -> Result<Lists, Fault> + Send + Sync>;
-
-/// What one client may do, before it is let go with how `limit` or `idle`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// How many bytes it may send in all.
-    pub max_bytes: Option<u64>,
-    /// How long one message (datagram, packet) may be, in bytes; longer datagrams are told and dropped.
-    pub max_message: Option<usize>,
-    /// How long neither end may say anything.
-    pub idle: Option<Duration>,
-    /// How long the whole session may take.
-    pub total: Option<Duration>,
-    /// How many bytes a second are taken from it, and as many given to it; TCP makes it wait.
-    pub bytes_per_s: Option<u64>,
-}
-
-/// Takes the lines that a service shows. It never loses one: who has no room says so, and the clients wait.
-pub trait Sink: Send + Sync {
-    /// Takes a line. `remote` is none for those that no client said.
-    fn take(&self, remote: Option<&Address>, line: &Line);
-
-    /// All lines that were ready have been handed over: now they are to be written, as one batch.
-    fn flush(&self);
-
-    /// Whether more may be taken now. Asked before clients are read, and soon again while it gives false.
-    fn has_room(&self) -> bool;
 }
 
 /// See [`Config::left_to_tell`].
@@ -141,13 +90,9 @@ impl Config {
             engine,
             max_connections: engine.max_connections(),
             when_full: WhenFull::default(),
-            guests: Guests::default(),
-            limits: Limits::default(),
             grace: Duration::from_secs(2),
             tells: Tells::default(),
             left_to_tell: None,
-            sink: None,
-            operator: None,
         }
     }
 }
@@ -197,8 +142,7 @@ impl Tells {
 /// # Errors
 /// When a place cannot be listened on, or the engine cannot start.
 pub fn serve(config: &Config, stop: &Stop, tell: &(dyn Fn(Event) + Sync)) -> Result<Served, Fault> {
-    let listeners: Vec<Listener> =
-        config.places.iter().map(|place| Listener::open(place, tell)).collect::<Result<_, _>>()?;
+    let listeners: Vec<Listener> = config.places.iter().map(Listener::open).collect::<Result<_, _>>()?;
     let workers = match config.engine {
         Engine::Event { workers } => workers.max(1),
         Engine::Thread | Engine::Process => 1,
@@ -265,14 +209,11 @@ impl Server<'_> {
         Client(self.clients.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    pub(crate) fn turn_away(&self, remote: Address, why: Away) {
+    pub(crate) fn turn_away(&self, remote: Address) {
         self.turned_away.fetch_add(1, Ordering::Relaxed);
-        (self.tell)(Event::TurnedAway { remote, why });
-    }
-
-    /// All places are taken. Without a limit of ours it is that of the descriptors that has been reached.
-    pub(crate) fn full(&self) -> Away {
-        Away::Full(self.places.limit().unwrap_or_else(|| self.places.taken()))
+        // Without a limit of ours it is that of the descriptors that has been reached.
+        let limit = self.places.limit().unwrap_or_else(|| self.places.taken());
+        (self.tell)(Event::TurnedAway { remote, limit });
     }
 
     pub(crate) fn stage(&self) -> Stage {

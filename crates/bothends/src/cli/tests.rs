@@ -50,13 +50,13 @@ fn every_value_has_a_name_in_capitals() {
         let names = argument.get_value_names().unwrap_or_default();
         assert!(!names.is_empty(), "{path} {}", argument.get_id());
         for name in names {
-            let good = |c: char| c.is_ascii_uppercase() || " .-=".contains(c);
+            let good = |c: char| c.is_ascii_uppercase() || " .-".contains(c);
             assert!(name.chars().all(good), "{path} {}: {name}", argument.get_id());
         }
     }
 }
 
-/// The letters that mean the same everywhere, and the dialects: serve speaks ncat's, trace tcpdump's.
+/// The letters that mean the same everywhere, and the dialects: trace speaks tcpdump's.
 #[test]
 fn every_letter_means_what_it_means_everywhere() {
     let everywhere = HashMap::from([
@@ -68,8 +68,7 @@ fn every_letter_means_what_it_means_everywhere() {
         ('h', "help"),
         ('V', "version"),
     ]);
-    let dialects =
-        HashMap::from([("bothends serve", vec![('i', "idle")]), ("bothends trace", vec![('r', "file")])]);
+    let dialects = HashMap::from([("bothends trace", vec![('r', "file")])]);
     for (path, argument) in arguments() {
         let Some(letter) = argument.get_short() else { continue };
         let id = argument.get_id().as_str();

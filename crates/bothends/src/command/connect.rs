@@ -338,14 +338,7 @@ mod tests {
             unread_bytes: 0,
             open: Duration::ZERO,
         };
-        Outcome {
-            over: Over::Closed,
-            account,
-            never_sent_bytes,
-            output_was_cut: false,
-            first_byte: None,
-            tcp_info: None,
-        }
+        Outcome { over: Over::Closed, account, never_sent_bytes, output_was_cut: false, first_byte: None }
     }
 
     #[test]

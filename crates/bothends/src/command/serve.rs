@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use draw::number::count;
@@ -12,12 +12,13 @@ use ends::dial::resolve;
 use ends::event::Event;
 use ends::listen::{At, Options, Place};
 use ends::serve::{Config, Engine, Served, Tells, WhenFull, serve};
-use ends::service::Echo;
+use ends::service::{Discard, Echo, Reply, Service, Source, TimeOfDay, Upper};
 use ends::stop::Stop;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use wire::Fault;
 use wire::endpoint::{Endpoint, Host, Use};
+use wire::frame::Frame;
 use wire::quantity;
-use wire::{Fault, Transport};
 
 use super::{BadAddress, Wrong, grammar, host_and_port, in_full, unsupported, wrong_family};
 use crate::cli::Families;
@@ -38,6 +39,8 @@ Examples:
   bothends serve echo :7 -v               on every interface, telling who comes
   bothends serve echo 0 --port-file port  on any free port; its number in a file
   bothends serve echo [::1]:7777 127.0.0.1:7777 --engine process
+  bothends serve reply 'hello, i am server' --frame line
+  bothends serve source --size 1M         a megabyte for each client
 
 It runs until it is interrupted: the first ^C or SIGTERM takes no new clients and gives those that are there the time \
 of --grace, the second ends it at once. What happens to one client is told, but is never the exit code."
@@ -45,13 +48,26 @@ of --grace, the second ends it at once. What happens to one client is told, but 
 pub struct Flags {
     /// The service.
     #[arg(value_name = "SERVICE", help = "What to do with the bytes that clients send.")]
-    service: Service,
-    /// The addresses.
+    service: ServiceWord,
+    /// The word of a service that needs one, and the addresses.
     #[arg(
         value_name = "ADDR",
-        help = "Where to listen; 127.0.0.1:7777 by itself. See `bothends help addresses`."
+        help = "Where to listen; 127.0.0.1:7777 by itself. See `bothends help addresses`. For reply, TEXT comes first."
     )]
-    addresses: Vec<String>,
+    words: Vec<String>,
+    /// For reply.
+    #[arg(
+        long,
+        value_name = "FRAME",
+        default_value = "none",
+        hide_default_value = true,
+        help = "Let reply answer each message, not each arrival: line, or len32 with four bytes of length in front."
+    )]
+    frame: FrameWord,
+    /// For source.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size,
+          help = "Let source send this much to each client and then close: 64K, 1M; it has no end by itself.")]
+    size: Option<u64>,
     /// The engine.
     #[arg(
         long,
@@ -114,10 +130,42 @@ pub struct Flags {
 
 /// The services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Service {
+enum ServiceWord {
     /// Sends back what it receives.
     #[value(help = "Send back what was received (RFC 862).")]
     Echo,
+    /// The same in capitals.
+    #[value(help = "Send it back in capital letters.")]
+    Upper,
+    /// Answers with a text.
+    #[value(help = "Answer each arrival, or with --frame each message, with TEXT.")]
+    Reply,
+    /// Takes everything.
+    #[value(help = "Take everything and say nothing (RFC 863).")]
+    Discard,
+    /// Sends characters.
+    #[value(help = "Send characters without end, or --size of them (RFC 864).")]
+    Source,
+    /// Tells the time to people.
+    #[value(help = "Tell the time to people (RFC 867).")]
+    Daytime,
+    /// Tells the time to programs.
+    #[value(help = "Tell the time to programs: 32 bits (RFC 868).")]
+    Time,
+}
+
+/// How messages are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FrameWord {
+    /// Not at all.
+    #[value(help = "Not at all.")]
+    None,
+    /// By line ends.
+    #[value(help = "Each ends with LF.")]
+    Line,
+    /// By lengths.
+    #[value(help = "Each has its length in front, in four bytes.")]
+    Len32,
 }
 
 /// The engines.
@@ -149,15 +197,62 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
     if flags.workers.is_some() && flags.engine != EngineWord::Event {
         return out.usage("--workers are event loops, and another engine was chosen", None);
     }
-    let exit = match places(flags) {
-        Ok(places) => listen_and_serve(flags, places, out).unwrap_or_else(|fault| out.fault(&in_full(fault))),
+    let exit = match asked(flags) {
+        Ok((service, places)) => {
+            listen_and_serve(flags, service, places, out).unwrap_or_else(|fault| out.fault(&in_full(fault)))
+        }
         Err(wrong) => wrong.told(out),
     };
     out.finish(exit)
 }
 
-fn places(flags: &Flags) -> Result<Vec<Place>, Wrong> {
-    let endpoints = match flags.addresses.as_slice() {
+/// Makes a service: for each loop, or each session.
+type Make = Box<dyn Fn() -> Box<dyn Service> + Send + Sync>;
+
+/// What to serve, and where.
+fn asked(flags: &Flags) -> Result<(Make, Vec<Place>), Wrong> {
+    let wrong = |sentence: &str| Err(Wrong::Use(sentence.to_owned()));
+    if flags.size.is_some() && flags.service != ServiceWord::Source {
+        return wrong("--size is for the service source");
+    }
+    if flags.frame != FrameWord::None && flags.service != ServiceWord::Reply {
+        return wrong("--frame is for the service reply");
+    }
+    let (make, addresses) = match (flags.service, flags.words.as_slice()) {
+        (ServiceWord::Reply, [text, addresses @ ..]) => (reply(text.clone(), flags.frame), addresses),
+        (ServiceWord::Reply, []) => return wrong("reply needs its answer: serve reply TEXT [ADDR]"),
+        (ServiceWord::Echo, addresses) => (make(|| Echo), addresses),
+        (ServiceWord::Upper, addresses) => (make(|| Upper), addresses),
+        (ServiceWord::Discard, addresses) => (make(|| Discard), addresses),
+        (ServiceWord::Source, addresses) => (source(flags.size), addresses),
+        (ServiceWord::Daytime, addresses) => (make(|| TimeOfDay::daytime(SystemTime::now)), addresses),
+        (ServiceWord::Time, addresses) => (make(|| TimeOfDay::time(SystemTime::now)), addresses),
+    };
+    Ok((make, places(addresses, flags)?))
+}
+
+fn make<S: Service + 'static>(new: fn() -> S) -> Make {
+    Box::new(move || Box::new(new()))
+}
+
+fn source(size: Option<u64>) -> Make {
+    Box::new(move || Box::new(Source::new(size)))
+}
+
+/// The longest message that reply takes, in bytes.
+const LONGEST_MESSAGE: usize = 1024 * 1024;
+
+fn reply(text: String, frame: FrameWord) -> Make {
+    let frame = match frame {
+        FrameWord::None => Frame::None,
+        FrameWord::Line => Frame::Line,
+        FrameWord::Len32 => Frame::Len32,
+    };
+    Box::new(move || Box::new(Reply::new(text.as_bytes(), frame, LONGEST_MESSAGE)))
+}
+
+fn places(addresses: &[String], flags: &Flags) -> Result<Vec<Place>, Wrong> {
+    let endpoints = match addresses {
         [] => vec![default_endpoint(flags.families)],
         written => written.iter().map(|text| endpoint(text, flags.families)).collect::<Result<_, _>>()?,
     };
@@ -195,7 +290,7 @@ fn places_of(endpoint: &Endpoint, families: Families) -> Result<Vec<Place>, Faul
         Host::Loopback => at(Ipv4Addr::LOCALHOST.into()),
         Host::Any if families.ipv4 => at(Ipv4Addr::UNSPECIFIED.into()),
         Host::Any if families.ipv6 => at(Ipv6Addr::UNSPECIFIED.into()),
-        Host::Any => vec![Place::new(At::EveryInterface(Transport::Tcp, port))],
+        Host::Any => vec![Place::new(At::EveryInterface(port))],
         Host::V4(v4) => at((*v4).into()),
         Host::V6(v6, None) => at((*v6).into()),
         Host::V6(v6, Some(zone)) => looked_up(&format!("{v6}%{zone}"), port, families)?,
@@ -208,14 +303,13 @@ fn looked_up(name: &str, port: u16, families: Families) -> Result<Vec<Place>, Fa
     Ok(addresses.into_iter().map(Place::tcp).collect())
 }
 
-fn config(flags: &Flags, places: Vec<Place>, out: &Out) -> Config {
+fn config(flags: &Flags, service: Make, places: Vec<Place>, out: &Out) -> Config {
     let engine = match flags.engine {
         EngineWord::Event => Engine::Event { workers: flags.workers.map_or(1, NonZeroUsize::get) },
         EngineWord::Thread => Engine::Thread,
         EngineWord::Process => Engine::Process,
     };
-    let Service::Echo = flags.service;
-    let mut config = Config::new(places, engine, Echo::default);
+    let mut config = Config { service, ..Config::new(places, engine, Echo::default) };
     config.max_connections = flags.max_connections.map(NonZeroUsize::get).or(config.max_connections);
     config.when_full = match flags.when_full {
         WhenFullWord::Wait => WhenFull::Wait,
@@ -226,7 +320,6 @@ fn config(flags: &Flags, places: Vec<Place>, out: &Out) -> Config {
         reuse_address: !flags.no_reuse_addr,
         reuse_port: flags.reuse_port,
         backlog: flags.backlog.map_or(default.backlog, |n| i32::try_from(n.get()).unwrap_or(i32::MAX)),
-        ..default
     };
     config.places.iter_mut().for_each(|place| place.options = options.clone());
     config.grace = flags.grace;
@@ -235,8 +328,8 @@ fn config(flags: &Flags, places: Vec<Place>, out: &Out) -> Config {
     config
 }
 
-fn listen_and_serve(flags: &Flags, places: Vec<Place>, out: &Out) -> Result<Exit, Fault> {
-    let mut config = config(flags, places, out);
+fn listen_and_serve(flags: &Flags, service: Make, places: Vec<Place>, out: &Out) -> Result<Exit, Fault> {
+    let mut config = config(flags, service, places, out);
     let ports = Ports::new(flags.port_file.as_ref(), config.places.len())?;
     // Before any thread: each of them has to leave the signals to the one that waits for them.
     let stop = Stop::by_signals()?;
@@ -252,8 +345,10 @@ fn listen_and_serve(flags: &Flags, places: Vec<Place>, out: &Out) -> Result<Exit
         if let Event::Listening { address, .. } = &event {
             ports.listening(address.port().unwrap_or_default());
         }
-        if out.json {
-            narrator.record(record::of_event(&clock, &event, false));
+        if out.json
+            && let Some(record) = record::of_event(&clock, &event)
+        {
+            narrator.record(record);
         }
         if !out.quiet
             && let Some(line) = narrate::line(&event, out.verbosity)
@@ -339,7 +434,7 @@ mod tests {
             (Families::default(), Families { ipv4: true, ipv6: false }, Families { ipv4: false, ipv6: true });
         assert_eq!(listens("8080", any), at("127.0.0.1:8080"));
         assert_eq!(listens("8080", v6), at("[::1]:8080"));
-        assert_eq!(listens(":8080", any), Ok(vec![Place::new(At::EveryInterface(Transport::Tcp, 8080))]));
+        assert_eq!(listens(":8080", any), Ok(vec![Place::new(At::EveryInterface(8080))]));
         assert_eq!(listens("*:8080", v4), at("0.0.0.0:8080"));
         assert_eq!(listens("*:8080", v6), at("[::]:8080"));
         assert_eq!(listens("[::1]:0", any), at("[::1]:0"));

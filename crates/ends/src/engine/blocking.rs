@@ -102,20 +102,26 @@ impl Session<'_> {
                 // Nothing more comes in, and the service has nothing more to say.
                 return Ok(());
             }
-            self.listen(service, buffer, progress)?;
+            // Who has more to say does not wait for the client to speak.
+            let flags = if made_output { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+            match self.listen(service, buffer, progress, flags) {
+                Err(Errno::AGAIN) if made_output => {}
+                result => result?,
+            }
         }
     }
 
-    /// Waits for the next bytes, or the peer's FIN, and hands them to the service.
+    /// Takes the next bytes, or the peer's FIN, and hands them to the service; waits for them unless the flags say not to.
     fn listen(
         &self,
         service: &mut dyn Service,
         buffer: &mut [u8],
         progress: &mut Progress,
+        flags: RecvFlags,
     ) -> Result<(), Errno> {
         let count_only = service.appetite() == Appetite::CountOnly && self.hear.is_none();
         // tcp(7): MSG_TRUNC throws away what it counts.
-        let flags = if count_only { RecvFlags::TRUNC } else { RecvFlags::empty() };
+        let flags = if count_only { flags | RecvFlags::TRUNC } else { flags };
         let (_, length) = again(|| recv(self.socket, &mut *buffer, flags))?;
         let mut output = Output::new();
         if length == 0 {

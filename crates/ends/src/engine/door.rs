@@ -149,7 +149,7 @@ impl<'a> Door<'a> {
     fn send_away(&self, socket: OwnedFd, from: Option<SocketAddrAny>) -> Knock {
         abort_at_close(socket.as_fd());
         drop(socket);
-        self.server.turn_away(from_kernel(from), self.server.full());
+        self.server.turn_away(from_kernel(from));
         Knock::Next
     }
 

@@ -242,7 +242,7 @@ impl<'a> Worker<'a> {
     fn accept_from(&mut self, listener: &Listener) -> bool {
         for _ in 0..ACCEPTS_AT_ONCE {
             match self.door.accept(listener) {
-                Knock::Client(socket, guest) => self.begin(socket, guest),
+                Knock::Client(socket, guest) => self.begin(socket, &guest),
                 Knock::Next => {}
                 Knock::Nobody => return false,
                 Knock::Barred => return true,
@@ -251,7 +251,7 @@ impl<'a> Worker<'a> {
         true
     }
 
-    fn begin(&mut self, socket: OwnedFd, guest: Guest) {
+    fn begin(&mut self, socket: OwnedFd, guest: &Guest) {
         let client = self.server.next_client();
         let local = super::local_address(self.server, socket.as_fd());
         let index = match self.sessions.open(socket, client, guest.clone()) {
@@ -263,7 +263,7 @@ impl<'a> Worker<'a> {
                 return (self.server.tell)(Event::Trouble(fault));
             }
         };
-        super::tell_opened(self.server, client, local, &guest);
+        super::tell_opened(self.server, client, local, guest);
         let mut output = Output::new();
         self.service.opened(client, guest.shape(), &mut output);
         self.sessions.perform(output, client, index);

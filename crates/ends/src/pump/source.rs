@@ -117,6 +117,10 @@ mod tests {
             let said = source.text(begin + Duration::from_secs(time));
             assert_eq!(said.as_deref(), text.map(str::as_bytes), "at {time} s");
         }
-        assert_eq!(source.due(), Some(begin + Duration::from_secs(55)), "the four missed are not made up for");
+        assert_eq!(
+            source.due(),
+            Some(begin + Duration::from_secs(55)),
+            "the four missed are not made up for"
+        );
     }
 }

@@ -60,7 +60,8 @@ fn a_big_file_comes_back_from_an_echo_server() {
     file.write_all(&bytes).and_then(|()| file.rewind()).expect("a file");
     let (output_end, output) = pipe();
     let written = reader(output_end);
-    let options = Options { input: Input::Fd(file.as_fd()), output: Some(output.as_fd()), ..Options::default() };
+    let options =
+        Options { input: Input::Fd(file.as_fd()), output: Some(output.as_fd()), ..Options::default() };
     let outcome = pump(connected, options);
     drop(output);
     server.join().expect("the server ends");
@@ -127,7 +128,7 @@ fn a_reset_tells_what_was_not_acknowledged_and_what_never_left() {
     let (_output_end, output) = pipe();
     let typed_bytes = &AtomicU64::new(0);
     std::thread::scope(|scope| {
-        scope.spawn(move || {
+        let typist = scope.spawn(move || {
             while let Ok(length) = typed.write(&[b'x'; 65536]) {
                 typed_bytes.fetch_add(length as u64, Ordering::SeqCst);
             }
@@ -140,7 +141,8 @@ fn a_reset_tells_what_was_not_acknowledged_and_what_never_left() {
             drop(peer); // with unread bytes: a reset
         });
         let outcome = pump(connected, options(&input, &output));
-        drop(input); // ends the typist
+        drop(input); // ends the typist, whose last write is counted only when it returns
+        typist.join().expect("a typist");
         let account = outcome.account;
         assert_eq!(
             (outcome.over, account.how, account.closed_by),

@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_word_ends_the_input_only_as_a_whole_line() {
-        let cases: [(&[&[u8]], &[u8], bool); 9] = [
+        type Case<'a> = (&'a [&'a [u8]], &'a [u8], bool);
+        let cases: [Case<'_>; 9] = [
             (&[b"hi\nquit\nmore\n"], b"hi\n", true),
             (&[b"hi\nqu", b"it\n"], b"hi\n", true),
             (&[b"q", b"u", b"i", b"t", b"\r", b"\n"], b"", true),
@@ -194,7 +195,10 @@ mod tests {
     #[test]
     fn each_line_becomes_a_message_with_its_length() {
         let typed = || Typed::new(vec![b"bye".to_vec()], false, Frame::Len32);
-        assert_eq!(sent(typed(), &[b"one\n", b"t", b"wo\n\nend"]).0, b"\0\0\0\x03one\0\0\0\x03two\0\0\0\0\0\0\0\x03end");
+        assert_eq!(
+            sent(typed(), &[b"one\n", b"t", b"wo\n\nend"]).0,
+            b"\0\0\0\x03one\0\0\0\x03two\0\0\0\0\0\0\0\x03end"
+        );
         assert_eq!(sent(typed(), &[b"one\nb", b"ye\n"]), (b"\0\0\0\x03one".to_vec(), true));
         let long = vec![b'x'; LONGEST_LINE + 1];
         let mut typed = typed();

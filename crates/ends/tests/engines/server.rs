@@ -111,9 +111,7 @@ fn line_of(event: Event) -> String {
             account.unsent_bytes,
             account.unread_bytes
         ),
-        Event::TurnedAway { why, .. } => format!("turned away {why:?}"),
-        Event::OptionSet { name, is, .. } => format!("option {name} {is}"),
-        Event::ListsRead { networks } => format!("lists {networks}"),
+        Event::TurnedAway { limit, .. } => format!("turned away {limit}"),
         Event::ChildEnded { client, exit, signal, .. } => format!("child {client} {exit:?} {signal:?}"),
         Event::Trouble(fault) => format!("trouble {fault}"),
         Event::Paused => "paused".to_owned(),

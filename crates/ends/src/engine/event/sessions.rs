@@ -199,7 +199,6 @@ impl Sessions {
                 Action::Send(to, bytes) => self.send(to, bytes),
                 Action::SendOwned(to, bytes) => self.send(to, &bytes),
                 Action::SendShared(to, bytes) => self.send(to, &bytes),
-                Action::Offer(_) | Action::Show(_) => {}
                 Action::OverLimit(of) => self.over_limit(of),
                 Action::HalfClose(of) => self.half_close(of),
                 Action::Close(of) => self.close(of),
