@@ -5,7 +5,7 @@
 //! first). Whatever waits (the peer, the output, the input) stops only its own direction, so two ends that send at once do
 //! not wait for each other.
 //!
-//! Where nothing has to look at the bytes, they are not copied: the kernel moves their pages through a [`conduit`].
+//! Where nothing has to look at the bytes, they are not copied: the kernel moves their pages through a pipe of our own.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
