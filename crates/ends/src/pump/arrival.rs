@@ -36,6 +36,8 @@ pub(super) struct Arrivals<'o, 'c> {
     to_output: Block,
     /// Instead of the blocks where nobody looks.
     conduit: Option<Conduit>,
+    /// The bytes of a message that the peer began and did not end.
+    cut: usize,
     in_bytes: u64,
     first: Option<Instant>,
 }
@@ -69,6 +71,7 @@ impl<'o, 'c> Arrivals<'o, 'c> {
             received: Block::default(),
             to_output: Block::default(),
             conduit: if splices { Conduit::new() } else { None },
+            cut: 0,
             in_bytes: 0,
             first: None,
         }
@@ -101,7 +104,7 @@ impl<'o, 'c> Arrivals<'o, 'c> {
     pub(super) fn unwritten(&self) -> u64 {
         let block = if self.passes_as_it_is() { &self.to_output } else { &self.received };
         let in_block = if self.to_output.is_empty() { 0 } else { block.len() };
-        (in_block + self.in_conduit()) as u64
+        (in_block + self.in_conduit() + self.cut) as u64
     }
 
     /// Whether the output was left in the middle of something.
@@ -129,9 +132,13 @@ impl<'o, 'c> Arrivals<'o, 'c> {
                 Err(error) => Err(error),
             },
         };
-        if let Ok(length @ 1..) = received {
-            self.in_bytes += length as u64;
-            self.first.get_or_insert_with(Instant::now);
+        match received {
+            Ok(length @ 1..) => {
+                self.in_bytes += length as u64;
+                self.first.get_or_insert_with(Instant::now);
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(_) | Err(_) => self.cut = self.splitter.as_mut().map_or(0, |splitter| splitter.finish().len()),
         }
         Ok(received)
     }
@@ -141,7 +148,7 @@ impl<'o, 'c> Arrivals<'o, 'c> {
         match self.conduit.as_mut()?.fill(socket) {
             // The end; but also urgent data in front (tcp_splice_read of Linux): receiving tells which.
             Ok(0) => None,
-            Err(Errno::INVAL) => {
+            Err(error) if Conduit::is_refusal(error) => {
                 self.conduit = None;
                 None
             }
@@ -180,6 +187,10 @@ impl<'o, 'c> Arrivals<'o, 'c> {
             None => None,
         };
         let bytes = unwrapped.as_deref().unwrap_or(raw.bytes());
+        if bytes.is_empty() {
+            // No message is whole yet.
+            return Ok(());
+        }
         if let Some(tell) = self.told {
             let (remote, bytes) = (self.remote.clone(), bytes.to_vec());
             tell(Event::Data { client: 1, remote, bytes, whole_bytes });

@@ -56,6 +56,11 @@ impl Conduit {
         Ok(given)
     }
 
+    /// Whether an error says only that the kernel does not move pages here: they have to be copied.
+    pub(super) fn is_refusal(error: Errno) -> bool {
+        matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
+    }
+
     /// What it still holds, where the kernel will not move it on.
     pub(super) fn rescue(mut self) -> Result<Vec<u8>, Errno> {
         let mut bytes = vec![0; self.held];

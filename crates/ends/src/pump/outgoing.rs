@@ -108,7 +108,7 @@ impl<'a> Outgoing<'a> {
         if let Some(conduit) = &mut self.conduit {
             match conduit.fill(input) {
                 // This file system cannot.
-                Err(Errno::INVAL) => self.conduit = None,
+                Err(error) if Conduit::is_refusal(error) => self.conduit = None,
                 result => return result,
             }
         }
@@ -149,7 +149,7 @@ impl<'a> Outgoing<'a> {
         if let Some(mut conduit) = self.conduit.take_if(|conduit| !conduit.is_empty()) {
             // A short segment may wait for more of a file: that comes at once, or FIN does.
             match conduit.drain(socket, self.is_of_file && !self.source.has_ended()) {
-                Err(Errno::INVAL) => self.to_peer.put(conduit.rescue()?),
+                Err(error) if Conduit::is_refusal(error) => self.to_peer.put(conduit.rescue()?),
                 result => {
                     self.conduit = Some(conduit);
                     return result;

@@ -74,8 +74,9 @@ impl<'a> Output<'a> {
     pub(super) fn move_from(&self, conduit: &mut Conduit) -> Result<Wrote, Fault> {
         while !conduit.is_empty() {
             match conduit.drain(self.as_fd(), false) {
-                Ok(0) | Err(Errno::INVAL) => return Ok(Wrote::NotByConduit),
+                Ok(0) => return Ok(Wrote::NotByConduit),
                 Ok(_) | Err(Errno::INTR) => {}
+                Err(error) if Conduit::is_refusal(error) => return Ok(Wrote::NotByConduit),
                 Err(Errno::AGAIN) => return Ok(Wrote::Some),
                 Err(Errno::PIPE) => return Ok(Wrote::NobodyReads),
                 Err(error) => return Err(unwritable(error)),
