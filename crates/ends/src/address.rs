@@ -35,6 +35,8 @@ pub(crate) fn plain(address: SocketAddr) -> SocketAddr {
 fn of_unix(unix: &SocketAddrUnix) -> Address {
     use std::os::unix::ffi::OsStringExt;
     match (unix.abstract_name(), unix.path()) {
+        // An address of no length, as of a socket that was never bound, reads as a name without a byte.
+        (Some([]), _) => Address::Unnamed,
         (Some(name), _) => Address::Abstract(name.to_vec()),
         (None, Some(path)) => {
             Address::Path(PathBuf::from(std::ffi::OsString::from_vec(path.to_bytes().to_vec())))
@@ -54,13 +56,14 @@ mod tests {
             Address::Internet("192.0.2.1:9".parse().expect("an address")),
             Address::Path("/run/x".into()),
             Address::Abstract(b"a\0b".to_vec()),
+            Address::Unnamed,
         ];
         for address in addresses {
             let any: SocketAddrAny = match &address {
                 Address::Internet(internet) => (*internet).into(),
                 Address::Path(path) => SocketAddrUnix::new(path.as_path()).expect("it fits").into(),
                 Address::Abstract(name) => SocketAddrUnix::new_abstract_name(name).expect("it fits").into(),
-                Address::Unnamed => unreachable!("none of these"),
+                Address::Unnamed => SocketAddrUnix::new_unnamed().into(),
             };
             assert_eq!(from_kernel(Some(any)), address);
         }

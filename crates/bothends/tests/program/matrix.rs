@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::running::{Server, has, run, stderr, stdout};
+use crate::running::{Server, bothends, has, run, stderr, stdout};
 
 const ENGINES: [&str; 3] = ["event", "thread", "process"];
 
@@ -79,5 +79,21 @@ fn heavy_the_programs_that_people_have_talk_to_every_engine() {
                 server.stop();
             }
         }
+    }
+}
+
+/// A thousand times more is answered than was asked: each engine makes it as the client takes it.
+#[test]
+fn every_message_is_answered_however_many_come_at_once() {
+    let text = "x".repeat(999);
+    let asked = vec![b'\n'; 50_000];
+    for engine in ENGINES {
+        let server = Server::start(&["reply", &text, "127.0.0.1:0", "--frame", "line", "--engine", engine]);
+        let output = run(&mut bothends(&["connect", &server.address.to_string()]), &asked);
+        assert_eq!(output.stdout.len(), 50_000 * 1000, "{engine}: {}", stderr(&output));
+        let peak = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+        let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
+        let kb: u64 = peak.trim_end_matches("kB").trim().parse().unwrap();
+        assert!(kb < 40_000, "{engine}: {kb} kB at its most");
     }
 }

@@ -52,6 +52,7 @@ struct Progress {
     peer_ended: bool,
     fin_sent: bool,
     closing: bool,
+    over_limit: bool,
     /// What the service wanted sent and the kernel did not take.
     unsent: u64,
     discarded: u64,
@@ -66,6 +67,7 @@ impl Session<'_> {
         let is_cut = (self.is_cut)();
         let ending = match result {
             _ if is_cut => Ending::STOPPED,
+            Ok(()) if progress.over_limit => Ending::LIMIT,
             Ok(()) => Ending::fin(progress.first_to_close.unwrap_or(ClosedBy::Us)),
             Err(error) => Ending::broken(error),
         };
@@ -92,6 +94,9 @@ impl Session<'_> {
         self.perform(output, progress)?;
         loop {
             let made_output = self.offer_room(service, progress)?;
+            if progress.over_limit {
+                return Ok(());
+            }
             if progress.closing {
                 return self.close(buffer, progress);
             }
@@ -142,7 +147,7 @@ impl Session<'_> {
 
     /// Asks the service for output once; whether it had any.
     fn offer_room(&self, service: &mut dyn Service, progress: &mut Progress) -> Result<bool, Errno> {
-        if progress.closing || progress.fin_sent {
+        if progress.closing || progress.over_limit || progress.fin_sent {
             return Ok(false);
         }
         let mut output = Output::new();
@@ -161,8 +166,9 @@ impl Session<'_> {
                 Action::SendShared(to, bytes) if to == self.client => self.send_all(&bytes, progress)?,
                 Action::HalfClose(of) if of == self.client => self.send_fin(progress)?,
                 Action::Close(of) if of == self.client => progress.closing = true,
-                Action::OverLimit(of) if of == self.client => progress.closing = true,
-                _ => {}
+                Action::OverLimit(of) if of == self.client => progress.over_limit = true,
+                Action::Send(..) | Action::SendOwned(..) | Action::SendShared(..) => {}
+                Action::HalfClose(_) | Action::Close(_) | Action::OverLimit(_) => {}
             }
         }
         Ok(())

@@ -280,6 +280,7 @@ impl<'a> Worker<'a> {
             self.room_again(index);
         }
         self.read(index);
+        self.offer_room(index);
         self.bury();
     }
 
@@ -288,8 +289,8 @@ impl<'a> Worker<'a> {
         for index in std::mem::take(&mut self.listed) {
             if let Some(session) = self.sessions.get(index) {
                 session.is_listed = false;
-                self.offer_room(index);
                 self.read(index);
+                self.offer_room(index);
                 self.bury();
             }
         }
