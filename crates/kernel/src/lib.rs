@@ -1,15 +1,21 @@
 //! What Linux is asked for: sockets, processes, namespaces, devices. The only crate with `unsafe`; no async runtime.
 
+mod control;
 pub mod descriptors;
+pub mod error_queue;
+pub mod inherited;
 pub mod mount;
 pub mod namespace;
+pub mod packet_info;
 pub mod packet_socket;
+pub mod pages;
 pub mod process;
 pub mod restrictions;
 pub mod rtnetlink;
 pub mod shared_memory;
 pub mod signal;
 pub mod socket;
+pub mod sockopt;
 pub mod tun;
 
 /// The error number of the libc call just made.

@@ -82,12 +82,15 @@ impl Drop for Signals {
     }
 }
 
-/// In a child made by fork: no signal is blocked any more, and the terminal's interrupt, which goes to all processes
-/// of its group, is left to the parent to answer. Every other signal acts as it does by default or as it was inherited.
+/// In a child made by fork: no signal is blocked any more, and the terminal's interrupt and its hangup, which go to all
+/// processes of its group, are left to the parent to answer. Every other signal acts as it does by default or as it was
+/// inherited.
 pub fn reset_in_child() {
     // First: one that is pending is forgotten by this, and would strike if it were unblocked before.
-    // SAFETY: SIG_IGN is no handler of ours: nothing will run.
-    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    for signal in [libc::SIGINT, libc::SIGHUP] {
+        // SAFETY: SIG_IGN is no handler of ours: nothing will run.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
     let _ = change_mask(libc::SIG_SETMASK, &set_of(&[]));
 }
 

@@ -23,6 +23,12 @@ pub fn unread(socket: impl AsFd) -> u64 {
     queue_length(socket.as_fd(), libc::FIONREAD)
 }
 
+/// `struct tcp_info` (tcp(7), `TCP_INFO`), as much as this kernel has of it; none for other sockets.
+/// `wire::tcp_info` reads it.
+pub fn tcp_info(socket: impl AsFd) -> Option<Vec<u8>> {
+    crate::sockopt::get(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_INFO).ok()
+}
+
 /// How many bytes a pipe takes at once without waiting, once poll says that it takes any: `PIPE_BUF`, pipe(7).
 pub const PIPE_TAKES: usize = libc::PIPE_BUF;
 

@@ -82,6 +82,11 @@ impl Splitter {
         Ok(())
     }
 
+    /// Whether nothing is held: what came so far was whole.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// What never got its end.
     pub fn finish(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
@@ -172,6 +177,11 @@ mod tests {
     fn lines_come_whole_and_the_last_without_an_end_is_kept() {
         let (found, rest) = split(Frame::Line, 100, &[b"on", b"e\n\ntw", b"o\nthr"]).expect("lines");
         assert_eq!((found, rest), (whole(&[b"one", b"", b"two"]), b"thr".to_vec()));
+        let mut splitter = Splitter::new(Frame::Line, 100);
+        assert_eq!(splitter.push(b"one\n", &mut |_| {}), Ok(()));
+        assert!(splitter.is_empty());
+        assert_eq!(splitter.push(b"t", &mut |_| {}), Ok(()));
+        assert!(!splitter.is_empty());
     }
 
     #[test]
@@ -190,6 +200,33 @@ mod tests {
     }
 
     proptest! {
+        /// In pieces, too, no byte is lost or added, and no piece is longer than is kept.
+        #[test]
+        fn lines_in_pieces_are_the_lines(
+            bytes in prop::collection::vec(prop_oneof![3 => Just(b'x'), 1 => Just(b'\n'), 1 => any::<u8>()], 0..200),
+            step in 1usize..30,
+            max in 1usize..10,
+        ) {
+            let chunks: Vec<&[u8]> = bytes.chunks(step).collect();
+            let (found, rest) = split(Frame::Line, max, &chunks).expect("lines have no length");
+            prop_assert!(found.iter().all(|(piece, _)| piece.len() <= max));
+            let mut joined: Vec<u8> = Vec::new();
+            for (piece, cut) in found {
+                joined.extend(piece);
+                joined.extend((!cut).then_some(b'\n'));
+            }
+            joined.extend(rest);
+            prop_assert_eq!(joined, bytes);
+        }
+
+        #[test]
+        fn strangers_lengths_are_bounded(bytes in prop::collection::vec(any::<u8>(), 0..200), step in 1usize..30) {
+            let chunks: Vec<&[u8]> = bytes.chunks(step).collect();
+            if let Err(TooLong(length)) = split(Frame::Len32, 10, &chunks) {
+                prop_assert!(length > 10);
+            }
+        }
+
         #[test]
         fn what_was_wrapped_comes_out_however_it_is_cut(
             texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..10),
