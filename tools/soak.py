@@ -11,8 +11,12 @@ more descriptors when nobody is connected than it did before the first client.
 """
 import argparse, json, os, random, signal, socket, statistics, struct, subprocess, sys, tempfile, threading, time
 
-SERVERS = {"event": ["echo"], "thread": ["echo", "--engine", "thread"], "process": ["echo", "--engine", "process"],
-           "two workers": ["echo", "--workers", "2"], "upper": ["upper"], "reply by threads": ["reply", "yes", "--engine", "thread"]}
+SERVERS = {
+    "event": ["echo"], "thread": ["echo", "--engine", "thread"], "process": ["echo", "--engine", "process"],
+    "two workers": ["echo", "--workers", "2"], "reply by threads": ["reply", "yes", "--engine", "thread"],
+    "collect": ["collect", "--record", "FILE"], "collect by processes": ["collect", "--record", "FILE", "--engine", "process"],
+    "chat": ["chat"], "chat by threads": ["chat", "--engine", "thread"], "datagrams": ["echo"],
+}
 
 
 def enter_namespace():
@@ -36,7 +40,12 @@ def visit(port):
     client.settimeout(10)
     client.connect(("127.0.0.1", port))
     client.sendall(b"hello\n" * random.randrange(1, 200))
-    client.recv(100)
+    client.settimeout(0.05)
+    try:
+        client.recv(100)
+    except TimeoutError:
+        pass  # collect says nothing
+    client.settimeout(10)
     way = random.randrange(3)
     if way == 0:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -48,7 +57,16 @@ def visit(port):
     client.close()
 
 
-def churn(port, stop, done):
+def send_datagrams(port):
+    client = socket.socket(type=socket.SOCK_DGRAM)
+    client.settimeout(10)
+    for _ in range(random.randrange(1, 20)):
+        client.sendto(b"hello", ("127.0.0.1", port))
+    client.recv(100)
+    client.close()
+
+
+def churn(visit, port, stop, done):
     while not stop.is_set():
         try:
             visit(port)
@@ -67,13 +85,16 @@ def main():
     running, stop = {}, threading.Event()
     for name, words in SERVERS.items():
         file = os.path.join(folder, name.replace(" ", "-"))
-        server = subprocess.Popen([a.binary, "serve", *words, "127.0.0.1:0", "--port-file", file, "-q"], stdin=subprocess.DEVNULL,
+        place = "udp://127.0.0.1:0" if name == "datagrams" else "127.0.0.1:0"
+        words = [file + ".ndjson" if word == "FILE" else word for word in words]
+        server = subprocess.Popen([a.binary, "serve", *words, place, "--port-file", file, "-q"], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.DEVNULL)
         while not os.path.exists(file):
             time.sleep(0.01)
         port, done = int(open(file).read()), [0]
         idle = descriptors(server.pid)
-        threading.Thread(target=churn, args=(port, stop, done)).start()
+        how = send_datagrams if name == "datagrams" else visit
+        threading.Thread(target=churn, args=(how, port, stop, done)).start()
         running[name] = (server, idle, done, [])
     end = time.time() + 60 * a.minutes
     while time.time() < end:

@@ -6,7 +6,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 use ends::dial::Family;
 
-use crate::command::{completions, connect, help, lab, man, serve, trace};
+use crate::command::{completions, connect, help, lab, listen, man, serve, trace};
 use crate::looks::When;
 
 /// The command line.
@@ -14,16 +14,17 @@ use crate::looks::When;
 #[command(
     name = "bothends",
     version,
-    about = "Be either end of a TCP conversation, and see everything that happens in between.",
-    long_about = "Be either end of a TCP conversation, and see everything that happens in between.
+    about = "Be either end of a TCP, UDP or Unix-socket conversation, and see everything that happens in between.",
+    long_about = "Be either end of a TCP, UDP or Unix-socket conversation, and see everything that happens in between.
 
 Examples:
   bothends lab                     two programs on a private network, drawn
   bothends serve echo              an echo server on 127.0.0.1:7777
   bothends connect localhost 7777  talk to it
+  bothends listen :8080            wait for one peer and talk with it
   bothends trace -r talk.pcapng    who said what in a capture, and how it ended",
-    after_help = "`bothends help COMMAND` tells all about a command; `bothends help exit-codes` and \
-                  `bothends help addresses` what they are.",
+    after_help = "`bothends help COMMAND` tells all about a command; `bothends help exit-codes`, \
+                  `help addresses` and `help sockopts` what they are.",
     disable_help_subcommand = true,
     disable_help_flag = true,
     disable_version_flag = true,
@@ -102,6 +103,7 @@ impl Families {
 pub enum Command {
     Serve(serve::Flags),
     Connect(connect::Flags),
+    Listen(listen::Flags),
     Trace(trace::Flags),
     Lab(lab::Flags),
     Help(help::Flags),

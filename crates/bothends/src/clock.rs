@@ -29,6 +29,12 @@ impl Clock {
     }
 }
 
+/// A new record with the wall clock's time: for a file that is read after this run, beside records of others.
+pub fn stamped(name: &'static str) -> Record {
+    let wall = rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+    Record::new(name).with("wall", wall)
+}
+
 /// Seconds to the nanosecond.
 pub fn seconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e9

@@ -158,7 +158,11 @@ fn permission_or(fault: &Fault, otherwise: Exit) -> Exit {
 }
 
 fn own_side(fault: &Fault) -> Exit {
-    permission_or(fault, Exit::Local)
+    match fault.cause {
+        // Nobody came.
+        Cause::TimedOut => Exit::Timeout,
+        Cause::Errno(_) | Cause::Words(_) => permission_or(fault, Exit::Local),
+    }
 }
 
 fn connecting(fault: &Fault) -> Exit {
@@ -166,6 +170,8 @@ fn connecting(fault: &Fault) -> Exit {
         Cause::TimedOut | Cause::Errno(ETIMEDOUT) => Exit::Timeout,
         Cause::Errno(EACCES | EPERM) => Exit::Permission,
         Cause::Errno(EADDRINUSE | EADDRNOTAVAIL) => Exit::Local,
+        // A reset in answer to a SYN is ECONNREFUSED: this one came when it was open already, before we looked.
+        Cause::Errno(ECONNRESET) => Exit::Reset,
         Cause::Errno(_) | Cause::Words(_) => Exit::Connect,
     }
 }
@@ -202,6 +208,7 @@ mod tests {
         assert_eq!(errno(End::Path, Doing::Connect, 101), 7);
         assert_eq!(errno(End::Path, Doing::Connect, 110), 28);
         assert_eq!(words(Doing::Connect, Cause::TimedOut), 28);
+        assert_eq!(words(Doing::Accept, Cause::TimedOut), 28);
         assert_eq!(errno(End::Us, Doing::Bind, 98), 45);
         assert_eq!(errno(End::Us, Doing::Bind, 99), 45);
         assert_eq!(errno(End::Us, Doing::Bind, 13), 77);

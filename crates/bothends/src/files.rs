@@ -8,9 +8,10 @@ use wire::{Doing, End, Fault};
 
 /// A file to write by its name on the command line. `-` is standard output elsewhere; here that has its own to show.
 pub fn named(path: PathBuf) -> Result<PathBuf, &'static str> {
-    match path.as_os_str() == "-" {
-        true => Err("it has to be the name of a file, for standard output shows the result"),
-        false => Ok(path),
+    match path.as_os_str().as_encoded_bytes() {
+        b"" => Err("it has to be the name of a file"),
+        b"-" => Err("it has to be the name of a file, for standard output shows the result"),
+        _ => Ok(path),
     }
 }
 

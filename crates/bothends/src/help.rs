@@ -1,10 +1,11 @@
 //! Help and errors of the command line: clap's texts in our form, and the topics that are made from tables.
 
+mod sockopts;
+
 use std::ffi::OsString;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use wire::endpoint::Scheme;
 use wire::visible;
 
 use crate::cli::Cli;
@@ -22,8 +23,11 @@ pub struct Topic {
 }
 
 /// All topics.
-pub const TOPICS: [Topic; 2] =
-    [Topic { name: "exit-codes", text: exit_codes }, Topic { name: "addresses", text: addresses }];
+pub const TOPICS: [Topic; 3] = [
+    Topic { name: "exit-codes", text: exit_codes },
+    Topic { name: "addresses", text: addresses },
+    Topic { name: "sockopts", text: sockopts::text },
+];
 
 /// Prints what clap has to say: help and version are results, all else is a usage error in our form.
 pub fn told(error: &clap::Error, words: &[OsString]) -> Exit {
@@ -58,14 +62,16 @@ const NUMBERS: [(&str, &str); 4] = [
     ("cannot parse integer from empty string", "it has to be a whole number"),
 ];
 
+/// What is wrong with a number, in words that people can use.
+pub(crate) fn numbers_in_our_words(told: &str) -> String {
+    NUMBERS.iter().fold(told.to_owned(), |told, (rusts, ours)| told.replace(rusts, ours))
+}
+
 /// clap's error as one sentence, and the most useful hint.
 fn sentence_and_hint(told: &str, words: &[OsString]) -> (String, String) {
     let first = told.split("\n\n").next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    let mut sentence = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    for (rusts, ours) in NUMBERS {
-        sentence = sentence.replace(rusts, ours);
-    }
+    let sentence = numbers_in_our_words(&first.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     let line = |start: &str| told.lines().find_map(|line| line.trim_start().strip_prefix(start));
     let hint = match (line("tip: "), line("Usage: ")) {
         (Some(tip), _) => tip.to_owned(),
@@ -113,17 +119,24 @@ pub fn exit_codes() -> String {
 
 /// How addresses are written.
 pub fn addresses() -> String {
-    const FORMS: [(&str, &str); 11] = [
+    const FORMS: [(&str, &str); 18] = [
         ("8080", "this machine only, port 8080"),
-        (":8080  *:8080", "serve: every interface, IPv4 and IPv6"),
+        (":8080  *:8080", "serve, listen: every interface, IPv4 and IPv6"),
         ("127.0.0.1:8080", "an IPv4 address and a port"),
         ("[::1]:8080", "an IPv6 address and a port; the brackets are needed"),
         ("[fe80::1%eth0]:22", "a link-local address, with its interface"),
         ("example.org:http", "a name, and a port by the name of its service"),
         ("example.org", "a name; the port is 7777"),
-        ("127.0.0.1:0", "serve: any free port; the one that was chosen is told"),
+        ("127.0.0.1:0", "serve, listen: any free port; the one that was chosen is told"),
         ("tcp://host:80", "the full form, as it is shown everywhere"),
-        ("tcp://host:80?timeout=2s", "with an option: the same as the long flag"),
+        ("udp://host:53", "datagrams; with -u all addresses without a scheme are UDP's"),
+        ("/run/x  unix:./x", "a Unix socket's file: a slash comes first, or unix:"),
+        ("unix:@x", "a name in Linux's abstract namespace, without a file"),
+        ("unix-dgram:/run/x", "a Unix socket for datagrams"),
+        ("unix-seqpacket:/run/x", "a Unix socket for connections that keep messages apart"),
+        ("fd:3", "a socket that this program was started with"),
+        ("tcp://host:80?timeout=2s", "with an option: the same as the long flag, for this address"),
+        ("udp://:53?ttl=2&no-loop", "with several; %26 is &, %3F is ?, %25 is %"),
         ("HOST PORT", "connect: in two words, as nc and telnet have it"),
     ];
     let mut text =
@@ -131,10 +144,8 @@ pub fn addresses() -> String {
     for (form, meaning) in FORMS {
         text.push_str(&format!("  {form:<26} {meaning}\n"));
     }
-    let later = Scheme::WRITTEN.iter().filter(|scheme| **scheme != Scheme::Tcp).map(|scheme| scheme.name());
-    text.push_str("\nA port is a number from 0 to 65535 or the name of a service.\nThe schemes ");
-    text.push_str(&later.collect::<Vec<_>>().join(", "));
-    text.push_str(" are understood but not served yet.\n");
+    text.push_str("\nA port is a number from 0 to 65535 or the name of a service.\n");
+    text.push_str("The schemes tls and vsock are understood but not spoken yet.\n");
     text
 }
 
@@ -180,6 +191,9 @@ mod tests {
     fn topics_show_whole_tables() {
         for row in TABLE {
             assert!(exit_codes().contains(row.meaning));
+        }
+        for scheme in wire::endpoint::Scheme::WRITTEN {
+            assert!(addresses().contains(scheme.name()), "{scheme:?}");
         }
         assert!(addresses().lines().all(|line| line.len() <= 100) && exit_codes().is_ascii());
     }

@@ -15,6 +15,7 @@ pub mod narrate;
 pub mod out;
 pub mod picture;
 pub mod record;
+pub mod sink;
 
 use std::process::ExitCode;
 

@@ -1,10 +1,11 @@
 //! What happens, in words: the lines that `-v` asks for, and the account at the end of a conversation.
 
+pub mod talk;
+
 use draw::number::{count, duration, since_start, size_in_words};
-use ends::event::{Account, ClosedBy, Event, How};
+use ends::event::{Account, Away, ClosedBy, Event, How};
 use lab::event::{Backend, DirectionReport, LinkFrame, Role};
-use wire::Time;
-use wire::visible;
+use wire::{Time, Transport, visible};
 
 use crate::record::role_word;
 
@@ -19,15 +20,19 @@ pub fn line(event: &Event, verbosity: u8) -> Option<String> {
             (0, format!("listening on {address} ({service}, engine {engine})"))
         }
         Event::Opened { client, remote, .. } => (1, format!("client {client}, {remote}: connected")),
-        Event::Data { client, remote, bytes, .. } => {
-            (2, format!("client {client}, {remote}: {}", says(bytes)))
+        Event::Data { client, remote, bytes, whole_bytes } => {
+            let cut = whole_bytes.map(|whole| format!(", cut off a message of {}", size_in_words(whole)));
+            (2, format!("client {client}, {remote}: {}{}", says(bytes), cut.unwrap_or_default()))
         }
-        Event::Closed { client, remote, account, .. } => {
-            (1, format!("client {client}, {remote}: {}", self::account(account)))
+        Event::Closed { client, transport, remote, account } => {
+            (1, format!("client {client}, {remote}: {}", self::account(account, *transport)))
         }
-        Event::TurnedAway { remote, limit } => {
-            let places = if *limit == 1 { "the only place is" } else { "all places are" };
-            (1, format!("{remote} was turned away: {places} taken (--max-connections {limit})"))
+        Event::TurnedAway { remote, why } => (1, format!("{remote} was turned away: {}", reason(why))),
+        Event::OptionSet { at, name, asked, is } => {
+            (0, format!("{at}: {name} was set to {asked} and is {is}"))
+        }
+        Event::ListsRead { networks } => {
+            (0, format!("the lists were read again: {}", count(*networks as u64, "network")))
         }
         Event::ChildEnded { pid, client, exit, signal } => {
             let how = ending(*exit, *signal);
@@ -45,6 +50,19 @@ pub fn line(event: &Event, verbosity: u8) -> Option<String> {
         }
     };
     (verbosity >= needed).then(|| line + "\n")
+}
+
+/// Why a client was turned away.
+fn reason(why: &Away) -> String {
+    match why {
+        Away::Full(1) => "the only place is taken (--max-connections 1)".to_owned(),
+        Away::Full(limit) => format!("all places are taken (--max-connections {limit})"),
+        Away::FullForSource(limit) => {
+            format!("its address has all places that one may have (--max-per-source {limit})")
+        }
+        Away::Denied(Some(network)) => format!("{network} is denied"),
+        Away::Denied(None) => "it is on no list of those allowed".to_owned(),
+    }
 }
 
 fn trouble(fault: &wire::Fault) -> String {
@@ -96,8 +114,16 @@ fn message(bytes: &[u8]) -> String {
 
 /// The account of a conversation in one clause; its subject, the other end, stands before: `it closed first, with FIN,
 /// after 31 ms: 12 bytes in, 12 bytes out`.
-pub fn account(account: &Account) -> String {
-    let end = match (account.how, account.closed_by) {
+pub fn account(account: &Account, transport: Transport) -> String {
+    format!("{} after {}: {}", end(account, transport), duration(account.open), amounts(account))
+}
+
+/// How it ended: who closed first, and by what. Only TCP has a FIN.
+fn end(account: &Account, transport: Transport) -> &'static str {
+    let has_fin = transport == Transport::Tcp;
+    match (account.how, account.closed_by) {
+        (How::Fin, ClosedBy::Peer) if !has_fin => "it closed first,",
+        (How::Fin, ClosedBy::Us) if !has_fin => "we closed first,",
         (How::Fin, ClosedBy::Peer) => "it closed first, with FIN,",
         (How::Fin, ClosedBy::Us) => "we closed first, with FIN,",
         (How::Fin, ClosedBy::Both) => "both closed at once, with FIN,",
@@ -111,8 +137,7 @@ pub fn account(account: &Account) -> String {
         (How::Idle, _) => "it was silent for too long and we closed",
         (How::Limit, _) => "we closed, for a limit was reached,",
         (How::Stopped, _) => "we closed, being asked to stop,",
-    };
-    format!("{end} after {}: {}", duration(account.open), amounts(account))
+    }
 }
 
 /// What the other end says: `says "hello\n" (6 bytes)`.
@@ -208,15 +233,17 @@ mod tests {
     #[test]
     fn the_account_says_who_how_when_and_how_much() {
         assert_eq!(
-            super::account(&account(ClosedBy::Peer, How::Fin)),
+            super::account(&account(ClosedBy::Peer, How::Fin), Transport::Tcp),
             "it closed first, with FIN, after 31.0 ms: 12 bytes in, 1 byte out"
         );
         let cut = Account { unsent_bytes: 4, unread_bytes: 1, ..account(ClosedBy::Peer, How::Reset) };
         assert_eq!(
-            super::account(&cut),
+            super::account(&cut, Transport::Tcp),
             "it reset the connection after 31.0 ms: 12 bytes in, 1 byte out; \
              4 bytes of ours unacknowledged; 1 byte of theirs unread"
         );
+        let unix = super::account(&account(ClosedBy::Us, How::Fin), Transport::Unix);
+        assert!(unix.starts_with("we closed first, after"), "{unix}");
     }
 
     #[test]
@@ -234,6 +261,41 @@ mod tests {
         assert_eq!(line(&killed, 0).as_deref(), Some("client 2: process 7 was killed (SIGKILL)\n"));
         let exited = Event::ChildEnded { pid: 7, client: 2, exit: Some(0), signal: None };
         assert_eq!((line(&exited, 1), line(&exited, 2).is_some()), (None, true));
+    }
+
+    #[test]
+    fn what_befalls_a_server_is_told_when_it_matters() {
+        let remote = remote();
+        let away = |why| Event::TurnedAway { remote: remote.clone(), why };
+        let told = |event: &Event| (line(event, 0).is_some(), line(event, 1).unwrap_or_default());
+        let denied = away(Away::Denied(Some("127.0.0.0/8".to_owned())));
+        assert_eq!(
+            told(&denied),
+            (false, "127.0.0.1:40712 was turned away: 127.0.0.0/8 is denied\n".to_owned())
+        );
+        let full = away(Away::FullForSource(3));
+        assert!(told(&full).1.ends_with("all places that one may have (--max-per-source 3)\n"));
+        let set = |is: &str| Event::OptionSet {
+            at: "tcp://[::1]:7".to_owned(),
+            name: "SO_RCVBUF",
+            asked: "4096".to_owned(),
+            is: is.to_owned(),
+        };
+        assert_eq!(
+            told(&set("8192")),
+            (true, "tcp://[::1]:7: SO_RCVBUF was set to 4096 and is 8192\n".to_owned())
+        );
+        let read = Event::ListsRead { networks: 2 };
+        assert_eq!(told(&read), (true, "the lists were read again: 2 networks\n".to_owned()));
+    }
+
+    #[test]
+    fn a_message_that_did_not_fit_is_said_to_be_cut() {
+        let data =
+            |whole_bytes| Event::Data { client: 1, remote: remote(), bytes: b"ab".to_vec(), whole_bytes };
+        let told = |whole| line(&data(whole), 2).unwrap();
+        assert_eq!(told(None), "client 1, 127.0.0.1:40712: says \"ab\" (2 bytes)\n");
+        assert!(told(Some(9)).ends_with("(2 bytes), cut off a message of 9 bytes\n"));
     }
 
     /// The names are rustix's, so that a wrong number cannot hide.

@@ -3,6 +3,7 @@
 
 mod capture;
 mod conversation;
+pub mod talk;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,11 @@ use serde_json::{Map, Value, json};
 use wire::refusal::Refusal;
 use wire::{Cause, End, Fault};
 
+use crate::clock::Clock;
 use crate::exit::Exit;
 
 pub use capture::{Counts, World, capture, flow, link, output, ran, role_word, segment};
-pub use conversation::{closed, data, of_event, opened};
+pub use conversation::{closed, data, message, of_event, opened, said};
 
 /// The version of all records.
 const VERSION: u64 = 1;
@@ -72,15 +74,25 @@ impl Record {
 
 /// A fault that ends the run.
 pub fn error(fault: &Fault, exit: Exit) -> Record {
+    let record = of_fault(Record::new("error"), fault).with("exit", exit.code());
+    record.with_some("errno", fault.raw_errno().map(explain::errno::name))
+}
+
+/// A fault that does not.
+fn trouble(clock: &Clock, fault: &Fault) -> Record {
+    let record = of_fault(clock.record("trouble"), fault);
+    record.with_some("errno", fault.raw_errno().map(explain::errno::name))
+}
+
+fn of_fault(record: Record, fault: &Fault) -> Record {
     let cause = match &fault.cause {
         Cause::Errno(errno) => explain::errno::words(*errno),
         Cause::TimedOut => "timed out".to_owned(),
         Cause::Words(words) => words.clone(),
     };
-    let record = Record::new("error").with("end", end_word(fault.end));
+    let record = record.with("end", end_word(fault.end));
     let record = record.with("doing", fault.doing.verb().trim_end_matches(':')).with("at", fault.at.as_str());
-    let record = record.with("cause", cause).with("exit", exit.code());
-    record.with_some("errno", fault.raw_errno().map(explain::errno::name))
+    record.with("cause", cause)
 }
 
 /// A private network that the system does not allow.

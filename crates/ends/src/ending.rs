@@ -17,6 +17,7 @@ pub(crate) struct Ending {
 
 impl Ending {
     pub(crate) const STOPPED: Ending = Ending { closed_by: ClosedBy::Us, how: How::Stopped };
+    pub(crate) const IDLE: Ending = Ending { closed_by: ClosedBy::Us, how: How::Idle };
     pub(crate) const LIMIT: Ending = Ending { closed_by: ClosedBy::Us, how: How::Limit };
     pub(crate) const KILLED: Ending = Ending { closed_by: ClosedBy::Kernel, how: How::Killed };
 
@@ -37,13 +38,15 @@ impl Ending {
             Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
                 Ending { closed_by: ClosedBy::Path, how: How::Unreachable }
             }
+            // A message longer than the socket can ever take.
+            Errno::MSGSIZE => Ending::LIMIT,
             _ => Ending { closed_by: ClosedBy::Kernel, how: How::Reset },
         }
     }
 
     /// Where we broke off and something was left in our queue, the close is a reset: a FIN would say that it was all.
     pub(crate) fn abort_what_was_cut(self, socket: BorrowedFd<'_>, sums: &Sums) {
-        if sums.queued > 0 && matches!(self.how, How::Stopped | How::Limit) {
+        if sums.queued > 0 && matches!(self.how, How::Stopped | How::Limit | How::Idle) {
             abort_at_close(socket);
         }
     }
@@ -87,4 +90,9 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>, fin_sent: bool) -> u64 {
 /// Makes the close that follows a reset, which the other end cannot take for a complete answer.
 pub(crate) fn abort_at_close(socket: BorrowedFd<'_>) {
     let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+}
+
+/// Makes the close that follows one in order again.
+pub(crate) fn end_at_close(socket: BorrowedFd<'_>) {
+    let _ = socket2::SockRef::from(&socket).set_linger(None);
 }

@@ -14,7 +14,11 @@ use crate::service::{Client, Shape};
 mod blocking;
 mod door;
 pub(crate) mod event;
+mod message;
 pub(crate) mod process;
+mod queue;
+pub(crate) mod rate;
+mod share;
 pub(crate) mod thread;
 mod watch;
 
@@ -42,12 +46,6 @@ fn tell_opened(server: &Server<'_>, client: Client, local: Option<Address>, gues
         let (transport, remote) = (guest.transport, guest.remote.clone());
         (server.tell)(Event::Opened { client: client.0, transport, local, remote });
     }
-}
-
-/// Tells what arrived. To be called only where that is wanted.
-fn tell_data(server: &Server<'_>, client: Client, remote: &Address, bytes: &[u8]) {
-    let (remote, bytes) = (remote.clone(), bytes.to_vec());
-    (server.tell)(Event::Data { client: client.0, remote, bytes, whole_bytes: None });
 }
 
 /// The time from now until then, for poll.

@@ -61,6 +61,17 @@ pub struct Account {
     pub open: Duration,
 }
 
+/// Why a client was turned away at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// All places were taken: so many.
+    Full(usize),
+    /// All places for clients of one source address were taken: so many.
+    FullForSource(usize),
+    /// A list says that it may not come: the network that names it, or none where it is on no list of those allowed.
+    Denied(Option<String>),
+}
+
 /// What an end has to tell.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -74,6 +85,17 @@ pub enum Event {
         service: &'static str,
         /// The engine's name.
         engine: &'static str,
+    },
+    /// A socket option was set, and this is what the kernel made of it.
+    OptionSet {
+        /// The socket, by its address as shown to people.
+        at: String,
+        /// The option's name.
+        name: &'static str,
+        /// What was asked for.
+        asked: String,
+        /// What the kernel says it is now.
+        is: String,
     },
     /// A connection is open, or the first datagram of a peer has come.
     Opened {
@@ -112,8 +134,8 @@ pub enum Event {
     TurnedAway {
         /// The client's address.
         remote: Address,
-        /// The number of places.
-        limit: usize,
+        /// Why.
+        why: Away,
     },
     /// The process of a session ended (engine process).
     ChildEnded {
@@ -130,6 +152,11 @@ pub enum Event {
     Trouble(Fault),
     /// Out of file descriptors: accepting pauses until one is free.
     Paused,
+    /// The lists of who may come were read again.
+    ListsRead {
+        /// How many networks they name.
+        networks: usize,
+    },
     /// Asked to stop: no new clients; those there may finish.
     Stopping {
         /// How many are still there.

@@ -8,15 +8,22 @@
 //! [`stop::Stop`] says so. A client: [`dial`] opens a connection, [`pump`] carries bytes between it and two descriptors;
 //! [`conversation`] is the small scripted client of the lab.
 
+pub mod accept_one;
 mod address;
 pub mod conversation;
+mod datagram_socket;
+pub mod datagrams;
 pub mod dial;
 mod ending;
 mod engine;
 pub mod event;
 pub mod listen;
+pub mod operator;
+pub mod options;
+mod peers;
 mod places;
 pub mod pump;
 pub mod serve;
 pub mod service;
 pub mod stop;
+pub mod supervisor;

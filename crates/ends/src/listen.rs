@@ -1,10 +1,26 @@
-//! Listening sockets: where, with which options, and what to do when the machine has one IP family only.
+//! Where clients come: listening sockets and sockets for datagrams, at addresses, on every interface, at socket files, and
+//! those that somebody else opened.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use socket2::{Domain, Socket, Type};
-use wire::{Address, Doing, End, Fault, Transport};
+use rustix::io::Errno;
+use rustix::net::{bind, listen, sockopt};
+use socket2::SockRef;
+use wire::{Address, Cause, Doing, End, Fault, Transport};
+
+use self::inherited::{Inherited, Nature};
+use self::socket_file::SocketFile;
+use crate::address::{local, new_socket, to_kernel};
+use crate::event::Event;
+use crate::options::{Phase, SocketOptions};
+
+pub use crate::datagram_socket::DatagramSocket;
+
+pub(crate) mod inherited;
+pub(crate) mod socket_file;
+#[cfg(test)]
+mod tests;
 
 /// A place to listen, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,27 +34,42 @@ pub struct Place {
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
-    /// At this address; an IPv6 one takes IPv6 clients only. Port 0: the kernel chooses.
-    Address(SocketAddr),
+    /// At this address, by TCP or UDP; an IPv6 one takes IPv6 clients only. Port 0: the kernel chooses.
+    Address(Transport, SocketAddr),
     /// On every interface, for IPv6 and IPv4 by one socket; for IPv4 alone where the machine has no IPv6.
-    EveryInterface(u16),
+    EveryInterface(Transport, u16),
+    /// At a socket file or abstract name, by one of the Unix transports.
+    Unix(Transport, Address),
+    /// At a socket that this process was started with; what it is, it says itself.
+    Inherited(u32),
 }
 
 /// How to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `SO_REUSEADDR`: take the address although connections of a former run are in TIME_WAIT.
+    /// `SO_REUSEADDR`: take the address although connections of a former run are in TIME_WAIT. For datagrams it would let
+    /// another server take the port as well, and is set only where groups are joined, whose members share one.
     pub reuse_address: bool,
     /// `SO_REUSEPORT`: share the port with other sockets that ask for the same.
     pub reuse_port: bool,
     /// How many clients wait to be accepted before the kernel lets further ones wait outside; the kernel's limit
     /// (`net.core.somaxconn`) stands above it.
     pub backlog: i32,
+    /// The permissions of a socket file; none: as the umask leaves them.
+    pub mode: Option<u32>,
+    /// What else to set on the socket.
+    pub socket: SocketOptions,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { reuse_address: true, reuse_port: false, backlog: 4096 }
+        Options {
+            reuse_address: true,
+            reuse_port: false,
+            backlog: 4096,
+            mode: None,
+            socket: SocketOptions::default(),
+        }
     }
 }
 
@@ -50,17 +81,76 @@ impl Place {
 
     /// At this address by TCP, with the usual options.
     pub fn tcp(address: SocketAddr) -> Place {
-        Place::new(At::Address(address))
+        Place::new(At::Address(Transport::Tcp, address))
     }
 }
 
-/// A listening socket. Never waits in `accept`; what it accepts has `TCP_NODELAY` set, which Linux inherits.
+/// A listening socket. Never waits in `accept`; what it accepts by TCP has `TCP_NODELAY` set, which Linux inherits.
+/// Its socket file goes with it.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub struct Listener {
     socket: OwnedFd,
-    pub(crate) transport: Transport,
+    /// What carries the connections.
+    pub transport: Transport,
     /// With the port that the kernel chose.
-    pub(crate) address: Address,
+    pub address: Address,
+    _file: Option<SocketFile>,
+}
+
+/// What a place has become.
+#[derive(Debug)]
+pub enum Opened {
+    /// Clients knock here.
+    Connections(Listener),
+    /// Datagrams come here.
+    Datagrams(DatagramSocket),
+}
+
+/// Opens a place. Each option that was asked for is told as [`Event::OptionSet`].
+///
+/// # Errors
+/// When it cannot be listened on: the address is another's or not of this machine, the socket file is no socket, the
+/// inherited descriptor is something else.
+pub fn open(place: &Place, tell: &dyn Fn(Event)) -> Result<Opened, Fault> {
+    let options = &place.options;
+    match &place.at {
+        At::Address(transport, address) => open_at(*transport, *address, true, options, tell),
+        At::EveryInterface(transport, port) => {
+            let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
+            open_at(*transport, both, false, options, tell).or_else(|fault| match fault.raw_errno() {
+                Some(errno) if is_without_ipv6(errno) => {
+                    let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
+                    open_at(*transport, four, true, options, tell)
+                }
+                _ => Err(fault),
+            })
+        }
+        At::Unix(transport, address) => open_unix(*transport, address, options, tell),
+        At::Inherited(number) => open_inherited(*number, options, tell),
+    }
+}
+
+impl Listener {
+    /// Opens a place for connections.
+    ///
+    /// # Errors
+    /// As [`open`]; in words where datagrams come there.
+    pub fn open(place: &Place, tell: &dyn Fn(Event)) -> Result<Listener, Fault> {
+        match open(place, tell)? {
+            Opened::Connections(listener) => Ok(listener),
+            Opened::Datagrams(socket) => {
+                let cause = Cause::Words("datagrams come there, and no connections".into());
+                Err(Fault { end: End::You, doing: Doing::Listen, at: socket.address.to_string(), cause })
+            }
+        }
+    }
+
+    /// A socket that listens, and never waits in `accept`.
+    #[cfg(test)]
+    pub(crate) fn of(socket: OwnedFd, transport: Transport) -> Listener {
+        let address = local(&socket);
+        Listener { socket, transport, address, _file: None }
+    }
 }
 
 impl AsFd for Listener {
@@ -69,91 +159,139 @@ impl AsFd for Listener {
     }
 }
 
-impl Listener {
-    /// Opens a listening socket.
-    pub(crate) fn open(place: &Place) -> Result<Listener, Fault> {
-        let options = &place.options;
-        match place.at {
-            At::Address(address) => open(address, true, options),
-            At::EveryInterface(port) => {
-                let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-                open(both, false, options).or_else(|fault| match fault.raw_errno() {
-                    Some(errno) if is_without_ipv6(errno) => {
-                        open(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port), true, options)
-                    }
-                    _ => Err(fault),
-                })
+impl DatagramSocket {
+    /// Opens a place for datagrams.
+    ///
+    /// # Errors
+    /// As [`open`]; in words where connections come there.
+    pub fn open(place: &Place, tell: &dyn Fn(Event)) -> Result<DatagramSocket, Fault> {
+        match open(place, tell)? {
+            Opened::Datagrams(socket) => Ok(socket),
+            Opened::Connections(listener) => {
+                let cause = Cause::Words("connections come there, and no datagrams".into());
+                Err(Fault { end: End::You, doing: Doing::Listen, at: listener.address.to_string(), cause })
             }
         }
     }
 }
 
-fn open(address: SocketAddr, only_own_family: bool, options: &Options) -> Result<Listener, Fault> {
-    let failed =
-        |doing: Doing| move |error: std::io::Error| Fault::io(End::Us, doing, address.to_string(), &error);
-    let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::for_address(address), kind, None).map_err(failed(Doing::Socket))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(only_own_family).map_err(failed(Doing::SetOption))?;
+impl Opened {
+    /// What carries what comes there, and the address with the port that the kernel chose.
+    pub fn waits_at(&self) -> (Transport, Address) {
+        match self {
+            Opened::Connections(listener) => (listener.transport, listener.address.clone()),
+            Opened::Datagrams(socket) => (socket.transport, socket.address.clone()),
+        }
     }
-    socket.set_reuse_address(options.reuse_address).map_err(failed(Doing::SetOption))?;
-    socket.set_reuse_port(options.reuse_port).map_err(failed(Doing::SetOption))?;
-    socket.set_tcp_nodelay(true).map_err(failed(Doing::SetOption))?;
-    socket.bind(&address.into()).map_err(failed(Doing::Bind))?;
-    socket.listen(options.backlog).map_err(failed(Doing::Listen))?;
-    let bound = socket.local_addr().map_err(failed(Doing::Listen))?;
-    let address = bound.as_socket().unwrap_or(address).into();
-    Ok(Listener { transport: Transport::Tcp, address, socket: socket.into() })
+
+    /// Of a bound socket.
+    fn of(
+        socket: OwnedFd,
+        transport: Transport,
+        asked: &Address,
+        file: Option<SocketFile>,
+        backlog: i32,
+    ) -> Result<Opened, Fault> {
+        if !transport.has_connections() {
+            return Ok(Opened::Datagrams(DatagramSocket::with_file(socket, transport, file)));
+        }
+        let address = local(&socket);
+        listen(&socket, backlog).map_err(|errno| failed(Doing::Listen, asked, errno))?;
+        Ok(Opened::Connections(Listener { socket, transport, address, _file: file }))
+    }
+}
+
+fn open_at(
+    transport: Transport,
+    address: SocketAddr,
+    only_own_family: bool,
+    options: &Options,
+    tell: &dyn Fn(Event),
+) -> Result<Opened, Fault> {
+    let asked = Address::Internet(address);
+    let at = asked.to_string();
+    let socket = new_socket(transport, &asked).map_err(|errno| failed(Doing::Socket, &asked, errno))?;
+    set_before_bind(&socket, transport, address, only_own_family, options)
+        .map_err(|errno| failed(Doing::SetOption, &asked, errno))?;
+    options.socket.apply(socket.as_fd(), transport, Phase::BeforeBind, &at, tell)?;
+    bind(&socket, &address).map_err(|errno| failed(Doing::Bind, &asked, errno))?;
+    options.socket.apply(socket.as_fd(), transport, Phase::AfterBind, &at, tell)?;
+    Opened::of(socket, transport, &asked, None, options.backlog)
+}
+
+fn set_before_bind(
+    socket: &OwnedFd,
+    transport: Transport,
+    address: SocketAddr,
+    only_own_family: bool,
+    options: &Options,
+) -> Result<(), Errno> {
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(socket, only_own_family)?;
+    }
+    let has_group = !options.socket.multicast.join.is_empty();
+    let reuse_address = options.reuse_address && (transport.has_connections() || has_group);
+    sockopt::set_socket_reuseaddr(socket, reuse_address)?;
+    sockopt::set_socket_reuseport(socket, options.reuse_port)?;
+    match transport {
+        Transport::Tcp => sockopt::set_tcp_nodelay(socket, true),
+        _ => only_own_groups(socket, address),
+    }
+}
+
+/// Who has joined no group receives none: without this Linux delivers what any socket of this machine has joined (ip(7),
+/// `IP_MULTICAST_ALL`).
+fn only_own_groups(socket: &OwnedFd, address: SocketAddr) -> Result<(), Errno> {
+    let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
+    let socket = SockRef::from(socket);
+    if address.is_ipv6() {
+        socket.set_multicast_all_v6(false).map_err(errno)?;
+    }
+    // For an IPv6 socket of both families as well.
+    socket.set_multicast_all_v4(false).map_err(errno)
+}
+
+fn open_unix(
+    transport: Transport,
+    address: &Address,
+    options: &Options,
+    tell: &dyn Fn(Event),
+) -> Result<Opened, Fault> {
+    let at = address.to_string();
+    let socket = new_socket(transport, address).map_err(|errno| failed(Doing::Socket, address, errno))?;
+    options.socket.apply(socket.as_fd(), transport, Phase::BeforeBind, &at, tell)?;
+    let file = match (address, options.mode) {
+        (Address::Path(path), mode) => Some(SocketFile::bind(socket.as_fd(), transport, path, mode)?),
+        (_, Some(_)) => {
+            let cause = Cause::Words("an abstract name has no permissions: everybody may use it".into());
+            return Err(Fault { end: End::You, doing: Doing::Bind, at, cause });
+        }
+        (name, None) => {
+            let bound = to_kernel(name).and_then(|name| bind(&socket, &name));
+            bound.map_err(|errno| failed(Doing::Bind, address, errno))?;
+            None
+        }
+    };
+    options.socket.apply(socket.as_fd(), transport, Phase::AfterBind, &at, tell)?;
+    Opened::of(socket, transport, address, file, options.backlog)
+}
+
+/// As it is: bound, listening and with the options of whoever opened it.
+fn open_inherited(number: u32, options: &Options, tell: &dyn Fn(Event)) -> Result<Opened, Fault> {
+    let wanted = [Nature::Listening, Nature::Datagrams];
+    let Inherited { socket, transport, nature } = Inherited::take(number, Doing::Listen, &wanted)?;
+    let address = local(&socket);
+    options.socket.apply(socket.as_fd(), transport, Phase::AfterBind, &address.to_string(), tell)?;
+    Ok(match nature {
+        Nature::Listening => Opened::Connections(Listener { socket, transport, address, _file: None }),
+        _ => Opened::Datagrams(DatagramSocket::of(socket, transport)),
+    })
+}
+
+fn failed(doing: Doing, address: &Address, errno: Errno) -> Fault {
+    Fault::errno(End::Us, doing, address.to_string(), errno.raw_os_error())
 }
 
 fn is_without_ipv6(errno: i32) -> bool {
-    use rustix::io::Errno;
     errno == Errno::AFNOSUPPORT.raw_os_error() || errno == Errno::ADDRNOTAVAIL.raw_os_error()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::TcpStream;
-
-    #[test]
-    fn port_zero_becomes_a_real_port_and_a_second_listener_is_refused() {
-        let place = Place::tcp("127.0.0.1:0".parse().expect("an address"));
-        let first = Listener::open(&place).expect("loopback");
-        let address = first.address.internet().expect("TCP");
-        assert_ne!(address.port(), 0);
-        let fault = Listener::open(&Place::tcp(address)).expect_err("it is taken");
-        assert_eq!(fault.raw_errno(), Some(rustix::io::Errno::ADDRINUSE.raw_os_error()));
-        assert_eq!(fault.at, first.address.to_string());
-    }
-
-    #[test]
-    fn a_shared_port_is_shared_by_those_who_ask() {
-        let options = Options { reuse_port: true, ..Options::default() };
-        let place = Place::tcp("127.0.0.1:0".parse().expect("an address"));
-        let place = Place { options: options.clone(), ..place };
-        let first = Listener::open(&place).expect("loopback");
-        let address = first.address.internet().expect("TCP");
-        Listener::open(&Place { options, ..Place::tcp(address) }).expect("both asked");
-    }
-
-    #[test]
-    fn every_interface_takes_both_families() {
-        let listener = Listener::open(&Place::new(At::EveryInterface(0))).expect("a port");
-        let address = listener.address.internet().expect("TCP");
-        let port = address.port();
-        TcpStream::connect(("127.0.0.1", port)).expect("IPv4");
-        if address.is_ipv6() && TcpStream::connect(("::1", port)).is_err() {
-            assert!(std::net::TcpListener::bind("[::1]:0").is_err(), "this machine has IPv6");
-        }
-    }
-
-    #[test]
-    fn an_ipv6_address_takes_ipv6_only() {
-        let place = Place::tcp("[::]:0".parse().expect("an address"));
-        if let Ok(listener) = Listener::open(&place) {
-            let port = listener.address.port().expect("TCP");
-            TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens on IPv4");
-        }
-    }
 }

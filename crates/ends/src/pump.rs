@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use wire::frame::Frame;
+use wire::tcp_info::TcpInfo;
 use wire::{Address, Doing, End, Fault, Transport};
 
 use self::arrival::Arrivals;
@@ -81,6 +82,8 @@ pub struct Options<'a> {
     pub idle: Option<Duration>,
     /// How long all may take.
     pub total: Option<Duration>,
+    /// What the kernel knows of the connection is asked for at the end.
+    pub want_tcp_info: bool,
 }
 
 impl Default for Options<'_> {
@@ -102,6 +105,7 @@ impl Default for Options<'_> {
             linger: None,
             idle: None,
             total: None,
+            want_tcp_info: false,
         }
     }
 }
@@ -142,6 +146,10 @@ pub struct Outcome {
     pub output_was_cut: bool,
     /// From the beginning to the first byte received.
     pub first_byte: Option<Duration>,
+    /// How long the other half stayed open after one end had sent its FIN; none where only one did.
+    pub half_open: Option<Duration>,
+    /// What the kernel knew of the connection before it was closed, where that was wanted and is TCP.
+    pub tcp_info: Option<TcpInfo>,
 }
 
 /// Carries bytes until the conversation is over, and closes the connection.
@@ -182,7 +190,7 @@ struct Pump<'o, 'c> {
     peer_ended: bool,
     /// It hears nothing either: known of Unix sockets only, and after a reset.
     peer_is_gone: bool,
-    first_to_close: Option<ClosedBy>,
+    closes: Closes,
     broken: Option<Errno>,
     linger_ends: Option<Instant>,
     last_said: Instant,
@@ -199,6 +207,26 @@ struct Rules {
     linger: Option<Duration>,
     idle: Option<Duration>,
     total: Option<Duration>,
+    want_tcp_info: bool,
+}
+
+/// The FINs of both ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct Closes {
+    first: Option<ClosedBy>,
+    first_at: Option<Instant>,
+    /// From the first to the second.
+    apart: Option<Duration>,
+}
+
+impl Closes {
+    fn note(&mut self, by: ClosedBy) {
+        match (self.first, self.first_at) {
+            (Some(first), Some(at)) if first != by => self.apart = self.apart.or(Some(at.elapsed())),
+            (None, _) => (self.first, self.first_at) = (Some(by), Some(Instant::now())),
+            (Some(_), _) => {}
+        }
+    }
 }
 
 /// What poll said, by descriptor.
@@ -232,7 +260,7 @@ impl<'o, 'c> Pump<'o, 'c> {
             fin_sent: false,
             peer_ended: false,
             peer_is_gone: false,
-            first_to_close: None,
+            closes: Closes::default(),
             broken: None,
             linger_ends: None,
             last_said: opened,
@@ -387,7 +415,7 @@ impl<'o, 'c> Pump<'o, 'c> {
             return;
         }
         self.fin_sent = true;
-        self.first_to_close.get_or_insert(ClosedBy::Us);
+        self.closes.note(ClosedBy::Us);
         if let Err(error) = shutdown(self.socket, Shutdown::Write) {
             self.broken = Some(error);
         }
@@ -419,7 +447,7 @@ impl<'o, 'c> Pump<'o, 'c> {
         match self.arrivals.receive(self.socket)? {
             Ok(0) => {
                 self.peer_ended = true;
-                self.first_to_close.get_or_insert(ClosedBy::Peer);
+                self.closes.note(ClosedBy::Peer);
             }
             Ok(_) => self.last_said = Instant::now(),
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -442,6 +470,7 @@ impl<'o, 'c> Pump<'o, 'c> {
     }
 
     fn outcome(&self, over: Over) -> Outcome {
+        let tcp_info = Some(self.socket).filter(|_| self.rules.want_tcp_info).and_then(socket::tcp_info);
         let ending = self.ending(over);
         let sums = Sums {
             in_bytes: self.arrivals.in_bytes(),
@@ -466,6 +495,8 @@ impl<'o, 'c> Pump<'o, 'c> {
             never_sent_bytes: sums.queued + in_kernel,
             output_was_cut: self.arrivals.output_is_cut(),
             first_byte: self.arrivals.first().map(|first| first.duration_since(self.opened)),
+            half_open: self.closes.apart,
+            tcp_info: tcp_info.map(|bytes| TcpInfo::decode(&bytes)),
         }
     }
 
@@ -474,11 +505,11 @@ impl<'o, 'c> Pump<'o, 'c> {
         match (over, self.broken) {
             (Over::Interrupted(_), _) => Ending::STOPPED,
             (_, Some(error)) => Ending::broken(error),
-            (Over::Closed, None) => Ending::fin(self.first_to_close.unwrap_or(ClosedBy::Peer)),
+            (Over::Closed, None) => Ending::fin(self.closes.first.unwrap_or(ClosedBy::Peer)),
             (Over::IdleEnded, None) => by_us(How::Idle),
             (Over::TotalEnded, None) => by_us(How::Limit),
             (Over::Sent | Over::Expected | Over::Once | Over::LingerEnded | Over::OutputClosed, None) => {
-                Ending::fin(self.first_to_close.unwrap_or(ClosedBy::Us))
+                Ending::fin(self.closes.first.unwrap_or(ClosedBy::Us))
             }
         }
     }
@@ -494,6 +525,7 @@ impl Rules {
             linger: options.linger,
             idle: options.idle,
             total: options.total,
+            want_tcp_info: options.want_tcp_info,
         }
     }
 }

@@ -2,22 +2,28 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use wire::{Address, Fault};
+use wire::network::{Lists, Verdict};
+use wire::{Address, Cause, Doing, End, Fault, Transport};
+
+use kernel::process::Signal;
 
 use crate::engine;
-use crate::event::Event;
-use crate::listen::{Listener, Place};
+use crate::event::{Away, Event};
+use crate::listen::{self, DatagramSocket, Listener, Opened, Place};
+use crate::operator::Operator;
 use crate::places::Places;
-use crate::service::{Client, Service};
+use crate::service::{Client, Line, Service};
 use crate::stop::{Asked, Stop};
 
 /// A server to be run.
 pub struct Config {
     /// Where to listen; all of them or none.
     pub places: Vec<Place>,
-    /// Makes the service: once for each worker of the event engine, once for each session of the others.
+    /// Makes the service: once for each worker of the event engine, once for each session of the others; once in all
+    /// where it [`Service::is_shared`].
     pub service: Box<dyn Fn() -> Box<dyn Service> + Send + Sync>,
     /// What runs the sessions.
     pub engine: Engine,
@@ -25,6 +31,10 @@ pub struct Config {
     pub max_connections: Option<usize>,
     /// What happens to clients beyond that.
     pub when_full: WhenFull,
+    /// Who may come.
+    pub guests: Guests,
+    /// What one client may do.
+    pub limits: Limits,
     /// How long sessions may go on after the first request to stop.
     pub grace: Duration,
     /// What to tell; the rest costs nothing.
@@ -32,6 +42,49 @@ pub struct Config {
     /// For whoever is told but cannot pass it on at once and has no thread to do so later: asked before the process
     /// engine waits, and soon again while it gives true, which means that something is left.
     pub left_to_tell: Option<LeftToTell>,
+    /// Takes the lines that a service shows; none: they are dropped.
+    pub sink: Option<Arc<dyn Sink>>,
+    /// What whoever runs the server types.
+    pub operator: Option<Operator>,
+}
+
+/// Who may come, beside [`Config::max_connections`].
+#[derive(Default)]
+pub struct Guests {
+    /// How many sessions at once for clients of one source address.
+    pub max_per_source: Option<usize>,
+    /// The networks that may come and those that may not; read again at SIGHUP.
+    pub lists: Option<ReadLists>,
+}
+
+/// Reads the lists, at the start and at SIGHUP. A failure at SIGHUP is told, and the old lists stay.
+pub type ReadLists = Box<dyn Fn() -> Result<Lists, Fault> + Send + Sync>;
+
+/// What one client may do, before it is let go with how `limit` or `idle`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How many bytes it may send in all.
+    pub max_bytes: Option<u64>,
+    /// How long one message (datagram, packet) may be, in bytes; longer datagrams are told and dropped.
+    pub max_message: Option<usize>,
+    /// How long neither end may say anything.
+    pub idle: Option<Duration>,
+    /// How long the whole session may take.
+    pub total: Option<Duration>,
+    /// How many bytes a second are taken from it, and as many given to it; TCP makes it wait.
+    pub bytes_per_s: Option<u64>,
+}
+
+/// Takes the lines that a service shows. It never loses one: who has no room says so, and the clients wait.
+pub trait Sink: Send + Sync {
+    /// Takes a line. `remote` is none for those that no client said.
+    fn take(&self, remote: Option<&Address>, line: &Line);
+
+    /// All lines that were ready have been handed over: now they are to be written, as one batch.
+    fn flush(&self);
+
+    /// Whether more may be taken now. Asked before clients are read, and soon again while it gives false.
+    fn has_room(&self) -> bool;
 }
 
 /// See [`Config::left_to_tell`].
@@ -90,9 +143,13 @@ impl Config {
             engine,
             max_connections: engine.max_connections(),
             when_full: WhenFull::default(),
+            guests: Guests::default(),
+            limits: Limits::default(),
             grace: Duration::from_secs(2),
             tells: Tells::default(),
             left_to_tell: None,
+            sink: None,
+            operator: None,
         }
     }
 }
@@ -142,7 +199,20 @@ impl Tells {
 /// # Errors
 /// When a place cannot be listened on, or the engine cannot start.
 pub fn serve(config: &Config, stop: &Stop, tell: &(dyn Fn(Event) + Sync)) -> Result<Served, Fault> {
-    let listeners: Vec<Listener> = config.places.iter().map(Listener::open).collect::<Result<_, _>>()?;
+    let places = config.places.iter().map(|place| listen::open(place, tell)).collect::<Result<_, _>>()?;
+    serve_on(places, config, stop, tell)
+}
+
+/// Serves on sockets that are open.
+pub(crate) fn serve_on(
+    places: Vec<Opened>,
+    config: &Config,
+    stop: &Stop,
+    tell: &(dyn Fn(Event) + Sync),
+) -> Result<Served, Fault> {
+    // They are told in the order in which they were asked for.
+    let waiting_at: Vec<(Transport, Address)> = places.iter().map(Opened::waits_at).collect();
+    let (listeners, datagrams) = apart(places, config.engine)?;
     let workers = match config.engine {
         Engine::Event { workers } => workers.max(1),
         Engine::Thread | Engine::Process => 1,
@@ -150,7 +220,8 @@ pub fn serve(config: &Config, stop: &Stop, tell: &(dyn Fn(Event) + Sync)) -> Res
     let server = Server {
         config,
         tell,
-        places: Places::new(config.max_connections, workers)?,
+        places: Places::new(config.max_connections, config.guests.max_per_source, workers)?,
+        lists: RwLock::new(config.guests.lists.as_ref().map_or_else(|| Ok(Lists::default()), |read| read())?),
         clients: AtomicU64::new(0),
         turned_away: AtomicU64::new(0),
         stage: AtomicU8::new(Stage::Serving as u8),
@@ -158,14 +229,13 @@ pub fn serve(config: &Config, stop: &Stop, tell: &(dyn Fn(Event) + Sync)) -> Res
     };
     let service = (config.service)().name();
     let start = || {
-        for listener in &listeners {
-            let (transport, address) = (listener.transport, listener.address.clone());
+        for (transport, address) in waiting_at {
             tell(Event::Listening { transport, address, service, engine: config.engine.name() });
         }
     };
     match config.engine {
         Engine::Event { .. } => {
-            let workers = engine::event::prepare(&server, workers)?;
+            let workers = engine::event::prepare(&server, workers, datagrams)?;
             start();
             engine::event::run(workers, listeners, stop)?;
         }
@@ -182,11 +252,32 @@ pub fn serve(config: &Config, stop: &Stop, tell: &(dyn Fn(Event) + Sync)) -> Res
     Ok(server.served())
 }
 
+/// Keeps those places apart where clients knock and those where datagrams come.
+fn apart(places: Vec<Opened>, engine: Engine) -> Result<(Vec<Listener>, Vec<DatagramSocket>), Fault> {
+    let (mut listeners, mut datagrams) = (Vec::new(), Vec::new());
+    for place in places {
+        match place {
+            Opened::Connections(listener) => listeners.push(listener),
+            Opened::Datagrams(socket) if matches!(engine, Engine::Event { .. }) => datagrams.push(socket),
+            Opened::Datagrams(socket) => {
+                return Err(Fault {
+                    end: End::You,
+                    doing: Doing::Listen,
+                    at: socket.address.in_full(socket.transport),
+                    cause: Cause::Words("datagrams are served by the engine event alone".into()),
+                });
+            }
+        }
+    }
+    Ok((listeners, datagrams))
+}
+
 /// What all parts of a running server share.
 pub(crate) struct Server<'a> {
     pub(crate) config: &'a Config,
     pub(crate) tell: &'a (dyn Fn(Event) + Sync),
     pub(crate) places: Places,
+    lists: RwLock<Lists>,
     clients: AtomicU64,
     turned_away: AtomicU64,
     stage: AtomicU8,
@@ -209,11 +300,14 @@ impl Server<'_> {
         Client(self.clients.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    pub(crate) fn turn_away(&self, remote: Address) {
+    pub(crate) fn turn_away(&self, remote: Address, why: Away) {
         self.turned_away.fetch_add(1, Ordering::Relaxed);
-        // Without a limit of ours it is that of the descriptors that has been reached.
-        let limit = self.places.limit().unwrap_or_else(|| self.places.taken());
-        (self.tell)(Event::TurnedAway { remote, limit });
+        (self.tell)(Event::TurnedAway { remote, why });
+    }
+
+    /// All places are taken. Without a limit of ours it is that of the descriptors that has been reached.
+    pub(crate) fn full(&self) -> Away {
+        Away::Full(self.places.limit().unwrap_or_else(|| self.places.taken()))
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -224,8 +318,48 @@ impl Server<'_> {
         }
     }
 
+    /// Whether a client may come: by the lists, and by how many of its source have come. Who may is counted in. Clients of
+    /// Unix sockets are on this machine and always may.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(crate) fn admit(&self, remote: &Address) -> Result<(), Away> {
+        if let Some(client) = remote.internet() {
+            let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+            if let Verdict::Denied(network) = lists.verdict(client.ip()) {
+                return Err(Away::Denied(network.map(|network| network.to_string())));
+            }
+        }
+        self.places.enter(remote).map_err(Away::FullForSource)
+    }
+
+    /// A session is over, and its socket closed.
+    pub(crate) fn give_back(&self, remote: &Address) {
+        self.places.leave(remote);
+        self.places.give_back();
+    }
+
+    /// Does what was asked for: HUP has the lists read again, everything else goes one stage on with stopping.
+    pub(crate) fn asked(&self, asked: Asked) {
+        if asked.signal == Some(Signal::HUP.as_raw()) { self.read_lists() } else { self.stop() }
+    }
+
+    /// A list that cannot be read leaves the one that was read before.
+    fn read_lists(&self) {
+        let Some(read) = &self.config.guests.lists else { return };
+        let event = match read() {
+            Ok(lists) => {
+                let networks = lists.allow.len() + lists.deny.len();
+                *self.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
+                Event::ListsRead { networks }
+            }
+            Err(fault) => Event::Trouble(fault),
+        };
+        (self.tell)(event);
+    }
+
     /// Goes one stage on, tells it and wakes every worker.
-    pub(crate) fn asked_to_stop(&self, _asked: Asked) {
+    fn stop(&self) {
         let stage = match self.stage() {
             Stage::Serving => Stage::Stopping,
             Stage::Stopping | Stage::StoppingNow => Stage::StoppingNow,

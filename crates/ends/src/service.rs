@@ -1,17 +1,24 @@
 //! What a server does with bytes, without sockets: a state machine that is told what happened and answers with actions.
 
+mod chat;
 mod clock;
+mod collect;
 mod discard;
 mod echo;
+mod lines;
+mod refusal;
 mod reply;
 mod source;
 mod upper;
 
 use std::sync::Arc;
 
+pub use chat::Chat;
 pub use clock::TimeOfDay;
+pub use collect::Collect;
 pub use discard::Discard;
 pub use echo::Echo;
+pub use refusal::refusal;
 pub use reply::Reply;
 pub use source::Source;
 pub use upper::Upper;
@@ -49,6 +56,21 @@ pub enum Arrival<'a> {
     Count(u64),
 }
 
+/// Something that a client said, whole, for whoever runs the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Who said it; none when it is the service itself or the operator.
+    pub client: Option<Client>,
+    /// The room in which it was said, where there are rooms.
+    pub room: Option<Arc<str>>,
+    /// The name under which it was said, where there are names.
+    pub name: Option<Arc<str>>,
+    /// What was said, without the line's end.
+    pub bytes: Vec<u8>,
+    /// The line had no end: the client died in the middle of it, or it was longer than is kept in one piece.
+    pub cut: bool,
+}
+
 /// One thing that a service wants done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action<'a> {
@@ -59,6 +81,11 @@ pub enum Action<'a> {
     SendOwned(Client, Vec<u8>),
     /// Send bytes that go to many.
     SendShared(Client, Arc<[u8]>),
+    /// Ask [`Service::room`] for this client as soon as there is room: there is something to send to somebody whose turn
+    /// it is not.
+    Offer(Client),
+    /// Show a line to whoever runs the server. It is never lost: where nobody takes it, the clients wait.
+    Show(Line),
     /// Send what is queued, then FIN; go on reading.
     HalfClose(Client),
     /// Send what is queued, then close.
@@ -72,6 +99,17 @@ pub enum Action<'a> {
 pub struct Output<'a> {
     first: Option<Action<'a>>,
     rest: Vec<Action<'a>>,
+}
+
+impl Action<'_> {
+    fn bytes_to(&self, client: Client) -> usize {
+        match self {
+            Action::Send(to, bytes) if *to == client => bytes.len(),
+            Action::SendOwned(to, bytes) if *to == client => bytes.len(),
+            Action::SendShared(to, bytes) if *to == client => bytes.len(),
+            _ => 0,
+        }
+    }
 }
 
 impl<'a> Output<'a> {
@@ -93,6 +131,16 @@ impl<'a> Output<'a> {
     /// Sends bytes that go to many to one of them.
     pub fn to_shared(&mut self, client: Client, bytes: Arc<[u8]>) {
         self.push(Action::SendShared(client, bytes));
+    }
+
+    /// Asks to be asked for this client's output.
+    pub fn offer(&mut self, client: Client) {
+        self.push(Action::Offer(client));
+    }
+
+    /// Shows a line to whoever runs the server.
+    pub fn show(&mut self, line: Line) {
+        self.push(Action::Show(line));
     }
 
     /// FIN after what is queued; the client may go on sending.
@@ -123,6 +171,11 @@ impl<'a> Output<'a> {
         self.first.is_none()
     }
 
+    /// How many bytes are to be sent to this client.
+    pub(crate) fn bytes_to(&self, client: Client) -> u64 {
+        self.first.iter().chain(&self.rest).map(|action| action.bytes_to(client) as u64).sum()
+    }
+
     /// Takes the actions in order.
     pub fn drain(self) -> impl Iterator<Item = Action<'a>> {
         self.first.into_iter().chain(self.rest)
@@ -130,7 +183,8 @@ impl<'a> Output<'a> {
 }
 
 /// What a server does with bytes. Every method is told which client it is about and may ask for actions on any client
-/// that the same value serves: all of a worker's under the event engine, the session's own under the others.
+/// that the same value serves: all of a worker's under the event engine; under the others the session's own, or every
+/// client where the service [`Service::is_shared`].
 pub trait Service: Send {
     /// The word on the command line.
     fn name(&self) -> &'static str;
@@ -138,6 +192,16 @@ pub trait Service: Send {
     /// What it wants of arriving bytes.
     fn appetite(&self) -> Appetite {
         Appetite::Bytes
+    }
+
+    /// Whether clients reach each other, so that one value has to serve all of them.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether it asks for [`Action::Show`]: then clients are read only while their lines are taken.
+    fn shows_lines(&self) -> bool {
+        false
     }
 
     /// A client arrived.
@@ -159,6 +223,11 @@ pub trait Service: Send {
     /// The client is gone, however it went; nothing more can be sent to it, but others may be told.
     fn gone<'a>(&mut self, client: Client, output: &mut Output<'a>) {
         let _ = (client, output);
+    }
+
+    /// Whoever runs the server typed a line (without its end).
+    fn operator<'a>(&mut self, line: &[u8], output: &mut Output<'a>) {
+        let _ = (line, output);
     }
 }
 

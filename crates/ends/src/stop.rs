@@ -1,4 +1,5 @@
-//! How a server or a conversation is told to stop: by INT and TERM, or by a handle that another thread holds.
+//! How a server or a conversation is told to stop: by INT and TERM, or by a handle that another thread holds. A server
+//! takes HUP the same way, as a request to read its lists again.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub struct StopHandle {
     counter: Arc<OwnedFd>,
 }
 
-/// One request to stop.
+/// One request: to stop, unless it is HUP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// The signal that asked; none when a handle did.
@@ -40,7 +41,19 @@ impl Stop {
     /// # Errors
     /// When the kernel has no descriptor left.
     pub fn by_signals() -> Result<Stop, Fault> {
-        let signals = Signals::take(&[Signal::INT, Signal::TERM])
+        Stop::by(&[Signal::INT, Signal::TERM])
+    }
+
+    /// The same, and HUP asks too: to read again what can be read again while running. [`Asked::signal`] tells.
+    ///
+    /// # Errors
+    /// When the kernel has no descriptor left.
+    pub fn by_signals_and_hangup() -> Result<Stop, Fault> {
+        Stop::by(&[Signal::INT, Signal::TERM, Signal::HUP])
+    }
+
+    fn by(signals: &[Signal]) -> Result<Stop, Fault> {
+        let signals = Signals::take(signals)
             .map_err(|errno| Fault::errno(End::Us, Doing::Open, "the signal descriptor", errno))?;
         Ok(Stop { source: Source::Signals(signals) })
     }

@@ -28,6 +28,11 @@ impl Evidence<'_> {
         self.fault.cause == Cause::TimedOut
     }
 
+    /// What the fault is about, as it is shown.
+    pub fn at(&self) -> &str {
+        &self.fault.at
+    }
+
     /// The socket address that the fault is about, when it is written as one (with or without `tcp://`).
     pub fn address(&self) -> Option<SocketAddr> {
         let at = self.fault.at.as_str();

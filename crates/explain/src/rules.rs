@@ -3,6 +3,7 @@
 
 mod address_in_use;
 mod address_not_here;
+mod broadcast;
 mod broken_pipe;
 mod dead_peer;
 mod name_unknown;
@@ -20,12 +21,13 @@ use wire::Fault;
 use crate::problem::{Evidence, Problem, Rule};
 
 /// Every rule, in the order in which they are asked.
-pub const ALL: [Rule; 13] = [
+pub const ALL: [Rule; 14] = [
     address_in_use::RULE,
     privileged_port::RULE,
     address_not_here::RULE,
     no_source_port::RULE,
     name_unknown::RULE,
+    broadcast::RULE,
     refused::RULE,
     no_answer::RULE,
     unreachable::RULE,

@@ -50,13 +50,14 @@ fn every_value_has_a_name_in_capitals() {
         let names = argument.get_value_names().unwrap_or_default();
         assert!(!names.is_empty(), "{path} {}", argument.get_id());
         for name in names {
-            let good = |c: char| c.is_ascii_uppercase() || " .-".contains(c);
+            let good = |c: char| c.is_ascii_uppercase() || " .-=".contains(c);
             assert!(name.chars().all(good), "{path} {}: {name}", argument.get_id());
         }
     }
 }
 
-/// The letters that mean the same everywhere, and the dialects: trace speaks tcpdump's.
+/// The letters that mean the same everywhere, and the dialects: trace speaks tcpdump's, serve ncat's, connect and
+/// listen nc's.
 #[test]
 fn every_letter_means_what_it_means_everywhere() {
     let everywhere = HashMap::from([
@@ -68,7 +69,13 @@ fn every_letter_means_what_it_means_everywhere() {
         ('h', "help"),
         ('V', "version"),
     ]);
-    let dialects = HashMap::from([("bothends trace", vec![('r', "file")])]);
+    let nc = || vec![('w', "timeout"), ('i', "idle"), ('C', "crlf")];
+    let dialects = HashMap::from([
+        ("bothends trace", vec![('r', "file")]),
+        ("bothends serve", vec![('i', "idle")]),
+        ("bothends connect", [nc(), vec![('s', "source"), ('p', "source_port")]].concat()),
+        ("bothends listen", nc()),
+    ]);
     for (path, argument) in arguments() {
         let Some(letter) = argument.get_short() else { continue };
         let id = argument.get_id().as_str();

@@ -1,32 +1,43 @@
 //! `serve`: a server for many clients.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+mod engines;
+mod guests;
+mod keyboard;
+mod limits;
+mod ports;
+mod services;
+mod telling;
 
-use clap::{Args, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
 use draw::number::count;
-use ends::dial::resolve;
 use ends::event::Event;
-use ends::listen::{At, Options, Place};
-use ends::serve::{Config, Engine, Served, Tells, WhenFull, serve};
-use ends::service::{Discard, Echo, Reply, Service, Source, TimeOfDay, Upper};
+use ends::listen::{At, Place};
+use ends::operator::operator;
+use ends::serve::{Config, Engine, Served, Sink, Tells, serve};
+use ends::service::{Shape, refusal};
 use ends::stop::Stop;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use wire::Fault;
-use wire::endpoint::{Endpoint, Host, Use};
-use wire::frame::Frame;
-use wire::quantity;
+use wire::endpoint::{Endpoint, Use};
+use wire::{Fault, Transport};
 
-use super::{BadAddress, Wrong, grammar, host_and_port, in_full, unsupported, wrong_family};
+use self::engines::EngineFlags;
+use self::guests::GuestFlags;
+use self::limits::LimitFlags;
+use self::ports::Ports;
+use self::services::{Make, ServiceFlags, ServiceWord};
+use self::telling::Telling;
+use super::Wrong;
+use super::address::{default_endpoint, in_full, places, read, url_options, wrong_family};
+use super::socket::ListenFlags;
 use crate::cli::Families;
 use crate::clock::Clock;
 use crate::exit::Exit;
-use crate::files::WholeFile;
 use crate::out::{Narrator, Out};
-use crate::{narrate, record};
+use crate::sink::{Lines, Recording, told};
 
 /// What `serve` understands.
 #[derive(Clone, Debug, Args)]
@@ -36,86 +47,41 @@ use crate::{narrate, record};
 
 Examples:
   bothends serve echo                     on 127.0.0.1:7777, this machine only
-  bothends serve echo :7 -v               on every interface, telling who comes
+  bothends serve reply 'hello' :7 -v      on every interface, telling who comes
+  bothends serve echo udp://:7 tcp://:7 unix:/run/echo.sock
+  bothends serve collect --record said    what all say, here and in a file
+  bothends serve chat :7777               rooms, names, and you at this keyboard
   bothends serve echo 0 --port-file port  on any free port; its number in a file
-  bothends serve echo [::1]:7777 127.0.0.1:7777 --engine process
-  bothends serve reply 'hello, i am server' --frame line
-  bothends serve source --size 1M         a megabyte for each client
+  bothends serve upper --engine thread --max-connections 128 --when-full refuse
 
 It runs until it is interrupted: the first ^C or SIGTERM takes no new clients and gives those that are there the time \
-of --grace, the second ends it at once. What happens to one client is told, but is never the exit code."
+of --grace, the second ends it at once. The end of standard input ends nothing. What happens to one client is told, \
+with -v on standard error and with --json as records, but is never the exit code; -vv tells every message as well.
+
+People in a chat are called client-1, client-2 and so on, and are in the room lobby, until they say /name and /join; /help \
+lists what they can say. Who does not read stops nobody: the oldest of what waits beyond 256K is dropped, and it is told how \
+much that was. A collect whose lines nobody takes lets its clients wait, and drops nothing.
+
+Started by systemd with sockets (LISTEN_FDS) and without an address, it serves on those; systemd is told when it is \
+ready and when it stops (NOTIFY_SOCKET).",
+    override_usage = "bothends serve [OPTIONS] <SERVICE> [ADDR]...\n       bothends serve [OPTIONS] reply <TEXT> [ADDR]..."
 )]
 pub struct Flags {
     /// The service.
     #[arg(value_name = "SERVICE", help = "What to do with the bytes that clients send.")]
     service: ServiceWord,
-    /// The word of a service that needs one, and the addresses.
+    /// The service's own word, and the addresses.
     #[arg(
         value_name = "ADDR",
-        help = "Where to listen; 127.0.0.1:7777 by itself. See `bothends help addresses`. For reply, TEXT comes first."
+        help = "Where to listen; 127.0.0.1:7777 by itself. See `bothends help addresses`."
     )]
     words: Vec<String>,
-    /// For reply.
-    #[arg(
-        long,
-        value_name = "FRAME",
-        default_value = "none",
-        hide_default_value = true,
-        help = "Let reply answer each message, not each arrival: line, or len32 with four bytes of length in front."
-    )]
-    frame: FrameWord,
-    /// For source.
-    #[arg(long, value_name = "SIZE", value_parser = quantity::size,
-          help = "Let source send this much to each client and then close: 64K, 1M; it has no end by itself.")]
-    size: Option<u64>,
-    /// The engine.
-    #[arg(
-        long,
-        value_name = "ENGINE",
-        default_value = "event",
-        hide_default_value = true,
-        help = "Choose what runs the sessions; event by itself."
-    )]
-    engine: EngineWord,
-    /// Loops.
-    #[arg(long, value_name = "N", help = "Run this many event loops on the same addresses; one by itself.")]
-    workers: Option<NonZeroUsize>,
-    /// The places.
-    #[arg(
-        long,
-        value_name = "N",
-        help = "Serve at most this many clients at once; 1024 by itself with threads, 512 with processes."
-    )]
-    max_connections: Option<NonZeroUsize>,
-    /// Beyond that.
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "wait",
-        hide_default_value = true,
-        help = "Choose what becomes of clients when all places are taken; wait by itself."
-    )]
-    when_full: WhenFullWord,
-    /// The time to finish.
-    #[arg(long, value_name = "D", default_value = "2s", value_parser = quantity::duration,
-          help = "Let clients finish for this long after the first signal.")]
-    grace: Duration,
-    /// The backlog.
-    #[arg(
-        long,
-        value_name = "N",
-        help = "Let this many clients wait to be accepted; the kernel's net.core.somaxconn stands above it."
-    )]
-    backlog: Option<NonZeroU32>,
-    /// No SO_REUSEADDR.
-    #[arg(
-        long,
-        help = "Do without SO_REUSEADDR: connections of an earlier run in TIME_WAIT then block the port."
-    )]
-    no_reuse_addr: bool,
-    /// SO_REUSEPORT.
-    #[arg(long, help = "Share the port with other servers that ask for it too (SO_REUSEPORT).")]
-    reuse_port: bool,
+    /// Bare addresses.
+    #[arg(short, long, help = "Let addresses without a scheme be UDP's.")]
+    udp: bool,
+    /// The families.
+    #[command(flatten)]
+    families: Families,
     /// Tells the port.
     #[arg(
         long,
@@ -123,243 +89,188 @@ pub struct Flags {
         help = "Write the port into this file once it listens; one line for each address."
     )]
     port_file: Option<PathBuf>,
-    /// The families.
+    /// Of single services.
     #[command(flatten)]
-    families: Families,
-}
-
-/// The services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ServiceWord {
-    /// Sends back what it receives.
-    #[value(help = "Send back what was received (RFC 862).")]
-    Echo,
-    /// The same in capitals.
-    #[value(help = "Send it back in capital letters.")]
-    Upper,
-    /// Answers with a text.
-    #[value(help = "Answer each arrival, or with --frame each message, with TEXT.")]
-    Reply,
-    /// Takes everything.
-    #[value(help = "Take everything and say nothing (RFC 863).")]
-    Discard,
-    /// Sends characters.
-    #[value(help = "Send characters without end, or --size of them (RFC 864).")]
-    Source,
-    /// Tells the time to people.
-    #[value(help = "Tell the time to people (RFC 867).")]
-    Daytime,
-    /// Tells the time to programs.
-    #[value(help = "Tell the time to programs: 32 bits (RFC 868).")]
-    Time,
-}
-
-/// How messages are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FrameWord {
-    /// Not at all.
-    #[value(help = "Not at all.")]
-    None,
-    /// By line ends.
-    #[value(help = "Each ends with LF.")]
-    Line,
-    /// By lengths.
-    #[value(help = "Each has its length in front, in four bytes.")]
-    Len32,
-}
-
-/// The engines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EngineWord {
-    /// One loop that waits for all clients at once.
-    #[value(help = "One loop waits for all clients at once.")]
-    Event,
-    /// A thread for each client.
-    #[value(help = "A thread waits for each client.")]
-    Thread,
-    /// A process for each client.
-    #[value(help = "A process is forked for each client.")]
-    Process,
-}
-
-/// What happens when all places are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WhenFullWord {
-    /// Clients wait in the kernel's queue.
-    #[value(help = "They wait in the kernel's queue until a place is free.")]
-    Wait,
-    /// Clients are reset at once.
-    #[value(help = "They are accepted and reset at once.")]
-    Refuse,
+    of_service: ServiceFlags,
+    /// What runs it.
+    #[command(flatten)]
+    engine: EngineFlags,
+    /// Who may come.
+    #[command(flatten)]
+    guests: GuestFlags,
+    /// What one may do.
+    #[command(flatten)]
+    limits: LimitFlags,
+    /// The sockets.
+    #[command(flatten)]
+    sockets: ListenFlags,
 }
 
 pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
-    if flags.workers.is_some() && flags.engine != EngineWord::Event {
-        return out.usage("--workers are event loops, and another engine was chosen", None);
-    }
-    let exit = match asked(flags) {
-        Ok((service, places)) => {
-            listen_and_serve(flags, service, places, out).unwrap_or_else(|fault| out.fault(&in_full(fault)))
+    let exit = match wanted(flags) {
+        Ok((make, places)) => {
+            let at = places.clone();
+            listen_and_serve(flags, make, places, out).unwrap_or_else(|fault| out.fault(&in_full(fault, &at)))
         }
         Err(wrong) => wrong.told(out),
     };
     out.finish(exit)
 }
 
-/// Makes a service: for each loop, or each session.
-type Make = Box<dyn Fn() -> Box<dyn Service> + Send + Sync>;
-
-/// What to serve, and where.
-fn asked(flags: &Flags) -> Result<(Make, Vec<Place>), Wrong> {
-    let wrong = |sentence: &str| Err(Wrong::Use(sentence.to_owned()));
-    if flags.size.is_some() && flags.service != ServiceWord::Source {
-        return wrong("--size is for the service source");
+/// What is served, and where; all that can be wrong with it is known before anybody listens.
+fn wanted(flags: &Flags) -> Result<(Make, Vec<Place>), Wrong> {
+    if let Some(sentence) = flags.engine.wrong() {
+        return Err(Wrong::Use(sentence));
     }
-    if flags.frame != FrameWord::None && flags.service != ServiceWord::Reply {
-        return wrong("--frame is for the service reply");
+    let (word, addresses) = flags.service.own_word(&flags.words).map_err(Wrong::Use)?;
+    if let Some(sentence) = flags.service.strange_flag(&flags.of_service) {
+        return Err(Wrong::Use(sentence));
     }
-    let (make, addresses) = match (flags.service, flags.words.as_slice()) {
-        (ServiceWord::Reply, [text, addresses @ ..]) => (reply(text.clone(), flags.frame), addresses),
-        (ServiceWord::Reply, []) => return wrong("reply needs its answer: serve reply TEXT [ADDR]"),
-        (ServiceWord::Echo, addresses) => (make(|| Echo), addresses),
-        (ServiceWord::Upper, addresses) => (make(|| Upper), addresses),
-        (ServiceWord::Discard, addresses) => (make(|| Discard), addresses),
-        (ServiceWord::Source, addresses) => (source(flags.size), addresses),
-        (ServiceWord::Daytime, addresses) => (make(|| TimeOfDay::daytime(SystemTime::now)), addresses),
-        (ServiceWord::Time, addresses) => (make(|| TimeOfDay::time(SystemTime::now)), addresses),
-    };
-    Ok((make, places(addresses, flags)?))
-}
-
-fn make<S: Service + 'static>(new: fn() -> S) -> Make {
-    Box::new(move || Box::new(new()))
-}
-
-fn source(size: Option<u64>) -> Make {
-    Box::new(move || Box::new(Source::new(size)))
-}
-
-/// The longest message that reply takes, in bytes.
-const LONGEST_MESSAGE: usize = 1024 * 1024;
-
-fn reply(text: String, frame: FrameWord) -> Make {
-    let frame = match frame {
-        FrameWord::None => Frame::None,
-        FrameWord::Line => Frame::Line,
-        FrameWord::Len32 => Frame::Len32,
-    };
-    Box::new(move || Box::new(Reply::new(text.as_bytes(), frame, LONGEST_MESSAGE)))
-}
-
-fn places(addresses: &[String], flags: &Flags) -> Result<Vec<Place>, Wrong> {
-    let endpoints = match addresses {
-        [] => vec![default_endpoint(flags.families)],
-        written => written.iter().map(|text| endpoint(text, flags.families)).collect::<Result<_, _>>()?,
-    };
-    let mut places = Vec::new();
-    for endpoint in &endpoints {
-        places.extend(places_of(endpoint, flags.families).map_err(Wrong::Fault)?);
-    }
-    Ok(places)
-}
-
-fn default_endpoint(families: Families) -> Endpoint {
-    let default = Endpoint::default_address();
-    match (families.ipv6, host_and_port(&default)) {
-        (true, Some((_, port))) => {
-            Endpoint::at(default.scheme, SocketAddr::from((Ipv6Addr::LOCALHOST, port)))
+    let places = places_of(flags, addresses)?;
+    let (engine, workers) = (flags.engine.engine(), flags.engine.workers());
+    for place in &places {
+        if place.options.socket.is_for_datagrams() && transport_at(&place.at) != Transport::Udp {
+            let sentence =
+                "broadcast and multicast are udp's; behind an address, ?join=GROUP is for that one alone";
+            return Err(Wrong::Use(sentence.to_owned()));
         }
-        _ => default,
+        if let Some(sentence) = refusal(flags.service.name(), shape_at(&place.at), engine, workers) {
+            return Err(Wrong::Use(sentence));
+        }
+    }
+    let max_message = flags.limits.max_message.map(NonZeroUsize::get);
+    Ok((flags.service.make(word, &flags.of_service, max_message), places))
+}
+
+fn places_of(flags: &Flags, addresses: &[String]) -> Result<Vec<Place>, Wrong> {
+    if addresses.is_empty() {
+        let options = flags.sockets.options();
+        let inherited = kernel::inherited::listen_fds();
+        if !inherited.is_empty() {
+            let place = |number| Place { at: At::Inherited(number), options: options.clone() };
+            return Ok(inherited.iter().map(|socket| place(socket.fd)).collect());
+        }
+        let endpoint = default_endpoint(flags.families, flags.udp);
+        return places(&endpoint, flags.families, &options).map_err(Wrong::Fault);
+    }
+    let mut all = Vec::new();
+    for text in addresses {
+        let (endpoint, sockets) = endpoint(text, flags)?;
+        all.extend(places(&endpoint, flags.families, &sockets.options()).map_err(Wrong::Fault)?);
+    }
+    Ok(all)
+}
+
+/// An address, and how to listen there: the flags, and what stands behind the address.
+fn endpoint(text: &str, flags: &Flags) -> Result<(Endpoint, ListenFlags), Wrong> {
+    let endpoint = read(text, Use::Listen, flags.udp, "serve")?;
+    if let Some(sentence) = wrong_family(&endpoint, flags.families) {
+        return Err(Wrong::Use(sentence));
+    }
+    let own: ListenFlags = url_options(&endpoint, text)?;
+    Ok((endpoint, own.over(&flags.sockets)))
+}
+
+/// How bytes come at a place.
+fn shape_at(at: &At) -> Shape {
+    let transport = transport_at(at);
+    match (transport.has_connections(), transport.keeps_messages()) {
+        (true, false) => Shape::Stream,
+        (true, true) => Shape::Messages,
+        (false, _) => Shape::Datagrams,
     }
 }
 
-fn endpoint(text: &str, families: Families) -> Result<Endpoint, Wrong> {
-    let bad = |error| Wrong::Address(BadAddress { text: text.to_owned(), error });
-    let endpoint = grammar(Use::Listen).parse(text).map_err(bad)?;
-    endpoint.only_options(text, &[]).map_err(bad)?;
-    let wrong = unsupported(&endpoint, "serve").or_else(|| wrong_family(&endpoint, families));
-    wrong.map_or(Ok(endpoint), |sentence| Err(Wrong::Use(sentence)))
+/// What carries what comes there; of a descriptor that is none this is told when it is opened.
+fn transport_at(at: &At) -> Transport {
+    match at {
+        At::Address(transport, _) | At::EveryInterface(transport, _) | At::Unix(transport, _) => *transport,
+        At::Inherited(number) => {
+            let described = kernel::inherited::describe_number(*number).ok();
+            described.and_then(|it| it.transport).unwrap_or_default()
+        }
+    }
 }
 
-/// The sockets' places of an endpoint: one, or all addresses of a name.
-fn places_of(endpoint: &Endpoint, families: Families) -> Result<Vec<Place>, Fault> {
-    let Some((host, port)) = host_and_port(endpoint) else { return Ok(Vec::new()) };
-    let at = |ip: IpAddr| vec![Place::tcp(SocketAddr::new(ip, port))];
-    Ok(match host {
-        Host::Loopback if families.ipv6 => at(Ipv6Addr::LOCALHOST.into()),
-        Host::Loopback => at(Ipv4Addr::LOCALHOST.into()),
-        Host::Any if families.ipv4 => at(Ipv4Addr::UNSPECIFIED.into()),
-        Host::Any if families.ipv6 => at(Ipv6Addr::UNSPECIFIED.into()),
-        Host::Any => vec![Place::new(At::EveryInterface(port))],
-        Host::V4(v4) => at((*v4).into()),
-        Host::V6(v6, None) => at((*v6).into()),
-        Host::V6(v6, Some(zone)) => looked_up(&format!("{v6}%{zone}"), port, families)?,
-        Host::Name(name) => looked_up(name, port, families)?,
-    })
+fn config(flags: &Flags, make: Make, places: Vec<Place>, out: &Out) -> Config {
+    let engine = flags.engine.engine();
+    let is_collect = flags.service == ServiceWord::Collect && !out.quiet;
+    let sessions = out.json || out.verbosity >= 1 || is_collect;
+    // Records of arrivals would say twice what those of lines say.
+    let data = out.verbosity >= 2 && !(out.json && flags.service.shows_lines());
+    Config {
+        places,
+        service: make,
+        engine,
+        max_connections: flags.guests.max_connections().or(engine.max_connections()),
+        when_full: flags.guests.when_full(),
+        guests: flags.guests.guests(),
+        limits: flags.limits.limits(),
+        grace: flags.engine.grace,
+        tells: Tells { opened: sessions, closed: sessions, data },
+        left_to_tell: None,
+        sink: None,
+        operator: None,
+    }
 }
 
-fn looked_up(name: &str, port: u16, families: Families) -> Result<Vec<Place>, Fault> {
-    let addresses = resolve(name, port, families.family())?;
-    Ok(addresses.into_iter().map(Place::tcp).collect())
-}
-
-fn config(flags: &Flags, service: Make, places: Vec<Place>, out: &Out) -> Config {
-    let engine = match flags.engine {
-        EngineWord::Event => Engine::Event { workers: flags.workers.map_or(1, NonZeroUsize::get) },
-        EngineWord::Thread => Engine::Thread,
-        EngineWord::Process => Engine::Process,
-    };
-    let mut config = Config { service, ..Config::new(places, engine, Echo::default) };
-    config.max_connections = flags.max_connections.map(NonZeroUsize::get).or(config.max_connections);
-    config.when_full = match flags.when_full {
-        WhenFullWord::Wait => WhenFull::Wait,
-        WhenFullWord::Refuse => WhenFull::Refuse,
-    };
-    let default = Options::default();
-    let options = Options {
-        reuse_address: !flags.no_reuse_addr,
-        reuse_port: flags.reuse_port,
-        backlog: flags.backlog.map_or(default.backlog, |n| i32::try_from(n.get()).unwrap_or(i32::MAX)),
-    };
-    config.places.iter_mut().for_each(|place| place.options = options.clone());
-    config.grace = flags.grace;
-    let sessions = out.json || out.verbosity >= 1;
-    config.tells = Tells { opened: sessions, closed: sessions, data: out.verbosity >= 2 };
-    config
-}
-
-fn listen_and_serve(flags: &Flags, service: Make, places: Vec<Place>, out: &Out) -> Result<Exit, Fault> {
-    let mut config = config(flags, service, places, out);
+fn listen_and_serve(flags: &Flags, make: Make, places: Vec<Place>, out: &Out) -> Result<Exit, Fault> {
+    let mut config = config(flags, make, places, out);
     let ports = Ports::new(flags.port_file.as_ref(), config.places.len())?;
+    let recording = recording(flags, out)?;
     // Before any thread: each of them has to leave the signals to the one that waits for them.
-    let stop = Stop::by_signals()?;
+    let stop = if flags.guests.has_files() { Stop::by_signals_and_hangup() } else { Stop::by_signals() }?;
     raise_descriptor_limit();
-    let narrator = Arc::new(match config.engine {
-        Engine::Process => Narrator::without_thread(out.stderr.ascii),
-        Engine::Event { .. } | Engine::Thread => Narrator::with_thread(out.stderr.ascii),
+    let may_start_threads = config.engine != Engine::Process;
+    let narrator = Arc::new(match may_start_threads {
+        true => Narrator::with_thread(out.stderr.ascii),
+        false => Narrator::without_thread(out.stderr.ascii),
     });
-    let left_to_tell = Arc::clone(&narrator);
-    config.left_to_tell = Some(Box::new(move || left_to_tell.go_on()));
-    let clock = Clock::start();
+    let clock = Arc::new(Clock::start());
+    let lines = Arc::new(Lines::new(out, &clock, &narrator, recording, may_start_threads));
+    config.left_to_tell = Some({
+        let (narrator, lines) = (Arc::clone(&narrator), Arc::clone(&lines));
+        // Both go on, whether or not the first has something left.
+        Box::new(move || narrator.go_on() | lines.go_on())
+    });
+    if flags.service.shows_lines() {
+        config.sink = Some(Arc::clone(&lines) as Arc<dyn Sink>);
+    }
+    if flags.service == ServiceWord::Chat {
+        let (operator, keys) = operator()?;
+        config.operator = Some(operator);
+        keyboard::start(keys);
+    }
+    let telling = Telling::new(&config, out, &clock, &narrator, ports);
     let served = serve(&config, &stop, &|event| {
-        if let Event::Listening { address, .. } = &event {
-            ports.listening(address.port().unwrap_or_default());
+        // What a client said comes before its end.
+        if matches!(event, Event::Closed { .. }) {
+            lines.flush();
         }
-        if out.json
-            && let Some(record) = record::of_event(&clock, &event)
-        {
-            narrator.record(record);
-        }
-        if !out.quiet
-            && let Some(line) = narrate::line(&event, out.verbosity)
-        {
-            narrator.tell(&line);
-        }
+        telling.tell(&event);
     });
+    let unrecorded = lines.finish();
     narrator.finish();
     let served = served?;
     out.narrate(1, &farewell(served));
-    ports.fault().map_or(Ok(Exit::Ok), Err)
+    match telling.fault().or(unrecorded).or(lines_fault(flags, &narrator)) {
+        Some(fault) => Err(fault),
+        None => Ok(Exit::Ok),
+    }
+}
+
+/// Lines that could not be shown: for services that show them that is a failure, for others their records are a help.
+fn lines_fault(flags: &Flags, narrator: &Narrator) -> Option<Fault> {
+    narrator.fault().filter(|_| flags.service.shows_lines())
+}
+
+fn recording(flags: &Flags, out: &Out) -> Result<Option<Recording>, Fault> {
+    let Some(path) = &flags.of_service.record else { return Ok(None) };
+    let (recording, news) = Recording::open(path, flags.of_service.fsync.unwrap_or_default())?;
+    if let Some(news) = news {
+        out.tell(&told(&news));
+    }
+    Ok(Some(recording))
 }
 
 /// As many clients as the machine allows, not as a shell does by itself (1024, for the sake of programs that use select).
@@ -379,87 +290,5 @@ fn farewell(served: Served) -> String {
     format!("served {}{away}\n", count(served.sessions, "client"))
 }
 
-/// The port file: it appears when every address is listened on.
-struct Ports(Option<Mutex<PortFile>>);
-
-struct PortFile {
-    file: WholeFile,
-    expected: usize,
-    ports: Vec<u16>,
-    fault: Option<Fault>,
-}
-
-impl Ports {
-    fn new(path: Option<&PathBuf>, expected: usize) -> Result<Ports, Fault> {
-        let file = path.map(|path| WholeFile::create(path)).transpose()?;
-        Ok(Ports(file.map(|file| Mutex::new(PortFile { file, expected, ports: Vec::new(), fault: None }))))
-    }
-
-    fn listening(&self, port: u16) {
-        let Some(ports) = &self.0 else { return };
-        let mut ports = ports.lock().unwrap_or_else(PoisonError::into_inner);
-        ports.ports.push(port);
-        if ports.ports.len() == ports.expected {
-            let text: String = ports.ports.iter().map(|port| format!("{port}\n")).collect();
-            ports.fault = ports.file.publish(&text).err();
-        }
-    }
-
-    fn fault(&self) -> Option<Fault> {
-        let ports = self.0.as_ref()?;
-        ports.lock().unwrap_or_else(PoisonError::into_inner).fault.take()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn listens(text: &str, families: Families) -> Result<Vec<Place>, String> {
-        match endpoint(text, families) {
-            Ok(endpoint) => Ok(places_of(&endpoint, families).unwrap()),
-            Err(Wrong::Use(sentence)) => Err(sentence),
-            Err(Wrong::Address(bad)) => Err(bad.error.sentence),
-            Err(Wrong::Fault(fault)) => Err(fault.to_string()),
-        }
-    }
-
-    fn at(text: &str) -> Result<Vec<Place>, String> {
-        Ok(vec![Place::tcp(text.parse().unwrap())])
-    }
-
-    #[test]
-    fn a_port_alone_is_this_machine_and_a_colon_is_every_interface() {
-        let (any, v4, v6) =
-            (Families::default(), Families { ipv4: true, ipv6: false }, Families { ipv4: false, ipv6: true });
-        assert_eq!(listens("8080", any), at("127.0.0.1:8080"));
-        assert_eq!(listens("8080", v6), at("[::1]:8080"));
-        assert_eq!(listens(":8080", any), Ok(vec![Place::new(At::EveryInterface(8080))]));
-        assert_eq!(listens("*:8080", v4), at("0.0.0.0:8080"));
-        assert_eq!(listens("*:8080", v6), at("[::]:8080"));
-        assert_eq!(listens("[::1]:0", any), at("[::1]:0"));
-        assert_eq!(listens("[::1]:80", v4), Err("tcp://[::1]:80 is IPv6, and -4 asks for IPv4".to_owned()));
-    }
-
-    #[test]
-    fn what_is_not_served_yet_is_said_in_a_sentence() {
-        let any = Families::default();
-        let told = |text| listens(text, any).unwrap_err();
-        assert_eq!(told("udp://:53"), "serve speaks tcp; udp:// is not supported yet");
-        assert_eq!(told("/run/x"), "serve speaks tcp; unix: is not supported yet");
-        assert_eq!(told("-"), "serve needs an address; - is standard input and output");
-        assert_eq!(told(":80?backlog=3"), "there is no option backlog here");
-    }
-
-    #[test]
-    fn the_port_file_appears_when_all_places_are_listened_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("port");
-        let ports = Ports::new(Some(&path), 2).unwrap();
-        ports.listening(40_001);
-        assert!(!path.exists());
-        ports.listening(40_002);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "40001\n40002\n");
-        assert_eq!(ports.fault(), None);
-    }
-}
+mod tests;

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use kernel::descriptors::reopened_for_writing;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use wire::{Doing, End, Fault};
 
 use crate::record::Record;
 
@@ -22,6 +24,8 @@ const MOST: usize = 1 << 20;
 const AT_ONCE: usize = 4096;
 /// How long the end of the program waits for a slow reader.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// When a full disk is tried again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Where a line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,9 @@ struct Queue {
     /// The thread writes something that it has taken out.
     busy: bool,
     gone: bool,
+    /// What keeps the stream from being written, unless its reader went away. A full disk may go by.
+    fault: Option<Errno>,
+    fault_was_told: bool,
     sink: Option<Sink>,
 }
 
@@ -76,6 +83,16 @@ impl Narrator {
     /// One whose lines are written by the caller, as far as that needs no waiting: for a process that forks.
     pub fn without_thread(ascii: bool) -> Narrator {
         Narrator { out: Way::to(Stream::Out), err: Way::to(Stream::Err), ascii }
+    }
+
+    /// One whose lines stay in the queue.
+    #[cfg(test)]
+    pub fn held_back() -> Narrator {
+        Narrator {
+            out: Way { has_thread: true, ..Way::to(Stream::Out) },
+            err: Way { has_thread: true, ..Way::to(Stream::Err) },
+            ascii: false,
+        }
     }
 
     /// Tells a line on standard error.
@@ -98,18 +115,74 @@ impl Narrator {
             queue.missed = 0;
         }
         self.out.written_by_somebody(queue);
+        self.tell_of_fault();
+    }
+
+    /// Prints whole lines on standard output, between the records. They are never dropped: whoever prints asks
+    /// [`Narrator::waiting`] first.
+    pub fn print(&self, lines: Vec<u8>) {
+        let mut queue = self.out.shared.lock();
+        if queue.gone || lines.is_empty() {
+            return;
+        }
+        queue.add(lines);
+        self.out.written_by_somebody(queue);
+        self.tell_of_fault();
+    }
+
+    /// How many bytes wait for standard output.
+    pub fn waiting(&self) -> usize {
+        self.tell_of_fault();
+        self.out.shared.lock().bytes
+    }
+
+    /// Whether nothing can be written to standard output any more.
+    pub fn is_out_gone(&self) -> bool {
+        self.out.shared.lock().gone
+    }
+
+    /// Why standard output cannot be written, unless it is that its reader went away.
+    pub fn fault(&self) -> Option<Fault> {
+        let errno = self.out.shared.lock().fault?.raw_os_error();
+        Some(Fault::errno(End::You, Doing::Write, "standard output", errno))
+    }
+
+    /// Tells once that standard output cannot be written, and that it can again.
+    fn tell_of_fault(&self) {
+        let fault = {
+            let mut queue = self.out.shared.lock();
+            if queue.fault.is_some() == queue.fault_was_told {
+                return;
+            }
+            queue.fault_was_told = queue.fault.is_some();
+            queue.fault
+        };
+        match fault.and_then(|_| self.fault()) {
+            Some(fault) => self.tell(&format!("{}\n", explain::sentence(&fault))),
+            None => self.tell("standard output can be written again\n"),
+        }
     }
 
     /// Without threads: writes what was left because nobody took it; true when something is left still, so that the
     /// caller does well to come again.
     pub fn go_on(&self) -> bool {
-        [&self.out, &self.err].iter().filter(|way| way.go_on()).count() > 0
+        let left = [&self.out, &self.err].iter().filter(|way| way.go_on()).count() > 0;
+        self.tell_of_fault();
+        left
+    }
+
+    /// Waits until what was told on standard error stands there, but no longer than this: what follows on standard output
+    /// is to stand behind it.
+    pub fn settle(&self, limit: Duration) {
+        let queue = self.err.shared.lock();
+        self.err.wait_until_written(queue, Instant::now() + limit);
     }
 
     /// Writes what is left, for as long as a slow reader may be waited for, and how much is missing at the end.
     pub fn finish(&self) {
         let until = Instant::now() + PATIENCE;
         self.out.finish(until);
+        self.tell_of_fault();
         self.err.finish(until);
     }
 }
@@ -155,7 +228,11 @@ impl Way {
             return queue.write_until(self.shared.stream, until);
         }
         self.shared.changed.notify_all();
-        while !queue.lines.is_empty() || queue.busy {
+        self.wait_until_written(queue, until);
+    }
+
+    fn wait_until_written(&self, mut queue: MutexGuard<'_, Queue>, until: Instant) {
+        while self.has_thread && (!queue.lines.is_empty() || queue.busy) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -169,6 +246,51 @@ impl Way {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a line, waiting as long as it takes: for a slow reader, and for a place on a full disk.
+    fn written(&self, line: &[u8]) -> std::io::Result<()> {
+        let mut left = line;
+        while !left.is_empty() {
+            match self.stream.write(left) {
+                Ok(count) => {
+                    left = left.get(count..).unwrap_or_default();
+                    self.lock().fault = None;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => drop(self.stream.is_ready(None)),
+                Err(errno) if is_full(errno) => {
+                    self.lock().fault = Some(errno);
+                    std::thread::sleep(AGAIN);
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A disk may have room again.
+fn is_full(errno: Errno) -> bool {
+    matches!(errno, Errno::NOSPC | Errno::DQUOT)
+}
+
+impl Stream {
+    /// Past the standard library's buffer, which nothing of ours is in: how much was taken is known even when it fails.
+    fn write(self, bytes: &[u8]) -> Result<usize, Errno> {
+        match self {
+            Stream::Out => rustix::io::write(std::io::stdout().lock(), bytes),
+            Stream::Err => rustix::io::write(std::io::stderr().lock(), bytes),
+        }
+    }
+
+    fn is_ready(self, limit: Option<&Timespec>) -> bool {
+        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+        let fd = match self {
+            Stream::Out => stdout.as_fd(),
+            Stream::Err => stderr.as_fd(),
+        };
+        poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], limit).is_ok_and(|ready| ready > 0)
     }
 }
 
@@ -185,26 +307,20 @@ fn write_until_the_end(shared: &Shared) {
         let lines = std::mem::take(&mut queue.lines);
         queue.busy = true;
         drop(queue);
-        let (mut gone, mut bytes) = (false, 0);
+        let (mut failed, mut bytes) = (None, 0);
         for line in lines {
             bytes += line.len();
-            gone |= written(shared.stream, &line).is_err();
+            if failed.is_none() {
+                failed = shared.written(&line).err();
+            }
         }
         let mut queue = shared.lock();
         queue.bytes -= bytes;
         queue.busy = false;
-        queue.gone |= gone;
-        shared.changed.notify_all();
-    }
-}
-
-fn written(stream: Stream, line: &[u8]) -> std::io::Result<()> {
-    match stream {
-        Stream::Out => {
-            let mut stdout = std::io::stdout().lock();
-            stdout.write_all(line).and_then(|()| stdout.flush())
+        if let Some(error) = failed {
+            queue.give_up(&error);
         }
-        Stream::Err => std::io::stderr().lock().write_all(line),
+        shared.changed.notify_all();
     }
 }
 
@@ -246,18 +362,26 @@ impl Queue {
     /// Writes lines until one would have to wait beyond this time.
     fn write_until(&mut self, stream: Stream, until: Instant) {
         let mut sink = self.sink.take().unwrap_or_else(|| Sink::of(stream));
+        let mut failed = None;
         while let Some(line) = self.lines.front() {
             if !sink.takes(until) {
                 break;
             }
             match sink.write(&line[self.written..]) {
-                Ok(count) => self.written += count,
+                Ok(count) => {
+                    self.written += count;
+                    self.fault = None;
+                }
+                Err(error) if Errno::from_io_error(&error).is_some_and(is_full) => {
+                    self.fault = Errno::from_io_error(&error);
+                    break;
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                     continue;
                 }
-                Err(_) => {
-                    self.gone = true;
+                Err(error) => {
                     self.written = line.len();
+                    failed = Some(error);
                 }
             }
             if self.written >= line.len() {
@@ -265,8 +389,21 @@ impl Queue {
                 self.written = 0;
                 self.lines.pop_front();
             }
+            if let Some(error) = failed.take() {
+                self.give_up(&error);
+            }
         }
         self.sink = Some(sink);
+    }
+
+    /// Nothing can be written any more: what waits is let go.
+    fn give_up(&mut self, error: &std::io::Error) {
+        self.gone = true;
+        self.bytes -= self.lines.drain(..).map(|line| line.len()).sum::<usize>();
+        self.written = 0;
+        if error.kind() != ErrorKind::BrokenPipe {
+            self.fault = Errno::from_io_error(error);
+        }
     }
 }
 
@@ -288,27 +425,20 @@ impl Sink {
 
     /// Whether it takes something before `until`.
     fn takes(&self, until: Instant) -> bool {
-        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
-        let fd = match (&self.own, self.stream) {
-            (Some(own), _) => own.as_fd(),
-            (None, Stream::Out) => stdout.as_fd(),
-            (None, Stream::Err) => stderr.as_fd(),
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        let limit = Timespec::try_from(left).ok();
-        let mut polled = [PollFd::new(&fd, PollFlags::OUT)];
-        poll(&mut polled, limit.as_ref()).is_ok_and(|ready| ready > 0)
+        let limit = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
+        match &self.own {
+            Some(own) => {
+                poll(&mut [PollFd::new(own, PollFlags::OUT)], limit.as_ref()).is_ok_and(|ready| ready > 0)
+            }
+            None => self.stream.is_ready(limit.as_ref()),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let piece = &bytes[..bytes.len().min(AT_ONCE)];
-        match (&mut self.own, self.stream) {
-            (Some(own), _) => own.write(piece),
-            (None, Stream::Out) => {
-                let mut stdout = std::io::stdout().lock();
-                stdout.write_all(piece).and_then(|()| stdout.flush()).map(|()| piece.len())
-            }
-            (None, Stream::Err) => std::io::stderr().lock().write(piece),
+        match &mut self.own {
+            Some(own) => own.write(piece),
+            None => self.stream.write(piece).map_err(std::io::Error::from),
         }
     }
 }
@@ -380,6 +510,46 @@ mod tests {
         }
         assert_eq!((queue.bytes, queue.lines.len()), (0, 0));
         assert!(got == sent);
+    }
+
+    #[test]
+    fn printed_lines_are_never_dropped_and_records_follow_them() {
+        let narrator = Narrator { out: Way::to(Stream::Out), err: Way::to(Stream::Err), ascii: false };
+        let (queue, mut reader) = to_a_pipe();
+        *narrator.out.shared.lock() = queue;
+        let lines = MOST + 100_000;
+        narrator.print(line(lines));
+        assert!(narrator.waiting() > MOST && !narrator.is_out_gone());
+        narrator.record(Record::new("opened"));
+        let mut got = Vec::new();
+        while narrator.go_on() || narrator.waiting() > 0 {
+            let mut part = vec![0; 65_536];
+            let count = std::io::Read::read(&mut reader, &mut part).unwrap();
+            got.extend_from_slice(&part[..count]);
+        }
+        drop(narrator);
+        std::io::Read::read_to_end(&mut reader, &mut got).unwrap();
+        assert!(got.starts_with(&line(lines)), "{} bytes", got.len());
+        assert_eq!(&got[lines..], b"" as &[u8], "the record was dropped for want of room");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_waited_for() {
+        let narrator = Narrator { out: Way::to(Stream::Out), err: Way::to(Stream::Err), ascii: false };
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        narrator.out.shared.lock().sink = Some(Sink { stream: Stream::Out, own: Some(full) });
+        narrator.print(line(10));
+        assert_eq!((narrator.is_out_gone(), narrator.waiting()), (false, 10), "it may have room again");
+        let told = narrator.fault().map(|fault| explain::sentence(&fault));
+        assert_eq!(told.as_deref(), Some("write standard output: no space left on device"));
+        let (other, mut reader) = to_a_pipe();
+        narrator.out.shared.lock().sink = other.sink;
+        assert!(!narrator.go_on());
+        assert_eq!((narrator.fault(), narrator.waiting()), (None, 0));
+        drop(narrator);
+        let mut got = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut got).unwrap();
+        assert_eq!(got, line(10));
     }
 
     #[test]

@@ -325,3 +325,253 @@ fn half_close_is_seen_by_the_peer_before_the_end() {
     let output = run(&mut bothends(&["connect", &address]), &noise(9, 1_000_000));
     assert_eq!((output.status.code(), server.join().unwrap()), (Some(0), 1_000_000));
 }
+
+#[test]
+fn what_is_expected_decides() {
+    let says = |text: &'static str| {
+        peer(move |mut stream| {
+            stream.write_all(text.as_bytes()).unwrap();
+            // Until the client has closed: what it waits for does not depend on our end.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        })
+    };
+    for (text, code) in [("220 mail ready\r\n", 0), ("421 busy\r\n", 1), ("", 52)] {
+        let (address, server) = says(text);
+        let output = run(&mut bothends(&["connect", &address, "--expect", "^220 .*ready"]), b"");
+        assert_eq!(
+            (output.status.code(), stdout(&output).as_str()),
+            (Some(code), text),
+            "{}",
+            stderr(&output)
+        );
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn what_is_expected_ends_it_at_once() {
+    let (address, server) = peer(|mut stream| {
+        for part in ["rea", "dy", "\nand more"] {
+            let _ = stream.write_all(part.as_bytes());
+        }
+        // The client does not wait for our end.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut child = bothends(&["connect", &address, "--expect", "ready"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let held_open = child.stdin.take();
+    assert_eq!(wait(&mut child).code(), Some(0));
+    drop(held_open);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_word_ends_the_input_and_is_not_sent() {
+    for word in ["quit", "QUIT"] {
+        let (address, server) = peer(|mut stream| {
+            let mut all = String::new();
+            stream.read_to_string(&mut all).unwrap();
+            all
+        });
+        let mut child = bothends(&["connect", &address, "--until", "quit", "--until", "QUIT"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut keyboard = child.stdin.take().unwrap();
+        keyboard.write_all(format!("quitting is hard\nno {word}\n{word}\nnever sent\n").as_bytes()).unwrap();
+        assert_eq!(server.join().unwrap(), format!("quitting is hard\nno {word}\n"));
+        assert_eq!(wait(&mut child).code(), Some(0));
+        drop(keyboard);
+    }
+}
+
+#[test]
+fn one_side_says_hello_again_and_again_and_leaves_with_the_other() {
+    let (address, server) = peer(|mut stream| {
+        let hello = "hello, i am client";
+        for _ in 0..3 {
+            let mut said = vec![0; hello.len()];
+            stream.read_exact(&mut said).unwrap();
+            assert_eq!(String::from_utf8_lossy(&said), hello);
+            stream.write_all(b"hello, i am server").unwrap();
+        }
+    });
+    let words = ["connect", &address, "--send", "hello, i am client", "--every", "20ms"];
+    let mut child = bothends(&words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    server.join().unwrap();
+    // It may say a fourth hello into the closed connection: then it is reset, and tells so.
+    let code = wait(&mut child).code();
+    assert!(code == Some(0) || code == Some(56), "{code:?}");
+    let mut got = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut got).unwrap();
+    assert_eq!(got, "hello, i am server".repeat(3));
+}
+
+#[test]
+fn texts_are_sent_in_place_of_the_input() {
+    let heard = |flags: &[&str]| {
+        let (address, server) = peer(|mut stream| {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            all
+        });
+        let words = [&["connect", &address, "--send", "one", "--send", "two"], flags].concat();
+        let output = run(&mut bothends(&words), b"not this");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        server.join().unwrap()
+    };
+    assert_eq!(heard(&[]), b"onetwo");
+    assert_eq!(heard(&["--frame", "line"]), b"one\ntwo\n");
+    assert_eq!(heard(&["--frame", "line", "-C"]), b"one\r\ntwo\r\n");
+    assert_eq!(heard(&["--frame", "len32"]), b"\0\0\0\x03one\0\0\0\x03two");
+}
+
+#[test]
+fn typed_line_ends_become_cr_lf() {
+    let (address, server) = peer(|mut stream| {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        all
+    });
+    let output = run(&mut bothends(&["connect", &address, "-C"]), b"GET / HTTP/1.0\n\n");
+    assert_eq!(
+        (output.status.code(), server.join().unwrap().as_slice()),
+        (Some(0), b"GET / HTTP/1.0\r\n\r\n".as_slice())
+    );
+}
+
+#[test]
+fn times_that_were_set_run_out() {
+    for (flags, how) in [(["--idle", "100ms"], "--idle"), (["--max-time", "100ms"], "--max-time")] {
+        let (address, server) = peer(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
+        let mut child = bothends(&["connect", &address])
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let held_open = child.stdin.take();
+        let said = lines(child.stderr.take().unwrap());
+        assert_eq!(wait(&mut child).code(), Some(28), "{flags:?}");
+        drop(held_open);
+        server.join().unwrap();
+        assert!(said.iter().any(|line| line.contains(how)), "{flags:?}");
+    }
+}
+
+#[test]
+fn what_it_took_is_told() {
+    let server = Server::start(&["echo", "127.0.0.1:0"]);
+    let address = server.address.to_string();
+    let port = server.address.port().to_string();
+    let output = run(&mut bothends(&["connect", "localhost", &port, "-4", "--timing"]), b"hello\n");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = stderr(&output);
+    for word in ["looked up in", "connected in", "first byte", "in all"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    let output = run(&mut bothends(&["connect", &address, "--timing", "--json"]), b"hello\n");
+    let closed = &of_type(&records(&output), "closed")[0];
+    let seconds = |name: &str| closed["timing"][name].as_f64();
+    assert!(seconds("resolve_s").is_none(), "nothing was looked up: {closed}");
+    assert!(seconds("connect_s").unwrap() + seconds("first_byte_s").unwrap() <= seconds("total_s").unwrap());
+}
+
+#[test]
+fn source_address_and_port_are_ours_to_choose() {
+    let (address, server) = peer(|stream| stream.peer_addr().unwrap());
+    let free = TcpListener::bind("127.0.0.9:0").unwrap().local_addr().unwrap();
+    let port = free.port().to_string();
+    let output = run(&mut bothends(&["connect", &address, "-s", "127.0.0.9", "-p", &port]), b"");
+    assert_eq!((output.status.code(), server.join().unwrap()), (Some(0), free), "{}", stderr(&output));
+
+    let (address, _server) = peer(|_| ());
+    let output = run(&mut bothends(&["connect", &address, "-s", "192.0.2.77"]), b"");
+    assert_eq!(output.status.code(), Some(45), "not an address of this machine: {}", stderr(&output));
+}
+
+#[test]
+fn it_calls_again_until_somebody_is_there() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = bothends(&["connect", &free.to_string(), "--retry", "20", "-v"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = lines(child.stderr.take().unwrap());
+    let first = said.recv_timeout(PATIENCE).unwrap();
+    assert!(first.contains("refused"), "{first}");
+    let listener = TcpListener::bind(free).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(b"here").unwrap();
+    drop(stream);
+    assert_eq!(wait(&mut child).code(), Some(0));
+    let mut got = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut got).unwrap();
+    assert_eq!(got, "here");
+}
+
+#[test]
+fn a_socket_option_is_read_back_and_told() {
+    let (address, server) = peer(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
+    let output = run(&mut bothends(&["connect", &address, "-v", "--sockopt", "SO_KEEPALIVE=1"]), b"");
+    server.join().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = stderr(&output);
+    assert!(told.contains("SO_KEEPALIVE was set to 1 and is 1"), "{told}");
+    let output = run(&mut bothends(&["connect", &address, "--sockopt", "SO_NONSENSE=1"]), b"");
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn once_is_one_arrival() {
+    let (address, server) = peer(|mut stream| {
+        stream.write_all(b"daytime").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut child = bothends(&["connect", &address, "--once"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let held_open = child.stdin.take();
+    assert_eq!(wait(&mut child).code(), Some(0));
+    drop(held_open);
+    server.join().unwrap();
+    let mut got = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut got).unwrap();
+    assert_eq!(got, "daytime");
+}
+
+#[test]
+fn flags_that_exclude_each_other_are_told() {
+    for (flags, sentence) in [
+        (vec!["--send-only", "--recv-only"], "send-only and recv-only exclude each other"),
+        (vec!["--every", "1s"], "--send TEXT"),
+        (vec!["--expect", "a(b"], "unclosed group"),
+        (vec!["--frame", "packet"], "none, line or len32"),
+    ] {
+        let output = run(bothends(&["connect", "127.0.0.1:1"]).args(&flags), b"");
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(sentence), "{flags:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn how_long_the_other_half_stayed_open_is_told() {
+    let (address, server) = peer(|mut stream| {
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        // The answer comes late: that is the case.
+        std::thread::park_timeout(std::time::Duration::from_millis(300));
+        stream.write_all(b"late\n").unwrap();
+    });
+    let output = run(&mut bothends(&["connect", &address, "-v"]), b"hi");
+    server.join().unwrap();
+    let told = stderr(&output);
+    assert!(told.contains("we closed first") && told.contains("(the other half stayed open for "), "{told}");
+}

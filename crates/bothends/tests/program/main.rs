@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, unreachable_pub)]
 
 mod bad_input;
+mod chat;
 mod connect;
+mod datagrams;
 mod endings;
 mod lab;
+mod listen;
 mod many_clients;
 mod matrix;
 mod running;

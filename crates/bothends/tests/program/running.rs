@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -146,18 +147,34 @@ impl Server {
         Server::of(bothends(&["serve"]).args(arguments))
     }
 
+    /// The same, started with this socket as its descriptor 3.
+    pub fn with_socket(socket: OwnedFd, arguments: &[&str]) -> Server {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$@\" 3<&0 </dev/null", "sh", env!("CARGO_BIN_EXE_bothends"), "serve"]);
+        Server::spawned(command.args(arguments).stdin(socket))
+    }
+
     /// The same with a command made elsewhere.
     pub fn of(command: &mut Command) -> Server {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Server::spawned(command.stdin(Stdio::null()))
+    }
+
+    fn spawned(command: &mut Command) -> Server {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = lines(child.stderr.take().unwrap());
-        let line = stderr.recv_timeout(PATIENCE).expect("a listening line");
-        let place = line.strip_prefix("listening on ").and_then(|rest| rest.split_whitespace().next());
-        let place =
-            place.unwrap_or_else(|| panic!("no address in {line:?}")).trim_end_matches(',').to_owned();
+        let mut said = String::new();
+        // Options that were set are told before.
+        let place = loop {
+            let line =
+                stderr.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no listening line in {said:?}"));
+            let _ = writeln!(said, "{line}");
+            if let Some(rest) = line.strip_prefix("listening on ") {
+                break rest.split_once(" (").map_or(rest, |(place, _)| place).to_owned();
+            }
+        };
         let address = place.split("://").nth(1).and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-        Server { child, place, address, stderr, said: line + "\n" }
+        Server { child, place, address, stderr, said }
     }
 
     pub fn pid(&self) -> u32 {

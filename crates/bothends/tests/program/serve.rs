@@ -1,4 +1,12 @@
-//! `serve echo` under every engine, with the clients that people have.
+//! `serve echo` under every engine, with the clients that people have; below, what other services and places have of
+//! their own.
+
+mod collect;
+mod limits;
+mod piped;
+mod places;
+mod shortage;
+mod telling;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

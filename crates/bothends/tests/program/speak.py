@@ -2,7 +2,7 @@
 
 speak.py SERVICE PLACE    prints `ok`, or what was wrong, with exit code 1
 """
-import socket, struct, sys, time
+import os, socket, struct, sys, tempfile, time
 
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "unix": socket.SOCK_STREAM,
          "unix-dgram": socket.SOCK_DGRAM, "unix-seqpacket": socket.SOCK_SEQPACKET}
@@ -125,6 +125,41 @@ def time_service():
         sys.exit(1)
 
 
+def collect():
+    client = connected()
+    client.sendall(b"one\n")
+    client.sendall(b"tw")
+    if not datagrams:
+        client.shutdown(socket.SHUT_WR)
+        expect("collect", rest(client), b"")
+
+
+def chat():
+    first, second = connected(), connected()
+    first.sendall(b"/name ada\n")
+    read_until(first, b"ada")
+    second.sendall(b"/name bob\n")
+    read_until(second, b"bob")
+    first.sendall(b"good day\n")
+    read_until(second, b"good day")
+    second.sendall(b"/who\n")
+    read_until(second, b"ada")
+    first.sendall(b"/quit\n")
+    if not datagrams:
+        rest(first)
+    read_until(second, b"ada")
+
+
+def read_until(client, word):
+    got = b""
+    while word not in got:
+        more = client.recv(65536)
+        if not more:
+            print(f"chat: the end came before {word!r}: {got!r}")
+            sys.exit(1)
+        got += more
+
+
 {"echo": echo, "upper": upper, "reply": reply, "discard": discard, "source": source, "daytime": daytime,
- "time": time_service}[service]()
+ "time": time_service, "collect": collect, "chat": chat}[service]()
 print("ok")

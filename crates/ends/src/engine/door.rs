@@ -1,4 +1,4 @@
-//! Accepting: one client at a time, with all that can be in the way: no place, no descriptor, errors of others.
+//! Accepting: one client at a time, with all that can be in the way: lists, no place, no descriptor, errors of others.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use kernel::socket::is_out_of_descriptors;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
-use wire::{Doing, End, Fault};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use wire::{Address, Doing, End, Fault};
 
 use super::Guest;
 use crate::address::from_kernel;
 use crate::ending::abort_at_close;
-use crate::event::Event;
+use crate::event::{Away, Event};
 use crate::listen::Listener;
 use crate::serve::{Server, WhenFull};
 
@@ -26,6 +26,7 @@ pub(super) struct Door<'a> {
     /// A descriptor to give up, so that a client can be turned away when there is no other.
     spare: Option<OwnedFd>,
     barred: Option<Barred>,
+    /// Why accepting pauses has been told, and is no news until everybody who waits has been seen to.
     pause_was_told: bool,
 }
 
@@ -82,11 +83,10 @@ impl<'a> Door<'a> {
             return self.bar(None);
         }
         let error = match acceptfrom_with(listener, self.flags) {
-            Ok((socket, from)) if waits || self.server.places.try_take() => {
+            Ok((socket, from)) => {
                 let guest = Guest { transport: listener.transport, remote: from_kernel(from) };
-                return Knock::Client(socket, guest);
+                return self.admit(socket, guest, waits);
             }
-            Ok((socket, from)) => return self.send_away(socket, from),
             Err(error) => error,
         };
         if waits {
@@ -110,10 +110,26 @@ impl<'a> Door<'a> {
             error => {
                 let at = listener.address.to_string();
                 let fault = Fault::errno(End::Us, Doing::Accept, at, error.raw_os_error());
-                (self.server.tell)(Event::Trouble(fault));
-                self.bar(Some(RETRY))
+                self.pause(Event::Trouble(fault))
             }
         }
+    }
+
+    /// Lets a client in that may come and has a place.
+    fn admit(&self, socket: OwnedFd, guest: Guest, has_place: bool) -> Knock {
+        let why = match self.server.admit(&guest.remote) {
+            Ok(()) if has_place || self.server.places.try_take() => return Knock::Client(socket, guest),
+            Ok(()) => {
+                self.server.places.leave(&guest.remote);
+                self.server.full()
+            }
+            Err(why) => why,
+        };
+        if has_place {
+            // Another worker may have found no place because of this one.
+            self.server.places.give_back();
+        }
+        self.send_away(socket, guest.remote, why)
     }
 
     /// All who waited have been seen to: a later want of descriptors is news again.
@@ -129,9 +145,13 @@ impl<'a> Door<'a> {
             self.spare = open_spare();
             return knock;
         }
-        if !self.pause_was_told {
-            self.pause_was_told = true;
-            (self.server.tell)(Event::Paused);
+        self.pause(Event::Paused)
+    }
+
+    /// Lets nobody in for a while, and tells why, but not again for each try.
+    fn pause(&mut self, why: Event) -> Knock {
+        if !std::mem::replace(&mut self.pause_was_told, true) {
+            (self.server.tell)(why);
         }
         self.bar(Some(RETRY))
     }
@@ -139,17 +159,18 @@ impl<'a> Door<'a> {
     /// Accepts a client only to reset it, so that it need not wait in vain.
     fn turn_away(&mut self, listener: &Listener) -> Knock {
         match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
-            Ok((socket, from)) => self.send_away(socket, from),
+            Ok((socket, from)) => self.send_away(socket, from_kernel(from), self.server.full()),
             Err(Errno::AGAIN) => self.nobody(),
             Err(error) if is_out_of_descriptors(error) => self.bar(Some(RETRY)),
             Err(_) => Knock::Next,
         }
     }
 
-    fn send_away(&self, socket: OwnedFd, from: Option<SocketAddrAny>) -> Knock {
+    /// Resets a client at once (a Unix socket knows no reset and is closed).
+    fn send_away(&self, socket: OwnedFd, remote: Address, why: Away) -> Knock {
         abort_at_close(socket.as_fd());
         drop(socket);
-        self.server.turn_away(from_kernel(from));
+        self.server.turn_away(remote, why);
         Knock::Next
     }
 

@@ -3,28 +3,29 @@
 //! The children share a row of counters each with the parent: a child writes its counts while it runs and its ending as
 //! the last thing it does. So the parent can give the account of a child that was killed as well.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kernel::descriptors;
+use kernel::pages::Pages;
 use kernel::process::{self, Ended, Forked, Pid, Signal, exit_now};
 use kernel::signal::{self, Signals};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use wire::{Doing, End, Fault};
 
-use self::hearsay::{Hearsay, Teller};
+use self::hearsay::{About, Heard, Hearsay, PACKETS_AT_ONCE, Teller};
 use self::report::Reports;
 use super::Guest;
-use super::blocking::{BUFFER, Session};
+use super::blocking::{BUFFER, Ears, Session};
 use super::door::{Door, Knock};
 use super::watch::Watch;
 use crate::ending::Ending;
 use crate::event::Event;
 use crate::listen::Listener;
 use crate::serve::{Server, Stage};
-use crate::service::Client;
+use crate::service::{Client, Line};
 use crate::stop::Stop;
 
 mod hearsay;
@@ -37,7 +38,7 @@ const ACCEPTS_AT_ONCE: usize = 64;
 pub(crate) struct Prepared<'a> {
     parent: Parent<'a>,
     child_signals: Signals,
-    /// Where what the children hear comes in, when that is wanted.
+    /// Where what the children have to tell comes in, when somebody wants to know.
     heard: Option<OwnedFd>,
 }
 
@@ -45,13 +46,20 @@ pub(crate) struct Prepared<'a> {
 struct Parent<'a> {
     server: &'a Server<'a>,
     door: Door<'a>,
-    children: HashMap<Pid, Child>,
+    /// Those that run.
+    running: HashMap<Pid, Client>,
+    /// Those that run, and those whose end has not been told.
+    children: HashMap<Client, Child>,
+    /// Those that have ended and may have left something to be heard first.
+    ended: VecDeque<Gone>,
     reports: Reports,
     hearsay: Hearsay,
-    /// For the children; without a way to tell when nobody wants to know.
+    /// For the children, when somebody wants to know what they have to tell.
     teller: Option<Teller>,
     /// For the children: a child's first reads copy only the pages that they fill.
-    buffer: Box<[u8]>,
+    buffer: Pages,
+    /// Whether the children's lines go to a sink, which may have no room for them.
+    shows_lines: bool,
 }
 
 /// What the parent knows of a child.
@@ -63,9 +71,22 @@ struct Child {
     row: usize,
 }
 
+/// A child that has ended.
+#[derive(Debug)]
+struct Gone {
+    client: Client,
+    ended: Ended,
+    open: Duration,
+    /// How much has to be taken from the channel until all that it told is heard.
+    heard_at: u64,
+}
+
 /// The numbers of the engine's own descriptors in its [`Watch`].
 const CHILD_SIGNALS: usize = 0;
 const HEARD: usize = 1;
+
+/// How soon it is asked again whether the sink has room.
+const ROOM_AGAIN: Duration = Duration::from_millis(5);
 
 /// Takes what the engine needs, before anybody is told that it listens.
 pub(crate) fn prepare<'a>(server: &'a Server<'a>) -> Result<Prepared<'a>, Fault> {
@@ -73,16 +94,21 @@ pub(crate) fn prepare<'a>(server: &'a Server<'a>) -> Result<Prepared<'a>, Fault>
     if !process::is_single_threaded() {
         return Err(cannot(Errno::BUSY.raw_os_error()));
     }
-    let channel = if server.config.tells.data { Some(hearsay::channel().map_err(cannot)?) } else { None };
+    let shows_lines = server.config.sink.is_some() && (server.config.service)().shows_lines();
+    let is_wanted = server.config.tells.data || shows_lines;
+    let channel = if is_wanted { Some(hearsay::channel().map_err(cannot)?) } else { None };
     let (heard, teller) = channel.unzip();
     let parent = Parent {
         server,
         door: Door::new(server, SocketFlags::CLOEXEC),
+        running: HashMap::new(),
         children: HashMap::new(),
+        ended: VecDeque::new(),
         reports: Reports::default(),
         hearsay: Hearsay::default(),
         teller,
-        buffer: vec![0; BUFFER].into_boxed_slice(),
+        buffer: Pages::new(BUFFER).map_err(cannot)?,
+        shows_lines,
     };
     let child_signals = Signals::take(&[Signal::CHILD]).map_err(cannot)?;
     Ok(Prepared { parent, child_signals, heard })
@@ -91,23 +117,23 @@ pub(crate) fn prepare<'a>(server: &'a Server<'a>) -> Result<Prepared<'a>, Fault>
 /// Serves until stopped.
 pub(crate) fn run(prepared: Prepared<'_>, listeners: Vec<Listener>, stop: &Stop) -> Result<(), Fault> {
     let Prepared { mut parent, child_signals, heard } = prepared;
-    let ears = Ears { child_signals: &child_signals, heard: heard.as_ref().map(AsFd::as_fd) };
-    let result = parent.accept_until_stopped(&listeners, stop, &ears);
+    let news = News { child_signals: &child_signals, heard: heard.as_ref().map(AsFd::as_fd) };
+    let result = parent.accept_until_stopped(&listeners, stop, &news);
     drop(listeners);
     if result.is_err() {
         parent.server.go_to(Stage::StoppingNow);
     }
-    parent.wait_for_children(stop, &ears);
+    parent.wait_for_children(stop, &news);
     result
 }
 
 /// Where the parent hears of its children.
-struct Ears<'f> {
+struct News<'f> {
     child_signals: &'f Signals,
     heard: Option<BorrowedFd<'f>>,
 }
 
-impl<'f> Ears<'f> {
+impl<'f> News<'f> {
     fn fds(&self) -> impl Iterator<Item = BorrowedFd<'f>> {
         [Some(self.child_signals.as_fd()), self.heard].into_iter().flatten()
     }
@@ -118,12 +144,12 @@ impl Parent<'_> {
         &mut self,
         listeners: &[Listener],
         stop: &Stop,
-        ears: &Ears<'_>,
+        news: &News<'_>,
     ) -> Result<(), Fault> {
-        let mut watch = Watch::new(self.server, stop, ears.fds(), listeners);
+        let mut watch = Watch::new(self.server, stop, news.fds(), listeners);
         while self.server.stage() == Stage::Serving {
-            let bell_rang = watch.wait(!self.door.is_barred(), self.door.retry_at())?;
-            self.hear_of_children(&watch, ears);
+            let bell_rang = self.wait(&mut watch, news, self.door.retry_at())?;
+            self.hear_of_children(&watch, news);
             self.door.unbar_if(bell_rang);
             for (number, listener) in listeners.iter().enumerate() {
                 if watch.is_knocked_at(number) {
@@ -136,6 +162,9 @@ impl Parent<'_> {
 
     fn accept_from(&mut self, listener: &Listener) {
         for _ in 0..ACCEPTS_AT_ONCE {
+            if !self.listens() {
+                return;
+            }
             match self.door.accept(listener) {
                 Knock::Client(socket, guest) => self.start(socket, guest),
                 Knock::Next => {}
@@ -163,10 +192,11 @@ impl Parent<'_> {
         match forked {
             Ok((pid, row)) => {
                 super::tell_opened(self.server, client, local, &guest);
-                self.children.insert(pid, Child { client, guest, opened, row });
+                self.running.insert(pid, client);
+                self.children.insert(client, Child { client, guest, opened, row });
             }
             Err(errno) => {
-                self.server.places.give_back();
+                self.server.give_back(&guest.remote);
                 let fault =
                     Fault::errno(End::Us, Doing::Start, format!("a process for {}", guest.remote), errno);
                 (self.server.tell)(Event::Trouble(fault));
@@ -190,71 +220,136 @@ impl Parent<'_> {
             None => descriptors::keep_only(&[socket]),
         }
         signal::reset_in_child();
-        let hear = |bytes: &[u8]| {
-            if let Some(teller) = teller {
-                teller.tell(client, &guest.remote, bytes);
-            }
-        };
+        if let Some(teller) = teller {
+            let total = self.server.config.limits.total;
+            let ends_at = total.and_then(|total| Instant::now().checked_add(total));
+            let ends = ends_at.and_then(|at| Some((at, socket.try_clone_to_owned().ok()?)));
+            teller.speak_of(About { client: client.0, ends });
+        }
+        let ears = ChildEars { teller, wants_data: self.server.config.tells.data };
         let report = self.reports.row(row);
         let session = Session {
             socket,
             client,
             shape: guest.shape(),
+            limits: &self.server.config.limits,
             meter: report.meter(),
-            hear: teller.is_some().then_some(&hear),
+            ears: &ears,
             is_cut: &|| false,
         };
         let (ending, mut sums) = session.run((self.server.config.service)().as_mut(), &mut self.buffer);
         sums.open = opened.elapsed();
         report.write(&ending.account(socket, &sums));
+        ending.abort_what_was_cut(socket, &sums);
         exit_now(0)
     }
 
-    /// Tells what the children heard, takes every child that has ended and tells its end: what it heard comes first.
-    fn hear_of_children(&mut self, watch: &Watch<'_>, ears: &Ears<'_>) {
-        if watch.is_own_readable(HEARD) {
-            self.tell_what_was_heard(ears);
+    /// Takes every child that has ended, and tells what the children heard, and the ends of those of whom all is told.
+    fn hear_of_children(&mut self, watch: &Watch<'_>, news: &News<'_>) {
+        if watch.is_own_readable(CHILD_SIGNALS) {
+            while news.child_signals.next().is_some() {}
+            self.reap(news);
         }
-        if !watch.is_own_readable(CHILD_SIGNALS) {
-            return;
+        if watch.is_own_readable(HEARD) || !self.ended.is_empty() {
+            self.tell_what_was_heard(news);
         }
-        while ears.child_signals.next().is_some() {}
+        self.tell_ends();
+    }
+
+    fn reap(&mut self, news: &News<'_>) {
         while let Some(ended) = process::reap() {
-            self.tell_what_was_heard(ears);
-            if let Some(child) = self.children.remove(&ended.pid) {
-                self.tell_end(ended, &child);
-                self.reports.give_back(child.row);
-                self.server.places.give_back();
-            }
+            let Some(client) = self.running.remove(&ended.pid) else { continue };
+            let open = self.children.get(&client).map(|child| child.opened.elapsed()).unwrap_or_default();
+            let heard_at = news.heard.map_or(0, |channel| self.hearsay.taken_with_all_of(channel));
+            self.ended.push_back(Gone { client, ended, open, heard_at });
         }
     }
 
-    fn tell_end(&self, ended: Ended, child: &Child) {
+    /// Of those of whom there is nothing left to hear.
+    fn tell_ends(&mut self) {
+        let taken = self.hearsay.taken();
+        while let Some(gone) = self.ended.pop_front_if(|gone| gone.heard_at <= taken) {
+            let Some(child) = self.children.remove(&gone.client) else { continue };
+            if let Some(rest) = self.hearsay.forget(gone.client) {
+                tell_of(self.server, &child, rest);
+                self.flush_sink();
+            }
+            self.tell_end(&gone, &child);
+            self.reports.give_back(child.row);
+            self.server.give_back(&child.guest.remote);
+        }
+    }
+
+    fn tell_end(&self, gone: &Gone, child: &Child) {
         if !self.server.config.tells.closed {
             return;
         }
-        let pid = ended.pid.as_raw_nonzero().get().unsigned_abs();
-        let client = child.client.0;
-        (self.server.tell)(Event::ChildEnded { pid, client, exit: ended.exit, signal: ended.signal });
+        let Ended { pid, exit, signal } = gone.ended;
+        let (pid, client) = (pid.as_raw_nonzero().get().unsigned_abs(), child.client.0);
+        (self.server.tell)(Event::ChildEnded { pid, client, exit, signal });
         let cut = if self.server.stage() == Stage::StoppingNow { Ending::STOPPED } else { Ending::KILLED };
-        let account = self.reports.row(child.row).read(cut, child.opened.elapsed());
+        let account = self.reports.row(child.row).read(cut, gone.open);
         let Guest { transport, remote } = child.guest.clone();
         (self.server.tell)(Event::Closed { client, transport, remote, account });
     }
 
-    fn tell_what_was_heard(&mut self, ears: &Ears<'_>) {
-        if let Some(heard) = ears.heard {
-            let tell = self.server.tell;
-            self.hearsay.hear(heard, |client, remote, bytes| {
-                tell(Event::Data { client, remote, bytes, whole_bytes: None });
+    /// Takes no more than was there at the start, whatever the others go on to say. Where the sink is full, its batch is
+    /// handed over; if that does not help, the children have to wait.
+    fn tell_what_was_heard(&mut self, news: &News<'_>) {
+        let Some(channel) = news.heard else { return };
+        let (server, children) = (self.server, &self.children);
+        for _ in 0..PACKETS_AT_ONCE {
+            if !self.listens() {
+                self.flush_sink();
+                if !self.listens() {
+                    return;
+                }
+            }
+            let heard_something = self.hearsay.hear(channel, |client, heard| {
+                if let Some(child) = children.get(&client) {
+                    tell_of(server, child, heard);
+                }
             });
+            if !heard_something {
+                break;
+            }
+        }
+        self.flush_sink();
+    }
+
+    fn flush_sink(&self) {
+        if let Some(sink) = self.server.config.sink.as_ref().filter(|_| self.shows_lines) {
+            sink.flush();
         }
     }
 
+    /// Whether what the children tell is taken: where the sink has no room they wait, and with them the clients. When
+    /// everything ends there is no more to come than is there.
+    fn listens(&self) -> bool {
+        let has_room = || self.server.config.sink.as_ref().is_none_or(|sink| sink.has_room());
+        !self.shows_lines || self.server.stage() == Stage::StoppingNow || has_room()
+    }
+
+    /// Waits. Clients wait to be let in, too, while nobody listens to what they would say.
+    fn wait<'f>(
+        &self,
+        watch: &mut Watch<'f>,
+        news: &News<'f>,
+        until: Option<Instant>,
+    ) -> Result<bool, Fault> {
+        let listens = self.listens();
+        if let Some(heard) = news.heard.filter(|_| self.shows_lines) {
+            watch.watch_own(HEARD, heard, listens);
+        }
+        let room_again = (!listens).then(|| Instant::now() + ROOM_AGAIN);
+        let until = [until, room_again].into_iter().flatten().min();
+        watch.wait(listens && !self.door.is_barred(), until)
+    }
+
     /// Lets the children finish for the time of grace, then ends them.
-    fn wait_for_children(&mut self, stop: &Stop, ears: &Ears<'_>) {
+    fn wait_for_children(&mut self, stop: &Stop, news: &News<'_>) {
         let grace_ends = Instant::now() + self.server.config.grace;
-        let mut watch = Watch::new(self.server, stop, ears.fds(), &[]);
+        let mut watch = Watch::new(self.server, stop, news.fds(), &[]);
         let mut were_ended = false;
         while !self.children.is_empty() {
             if Instant::now() >= grace_ends {
@@ -262,14 +357,78 @@ impl Parent<'_> {
             }
             if self.server.stage() == Stage::StoppingNow && !were_ended {
                 were_ended = true;
-                for pid in self.children.keys() {
+                for pid in self.running.keys() {
                     // It fails only for one that has ended and will be reaped.
                     let _ = process::kill(*pid, Signal::KILL);
                 }
             }
             // Errors of poll end the waiting, never the reaping.
-            let _ = watch.wait(false, (!were_ended).then_some(grace_ends));
-            self.hear_of_children(&watch, ears);
+            let _ = self.wait(&mut watch, news, (!were_ended).then_some(grace_ends));
+            self.hear_of_children(&watch, news);
+        }
+    }
+}
+
+/// A child's ears: what they hear goes to the parent.
+struct ChildEars<'c> {
+    teller: Option<&'c Teller>,
+    wants_data: bool,
+}
+
+impl Ears for ChildEars<'_> {
+    fn want_data(&self) -> bool {
+        self.wants_data
+    }
+
+    fn data(&self, bytes: &[u8], whole: Option<u64>) {
+        if let Some(teller) = self.teller {
+            teller.data(bytes, whole);
+            // Before the service answers it.
+            teller.flush();
+        }
+    }
+
+    /// Services whose lines have rooms and names have one value for all clients, which processes cannot have.
+    fn line(&self, line: &Line) {
+        if let Some(teller) = self.teller {
+            teller.line(&line.bytes, line.cut);
+        }
+    }
+
+    fn flush(&self) {
+        if let Some(teller) = self.teller {
+            teller.flush();
+        }
+    }
+
+    /// The parent lets the channel fill up when there is none.
+    fn wait_for_room(&self) -> bool {
+        self.teller.is_none_or(Teller::wait_for_room)
+    }
+
+    fn trouble(&self, errno: Errno) {
+        if let Some(teller) = self.teller {
+            teller.trouble(errno.raw_os_error());
+            teller.flush();
+        }
+    }
+}
+
+/// Passes on what a child told.
+fn tell_of(server: &Server<'_>, child: &Child, heard: Heard) {
+    let (client, remote) = (child.client, child.guest.remote.clone());
+    match heard {
+        Heard::Data(bytes, whole_bytes) => {
+            (server.tell)(Event::Data { client: client.0, remote, bytes, whole_bytes });
+        }
+        Heard::Line(bytes, cut) => {
+            if let Some(sink) = &server.config.sink {
+                let line = Line { client: Some(client), room: None, name: None, bytes, cut };
+                sink.take(Some(&remote), &line);
+            }
+        }
+        Heard::Trouble(errno) => {
+            (server.tell)(Event::Trouble(Fault::errno(End::Us, Doing::Receive, remote.to_string(), errno)));
         }
     }
 }

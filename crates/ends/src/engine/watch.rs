@@ -48,6 +48,14 @@ impl<'f> Watch<'f> {
         Watch { server, stop, fds, first_listener }
     }
 
+    /// From now on waits for the engine's own descriptor with this number, or not.
+    pub(super) fn watch_own(&mut self, number: usize, own: BorrowedFd<'f>, is_wanted: bool) {
+        let what = if is_wanted { PollFlags::IN } else { PollFlags::empty() };
+        if let Some(place) = self.fds[..self.first_listener].get_mut(OWN + number) {
+            *place = PollFd::from_borrowed_fd(own, what);
+        }
+    }
+
     /// Waits until one is readable or the time has come, and takes requests to stop. Whether the bell rang.
     pub(super) fn wait(&mut self, with_listeners: bool, until: Option<Instant>) -> Result<bool, Fault> {
         let until = self.sooner_if_something_is_left_to_tell(until);
@@ -61,7 +69,7 @@ impl<'f> Watch<'f> {
         }
         if self.is_readable(STOP) {
             while let Some(asked) = self.stop.take() {
-                self.server.asked_to_stop(asked);
+                self.server.asked(asked);
             }
         }
         Ok(self.is_readable(BELL) && take_one(self.server.places.bell(0)))

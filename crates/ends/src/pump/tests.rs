@@ -11,14 +11,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use super::*;
-use crate::dial::{Dialled, dial};
+use crate::dial::{Dialled, Target, Times, dial};
 use crate::event::How;
 
 /// A connection and its other end.
 fn connection() -> (Connected, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = listener.local_addr().expect("bound");
-    let dialled = dial(&[address], crate::dial::Options::default(), None, &|_| ()).expect("it listens");
+    let dialled = dial(&Target::tcp(address), &crate::dial::Options::default(), None, &|_| ());
+    let dialled = dialled.expect("it listens");
     let Dialled::Open(connected) = dialled else { unreachable!("nobody asked to stop") };
     let (peer, _) = listener.accept().expect("a client is there");
     (connected, peer)

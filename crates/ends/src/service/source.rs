@@ -11,20 +11,28 @@ const LINE: usize = 72;
 const TURN: usize = PRINTABLE * (LINE + 2);
 /// Lent to the engine, so that nothing is copied: many turns, so that one call of the kernel takes much.
 static PATTERN: [u8; TURN * 40] = pattern();
+/// The longest message where messages are kept apart, in bytes: what a reader's buffer does not hold of one is lost.
+const MESSAGE: usize = 8 * 1024;
 
 /// Sends the pattern until the client has gone, or so many bytes and then closes; what it receives is thrown away. At the
 /// client's FIN a source with a size goes on to it, one without closes.
 #[derive(Debug)]
 pub struct Source {
     size: Option<u64>,
-    /// How much each client has been given.
-    given: HashMap<Client, u64>,
+    clients: HashMap<Client, Given>,
+}
+
+/// What a client has been given, in bytes, and how much it takes at once.
+#[derive(Debug)]
+struct Given {
+    bytes: u64,
+    at_once: usize,
 }
 
 impl Source {
     /// Of so many bytes for each client; none: without end.
     pub fn new(size: Option<u64>) -> Source {
-        Source { size, given: HashMap::new() }
+        Source { size, clients: HashMap::new() }
     }
 }
 
@@ -33,8 +41,9 @@ impl Service for Source {
         "source"
     }
 
-    fn opened<'a>(&mut self, client: Client, _: Shape, output: &mut Output<'a>) {
-        self.given.insert(client, 0);
+    fn opened<'a>(&mut self, client: Client, shape: Shape, output: &mut Output<'a>) {
+        let at_once = if shape == Shape::Stream { PATTERN.len() } else { MESSAGE };
+        self.clients.insert(client, Given { bytes: 0, at_once });
         if self.size == Some(0) {
             output.close(client);
         }
@@ -49,10 +58,11 @@ impl Service for Source {
     }
 
     fn room<'a>(&mut self, client: Client, bytes: usize, output: &mut Output<'a>) {
-        let Some(given) = self.given.get_mut(&client) else { return };
+        let Some(Given { bytes: given, at_once }) = self.clients.get_mut(&client) else { return };
         let left = self.size.map_or(u64::MAX, |size| size - *given);
         let start = usize::try_from(*given % TURN as u64).unwrap_or_default();
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(bytes).min(PATTERN.len() - start);
+        let most = bytes.min(*at_once).min(PATTERN.len() - start);
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(most);
         if length == 0 {
             return;
         }
@@ -64,7 +74,7 @@ impl Service for Source {
     }
 
     fn gone<'a>(&mut self, client: Client, _: &mut Output<'a>) {
-        self.given.remove(&client);
+        self.clients.remove(&client);
     }
 }
 
@@ -149,6 +159,14 @@ mod tests {
     }
 
     #[test]
+    fn no_message_is_longer_than_what_readers_take_at_once() {
+        let mut source = Source::new(Some(20_000));
+        source.opened(Client(1), Shape::Messages, &mut Output::new());
+        let lengths: Vec<usize> = (0..3).map(|_| take(&mut source, 1 << 20).0.len()).collect();
+        assert_eq!(lengths, [8192, 8192, 20_000 - 2 * 8192]);
+    }
+
+    #[test]
     fn at_the_clients_fin_only_a_source_without_a_size_closes() {
         for (size, closes) in [(None, true), (Some(5), false)] {
             let mut output = Output::new();
@@ -161,6 +179,6 @@ mod tests {
     fn nothing_is_kept_of_who_is_gone() {
         let mut source = opened(None);
         source.gone(Client(1), &mut Output::new());
-        assert!(source.given.is_empty() && take(&mut source, 10).0.is_empty());
+        assert!(source.clients.is_empty() && take(&mut source, 10).0.is_empty());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ends::event::How;
 use ends::listen::{At, Place};
 use ends::serve::Config;
+use wire::Transport;
 
 use crate::server::{ENGINES, config, echo, exchange, noise, say, start};
 
@@ -138,13 +139,13 @@ fn write_until_stuck(client: &mut TcpStream, other: &mut TcpStream) -> usize {
 fn several_places_are_served() {
     for engine in ENGINES {
         let place = |text: &str| Place::tcp(text.parse().expect("an address"));
-        let mut places = vec![place("127.0.0.1:0"), Place::new(At::EveryInterface(0))];
+        let mut places = vec![place("127.0.0.1:0"), Place::new(At::EveryInterface(Transport::Tcp, 0))];
         let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
         if has_ipv6 {
             places.push(place("[::1]:0"));
         }
         let mut server = start(&Config { places, ..config(engine) });
-        let mut addresses = vec![server.address];
+        let mut addresses = vec![server.address()];
         let second = server.wait_for("listening ");
         let port = second.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         addresses.push(SocketAddr::new("127.0.0.1".parse().expect("an address"), port));

@@ -67,7 +67,7 @@ fn when_full_clients_are_refused_at_once() {
             let mut refused = server.connect();
             let error = refused.read(&mut [0]).expect_err("a reset, no FIN");
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{engine:?}");
-            assert_eq!(server.wait_for("turned away"), "turned away 3");
+            assert_eq!(server.wait_for("turned away"), "turned away Full(3)");
         }
         held.pop();
         assert!(server.next_closed().is(How::Fin));

@@ -50,7 +50,7 @@ fn a_killed_parent_takes_its_children_along() {
     let children: Vec<_> =
         server.children().iter().map(|pid| process::handle(*pid).expect("it lives")).collect();
     assert_eq!(children.len(), 5);
-    let address = server.address;
+    let address = server.address();
     server.signal(Signal::KILL);
     let (ended, _) = server.wait();
     assert_eq!(ended.signal, Some(9));

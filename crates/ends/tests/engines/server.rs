@@ -16,7 +16,8 @@ pub(crate) const ENGINES: [Engine; 4] =
 /// A running server. Killed when dropped.
 pub(crate) struct Server {
     pub(crate) pid: Pid,
-    pub(crate) address: SocketAddr,
+    /// Where it listens first, as it is shown.
+    pub(crate) at: String,
     told: BufReader<PipeReader>,
     ended: bool,
 }
@@ -31,6 +32,7 @@ pub(crate) struct Closed {
     pub(crate) out_bytes: u64,
     pub(crate) unsent_bytes: u64,
     pub(crate) unread_bytes: u64,
+    pub(crate) transport: String,
 }
 
 /// An echo server on loopback.
@@ -67,8 +69,8 @@ pub(crate) fn start_with(config: &Config, before: impl FnOnce()) -> Server {
     let mut line = String::new();
     told.read_line(&mut line).expect("the server lives");
     assert!(line.starts_with("listening "), "the server said {line:?}");
-    let address = line["listening ".len()..].trim().parse().expect("an address");
-    Server { pid, address, told, ended: false }
+    let at = line["listening ".len()..].trim().to_owned();
+    Server { pid, at, told, ended: false }
 }
 
 /// Threads of the test before this one may still be on their way out.
@@ -85,7 +87,7 @@ fn run(config: &Config, tell: &PipeWriter) -> i32 {
     let say = |line: String| {
         let _ = (&mut &*tell).write_all((line + "\n").as_bytes());
     };
-    let Ok(stop) = Stop::by_signals() else { return 3 };
+    let Ok(stop) = Stop::by_signals_and_hangup() else { return 3 };
     match serve(config, &stop, &|event| say(line_of(event))) {
         Ok(_) => 0,
         Err(fault) => {
@@ -98,20 +100,25 @@ fn run(config: &Config, tell: &PipeWriter) -> i32 {
 fn line_of(event: Event) -> String {
     match event {
         Event::Listening { address, .. } => format!("listening {address}"),
-        Event::Opened { client, remote, .. } => format!("opened {client} {remote}"),
+        Event::Opened { client, transport, remote, .. } => {
+            format!("opened {client} {} {remote}", transport.name())
+        }
         Event::Data { client, bytes, .. } => {
             format!("data {client} {}", String::from_utf8_lossy(&bytes).trim())
         }
-        Event::Closed { client, account, .. } => format!(
-            "closed {client} {:?} {:?} {} {} {} {}",
+        Event::Closed { client, transport, account, .. } => format!(
+            "closed {client} {:?} {:?} {} {} {} {} {}",
             account.how,
             account.closed_by,
             account.in_bytes,
             account.out_bytes,
             account.unsent_bytes,
-            account.unread_bytes
+            account.unread_bytes,
+            transport.name(),
         ),
-        Event::TurnedAway { limit, .. } => format!("turned away {limit}"),
+        Event::TurnedAway { why, .. } => format!("turned away {why:?}"),
+        Event::OptionSet { name, is, .. } => format!("option {name} {is}"),
+        Event::ListsRead { networks } => format!("lists {networks}"),
         Event::ChildEnded { client, exit, signal, .. } => format!("child {client} {exit:?} {signal:?}"),
         Event::Trouble(fault) => format!("trouble {fault}"),
         Event::Paused => "paused".to_owned(),
@@ -120,8 +127,13 @@ fn line_of(event: Event) -> String {
 }
 
 impl Server {
+    /// Where it listens by TCP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.at.parse().expect("an address")
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("it listens");
+        let stream = TcpStream::connect(self.address()).expect("it listens");
         stream.set_nodelay(true).expect("a socket");
         stream
     }
@@ -156,6 +168,7 @@ impl Server {
             out_bytes: number(5),
             unsent_bytes: number(6),
             unread_bytes: number(7),
+            transport: words[8].to_owned(),
         }
     }
 
@@ -216,6 +229,22 @@ impl Server {
             stat.rsplit_once(") ").expect("a name in brackets").1.starts_with('S')
         };
         while !self.children().iter().all(sleeps) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until no thread of it or of its children has anything to do.
+    pub(crate) fn wait_until_all_sleep(&self) {
+        let sleeps = |pid: &Pid| {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).expect("it lives");
+            let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
+            // One that has ended meanwhile has nothing to do either.
+            tasks
+                .filter_map(Result::ok)
+                .filter_map(|task| stat(task).ok())
+                .all(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S')))
+        };
+        while !std::iter::once(self.pid).chain(self.children()).all(|pid| sleeps(&pid)) {
             std::thread::yield_now();
         }
     }

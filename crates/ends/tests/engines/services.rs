@@ -1,5 +1,6 @@
 //! Other services than echo, which use all that the interface has.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::LazyLock;
@@ -11,15 +12,17 @@ use ends::service::{Appetite, Arrival, Client, Output, Service, Shape};
 
 use crate::server::{ENGINES, Server, config, noise, start};
 
-pub(crate) const TESTS: [(&str, fn()); 4] = [
+pub(crate) const TESTS: [(&str, fn()); 6] = [
     ("a_server_that_closes_first_loses_nothing", a_server_that_closes_first_loses_nothing),
     ("a_server_that_closes_first_does_not_wait_for_ever", a_server_that_closes_first_does_not_wait_for_ever),
+    ("who_goes_on_sending_is_not_listened_to_for_ever", who_goes_on_sending_is_not_listened_to_for_ever),
+    ("what_room_makes_needs_no_offer", what_room_makes_needs_no_offer),
     ("a_source_goes_on_to_its_size", a_source_goes_on_to_its_size),
     ("a_counter_gets_numbers_instead_of_bytes", a_counter_gets_numbers_instead_of_bytes),
 ];
 
 /// Greets and closes.
-struct Greeter;
+pub(crate) struct Greeter;
 
 impl Service for Greeter {
     fn name(&self) -> &'static str {
@@ -75,14 +78,95 @@ fn a_server_that_closes_first_does_not_wait_for_ever() {
     servers.into_iter().for_each(Server::stop);
 }
 
-const SOURCE: usize = 5_000_000;
+/// After our FIN: its bytes are thrown away for a time, and then it is reset.
+fn who_goes_on_sending_is_not_listened_to_for_ever() {
+    let start = |engine| start(&Config { service: Box::new(|| Box::new(Greeter)), ..config(engine) });
+    let mut servers = ENGINES.map(start);
+    let begin = std::time::Instant::now();
+    let senders = servers.each_ref().map(|server| {
+        let mut client = server.connect();
+        std::thread::spawn(move || while client.write_all(&[1; 65536]).is_ok() {})
+    });
+    for server in &mut servers {
+        let closed = server.next_closed();
+        assert!(closed.is(How::Fin) && closed.closed_by == "Us", "{closed:?}");
+        assert!(closed.unread_bytes > 0 && closed.in_bytes == 0, "{closed:?}");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    senders.into_iter().for_each(|sender| sender.join().expect("its connection is reset"));
+    servers.into_iter().for_each(Server::stop);
+}
 
-static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| noise(9, SOURCE));
+/// Says as much as it is asked for.
+pub(crate) struct Fountain;
+
+impl Service for Fountain {
+    fn name(&self) -> &'static str {
+        "fountain"
+    }
+
+    fn received<'a>(&mut self, _: Client, _: Arrival<'a>, _: &mut Output<'a>) {}
+
+    fn ended<'a>(&mut self, client: Client, output: &mut Output<'a>) {
+        output.close(client);
+    }
+
+    fn room<'a>(&mut self, client: Client, bytes: usize, output: &mut Output<'a>) {
+        static WATER: [u8; 1 << 18] = [b'~'; 1 << 18];
+        output.to(client, &WATER[..bytes.min(WATER.len())]);
+    }
+}
+
+/// Keeps what it hears, and says it when it is asked for output; it offers nothing.
+#[derive(Default)]
+struct Waiter {
+    kept: HashMap<Client, Vec<u8>>,
+}
+
+impl Service for Waiter {
+    fn name(&self) -> &'static str {
+        "waiter"
+    }
+
+    fn received<'a>(&mut self, client: Client, arrival: Arrival<'a>, _: &mut Output<'a>) {
+        let Arrival::Bytes(bytes) = arrival else { unreachable!("it asked for bytes") };
+        self.kept.entry(client).or_default().extend_from_slice(bytes);
+    }
+
+    fn ended<'a>(&mut self, client: Client, output: &mut Output<'a>) {
+        output.close(client);
+    }
+
+    fn room<'a>(&mut self, client: Client, bytes: usize, output: &mut Output<'a>) {
+        if let Some(kept) = self.kept.get_mut(&client).filter(|kept| !kept.is_empty()) {
+            let rest = kept.split_off(kept.len().min(bytes));
+            output.to_owned(client, std::mem::replace(kept, rest));
+        }
+    }
+}
+
+/// There is room after each arrival, so it is asked for output after each.
+fn what_room_makes_needs_no_offer() {
+    for engine in ENGINES {
+        let server = start(&Config { service: Box::new(|| Box::<Waiter>::default()), ..config(engine) });
+        let mut client = server.connect();
+        client.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+        for words in [&b"one"[..], b"two", &noise(1, 60_000)] {
+            crate::server::say(&mut client, words).expect("an echo");
+        }
+        drop(client);
+        server.stop();
+    }
+}
+
+pub(crate) const SOURCE: usize = 5_000_000;
+
+pub(crate) static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| noise(9, SOURCE));
 
 /// Sends noise up to its size whenever there is room, then closes.
 #[derive(Default)]
-struct Source {
-    sent: usize,
+pub(crate) struct Source {
+    sent: HashMap<Client, usize>,
 }
 
 impl Service for Source {
@@ -90,24 +174,30 @@ impl Service for Source {
         "source"
     }
 
+    fn opened<'a>(&mut self, client: Client, _: Shape, _: &mut Output<'a>) {
+        self.sent.insert(client, 0);
+    }
+
     fn received<'a>(&mut self, _: Client, _: Arrival<'a>, _: &mut Output<'a>) {}
 
     fn ended<'a>(&mut self, _: Client, _: &mut Output<'a>) {}
 
     fn room<'a>(&mut self, client: Client, bytes: usize, output: &mut Output<'a>) {
-        let length = bytes.min(SOURCE - self.sent);
+        let Some(sent) = self.sent.get_mut(&client) else { return };
+        // As one message it has to fit into a socket.
+        let length = bytes.min(SOURCE - *sent).min(100_000);
         if length > 0 {
-            output.to_owned(client, NOISE[self.sent..self.sent + length].to_vec());
-            self.sent += length;
-        } else if self.sent == SOURCE {
-            self.sent += 1;
+            output.to_owned(client, NOISE[*sent..*sent + length].to_vec());
+            *sent += length;
+        } else if *sent == SOURCE {
+            self.sent.remove(&client);
             output.close(client);
         }
     }
 }
 
 impl Source {
-    fn make() -> Box<dyn Service> {
+    pub(crate) fn make() -> Box<dyn Service> {
         Box::<Source>::default()
     }
 }
@@ -129,8 +219,8 @@ fn a_source_goes_on_to_its_size() {
 
 /// Answers the client's FIN with the number of its bytes.
 #[derive(Default)]
-struct Counter {
-    count: u64,
+pub(crate) struct Counter {
+    counts: HashMap<Client, u64>,
 }
 
 impl Service for Counter {
@@ -142,13 +232,14 @@ impl Service for Counter {
         Appetite::CountOnly
     }
 
-    fn received<'a>(&mut self, _: Client, arrival: Arrival<'a>, _: &mut Output<'a>) {
+    fn received<'a>(&mut self, client: Client, arrival: Arrival<'a>, _: &mut Output<'a>) {
         let Arrival::Count(count) = arrival else { unreachable!("it asked for numbers") };
-        self.count += count;
+        *self.counts.entry(client).or_default() += count;
     }
 
     fn ended<'a>(&mut self, client: Client, output: &mut Output<'a>) {
-        output.to_owned(client, self.count.to_string().into_bytes());
+        let count = self.counts.remove(&client).unwrap_or_default();
+        output.to_owned(client, count.to_string().into_bytes());
         output.close(client);
     }
 }

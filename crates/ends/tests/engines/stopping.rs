@@ -1,20 +1,23 @@
 //! Being told to stop: politely, by the end of the time of grace, and now.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use ends::event::How;
-use ends::serve::Config;
-use kernel::process::Signal;
+use ends::serve::{Config, Engine, Limits};
+use kernel::process::{self, Signal};
 
-use crate::server::{ENGINES, config, echo, say, start};
+use crate::server::{ENGINES, Server, config, echo, say, start};
+use crate::services::Fountain;
 
-pub(crate) const TESTS: [(&str, fn()); 5] = [
+pub(crate) const TESTS: [(&str, fn()); 7] = [
     ("sessions_may_finish_after_the_first_request", sessions_may_finish_after_the_first_request),
     ("the_second_request_ends_everything", the_second_request_ends_everything),
     ("the_time_of_grace_ends_everything", the_time_of_grace_ends_everything),
     ("an_idle_server_ends_at_once", an_idle_server_ends_at_once),
+    ("an_answer_that_is_broken_off_ends_in_a_reset", an_answer_that_is_broken_off_ends_in_a_reset),
+    ("what_a_killed_child_had_to_say_is_unsent", what_a_killed_child_had_to_say_is_unsent),
     ("a_signal_in_between_ends_nothing", a_signal_in_between_ends_nothing),
 ];
 
@@ -40,7 +43,7 @@ fn sessions_may_finish_after_the_first_request() {
 
 /// The listener closes right after the request was told.
 fn wait_until_refused(server: &crate::server::Server) {
-    while TcpStream::connect(server.address).is_ok() {}
+    while TcpStream::connect(server.address()).is_ok() {}
 }
 
 fn the_second_request_ends_everything() {
@@ -90,6 +93,59 @@ fn an_idle_server_ends_at_once() {
         server.next_closed();
         server.stop();
     }
+}
+
+/// A client of an endless answer that does not read, once the server can say no more.
+fn deaf(server: &mut Server) -> TcpStream {
+    let client = server.connect();
+    server.wait_for("opened");
+    while kernel::socket::unread(&client) == 0 {
+        std::thread::yield_now();
+    }
+    server.wait_until_all_sleep();
+    client
+}
+
+/// A FIN would say that it was all.
+fn ends_in_a_reset(mut client: TcpStream, which: &str) {
+    let mut answer = Vec::new();
+    let error = client.read_to_end(&mut answer).map_err(|error| error.kind());
+    assert_eq!(error, Err(ErrorKind::ConnectionReset), "{which}, after {} bytes", answer.len());
+    assert!(answer.iter().all(|byte| *byte == b'~'));
+}
+
+fn an_answer_that_is_broken_off_ends_in_a_reset() {
+    let fountain = |engine| Config { service: Box::new(|| Box::new(Fountain)), ..config(engine) };
+    for engine in ENGINES {
+        let idle = Some(Duration::from_millis(100));
+        let limits = Limits { idle, ..Limits::default() };
+        let mut server = start(&Config { limits, ..fountain(engine) });
+        let client = server.connect();
+        let closed = server.next_closed();
+        assert!(closed.is(How::Idle) && closed.unsent_bytes > 0, "{engine:?}: {closed:?}");
+        ends_in_a_reset(client, &format!("idle, {engine:?}"));
+        server.stop();
+
+        let mut server = start(&Config { grace: Duration::from_secs(60), ..fountain(engine) });
+        let client = deaf(&mut server);
+        server.signal(Signal::TERM);
+        server.wait_for("stopping");
+        server.signal(Signal::TERM);
+        let closed = server.next_closed();
+        assert!(closed.is(How::Stopped) && closed.unsent_bytes > 0, "{engine:?}: {closed:?}");
+        ends_in_a_reset(client, &format!("stopped, {engine:?}"));
+        assert_eq!(server.wait().0.exit, Some(0));
+    }
+}
+
+fn what_a_killed_child_had_to_say_is_unsent() {
+    let mut server = start(&Config { service: Box::new(|| Box::new(Fountain)), ..config(Engine::Process) });
+    let client = deaf(&mut server);
+    process::kill(server.children()[0], Signal::KILL).expect("it lives");
+    let closed = server.next_closed();
+    assert!(closed.is(How::Killed) && closed.unsent_bytes > 0, "{closed:?}");
+    ends_in_a_reset(client, "killed");
+    server.stop();
 }
 
 /// SIGCHLD and SIGWINCH interrupt calls where they are not blocked; SIGPIPE would kill.

@@ -12,12 +12,24 @@ fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         return None;
     }
     let cause = "the machine answers, but nothing listens at this address and port";
+    let list = listing(evidence.at());
     let advice = match (evidence.address(), evidence.port()) {
         (Some(address), Some(port)) if !address.ip().is_loopback() => format!(
             "nothing listens on port {port} there; a server on 127.0.0.1 can only be reached on its own machine"
         ),
-        (_, Some(port)) => format!("nothing listens on port {port} here; `ss -tln` shows what does"),
-        _ => "nothing listens there; `ss -tln` shows what does on this machine".to_owned(),
+        (_, Some(port)) => format!("nothing listens on port {port} here; `{list}` shows what does"),
+        _ => format!("nothing listens there; `{list}` shows what does on this machine"),
     };
     Some(Verdict::new(cause, advice))
+}
+
+/// What lists the sockets of the kind that was called.
+fn listing(at: &str) -> &'static str {
+    if at.starts_with("udp:") {
+        "ss -uln"
+    } else if at.starts_with("unix") || at.starts_with(['/', '@', '.']) {
+        "ss -xl"
+    } else {
+        "ss -tln"
+    }
 }

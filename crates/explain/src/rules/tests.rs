@@ -26,6 +26,7 @@ fn every_rule_has_its_example() {
         (fault(Doing::Bind, "192.0.2.1:8080", EADDRNOTAVAIL), "address-not-here"),
         (fault(Doing::Connect, "192.0.2.1:80", EADDRNOTAVAIL), "no-source-port"),
         (unknown, "name-unknown"),
+        (fault(Doing::Send, "udp://10.1.0.255:6000", EACCES), "broadcast-multicast"),
         (fault(Doing::Connect, "[::1]:80", ECONNREFUSED), "refused"),
         (late, "no-answer"),
         (fault(Doing::Connect, "192.0.2.1:80", ETIMEDOUT), "no-answer"),
@@ -81,9 +82,18 @@ fn the_hint_depends_on_what_is_known() {
         "nothing listens on port 80 here; `ss -tln` shows what does"
     );
     assert_eq!(
+        advice(Doing::Connect, "udp://[::1]:80", ECONNREFUSED),
+        "nothing listens on port 80 here; `ss -uln` shows what does"
+    );
+    assert_eq!(
+        advice(Doing::Connect, "unix:/run/x", ECONNREFUSED),
+        "nothing listens there; `ss -xl` shows what does on this machine"
+    );
+    assert_eq!(
         advice(Doing::Connect, "192.0.2.1:80", ECONNREFUSED),
         "nothing listens on port 80 there; a server on 127.0.0.1 can only be reached on its own machine"
     );
+    assert_eq!(advice(Doing::Send, "udp://10.1.0.255:6000", EACCES), "--broadcast allows it");
     assert_eq!(
         advice(Doing::Bind, "0.0.0.0:80", EACCES),
         "take a port from 1024 on, such as 8080, or allow it: sudo setcap cap_net_bind_service=+ep PROGRAM"

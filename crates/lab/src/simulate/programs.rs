@@ -205,6 +205,8 @@ impl Serving {
                 Action::SendOwned(_, bytes) => self.queue.extend(bytes),
                 Action::SendShared(_, bytes) => self.queue.extend_from_slice(&bytes),
                 Action::HalfClose(_) | Action::Close(_) | Action::OverLimit(_) => self.closing = true,
+                // Echo alone is played here; it says nothing of its own.
+                Action::Offer(_) | Action::Show(_) => {}
             }
         }
     }

@@ -1,185 +1,92 @@
-//! The sessions of one worker: their sockets, their queues, and everything that is done to a socket but reading.
+//! The sessions of one worker: their table, their times, and everything that is done to a socket but reading.
 //!
 //! An idle session costs its row in the table: a queue has memory only while something is in it.
 
-use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 use rustix::io::Errno;
-use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use rustix::net::{Shutdown, shutdown};
 
+use super::session::Session;
+use super::timers::{Due, Timer, Timers};
 use crate::ending::{Ending, Sums};
 use crate::engine::Guest;
 use crate::engine::blocking::LINGER;
+use crate::engine::message;
+use crate::engine::rate::Rate;
 use crate::event::ClosedBy;
-use crate::service::{Action, Client, Output};
-
-/// A session is not read while its queue holds more than half of this, and no read makes it hold more, in bytes.
-pub(super) const QUEUE: usize = 64 * 1024;
+use crate::serve::Limits;
+use crate::service::Client;
 
 /// What a service may put into one queue on top, for clients who do not read while others talk to them, in bytes.
 const QUEUE_AT_MOST: usize = 1024 * 1024;
 
-/// One client's session.
-#[derive(Debug)]
-pub(super) struct Session {
-    pub(super) socket: OwnedFd,
-    pub(super) client: Client,
-    pub(super) guest: Guest,
-    opened: Instant,
-    pub(super) in_bytes: u64,
-    out_bytes: u64,
-    pub(super) discarded: u64,
-    queue: VecDeque<u8>,
-    first_to_close: Option<ClosedBy>,
-    pub(super) peer_ended: bool,
-    /// The service wants it closed once the queue is empty.
-    pub(super) closing: bool,
-    /// The service wants a FIN once the queue is empty.
-    half_closing: bool,
-    fin_sent: bool,
-    /// It waits for the peer's FIN.
-    lingers: bool,
-    watches_room: bool,
-    /// There may be input that no event will announce again.
-    pub(super) has_input: bool,
-    /// The kernel says that the peer's end is behind the input: reading stops only there.
-    pub(super) end_is_near: bool,
-    /// It is in the list of those to go on with.
-    pub(super) is_listed: bool,
-    /// It is over; removed as soon as nobody works on it.
-    ending: Option<Ending>,
-}
-
 /// A worker's sessions and the poll that watches them.
-#[derive(Debug)]
 pub(super) struct Sessions {
     pub(super) poll: Poll,
     table: Vec<Option<Session>>,
     free: Vec<usize>,
     by_client: HashMap<Client, usize>,
-    /// The session that the service was asked about last: most actions are on it.
-    at_work: Option<(Client, usize)>,
     /// Those that are over.
     over: Vec<usize>,
-    /// Those that have closed and wait for the peer's FIN until then, oldest first.
-    lingering: VecDeque<(Instant, usize, Client)>,
-}
-
-impl Session {
-    fn sums(&self) -> Sums {
-        Sums {
-            in_bytes: self.in_bytes,
-            out_bytes: self.out_bytes,
-            queued: self.queue.len() as u64,
-            discarded: self.discarded,
-            fin_sent: self.fin_sent,
-            open: self.opened.elapsed(),
-        }
-    }
-
-    /// How much more may be read for it now.
-    pub(super) fn room(&self) -> usize {
-        if self.queue.len() > QUEUE / 2 { 0 } else { QUEUE - self.queue.len() }
-    }
-
-    /// How much more output the service may be asked for now.
-    fn output_room(&self) -> usize {
-        if self.closing || self.half_closing || self.ending.is_some() { 0 } else { self.room() }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.ending.is_some()
-    }
-
-    /// Hands bytes to the kernel; gives how many it took.
-    fn send(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        loop {
-            match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
-                Ok(sent) => {
-                    self.out_bytes += sent as u64;
-                    return Ok(sent);
-                }
-                Err(Errno::AGAIN) => return Ok(0),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Hands the queue to the kernel, as much as it takes. An empty queue gives its memory back.
-    fn send_queue(&mut self) -> Result<(), Errno> {
-        while !self.queue.is_empty() {
-            let queue = std::mem::take(&mut self.queue);
-            let sent = self.send(queue.as_slices().0);
-            self.queue = queue;
-            match sent? {
-                0 => return Ok(()),
-                taken => drop(self.queue.drain(..taken)),
-            }
-        }
-        self.queue = VecDeque::new();
-        Ok(())
-    }
+    /// Those to go on with before waiting.
+    listed: Vec<usize>,
+    timers: Timers,
+    limits: Limits,
+    pub(super) rate: Option<Rate>,
+    /// The time of this round, where anybody asks for it.
+    now: Instant,
 }
 
 impl Sessions {
-    pub(super) fn new(poll: Poll) -> Sessions {
+    pub(super) fn new(poll: Poll, limits: Limits) -> Sessions {
         Sessions {
             poll,
             table: Vec::new(),
             free: Vec::new(),
             by_client: HashMap::new(),
-            at_work: None,
             over: Vec::new(),
-            lingering: VecDeque::new(),
+            listed: Vec::new(),
+            timers: Timers::new(),
+            limits,
+            rate: limits.bytes_per_s.and_then(Rate::new),
+            now: Instant::now(),
+        }
+    }
+
+    /// A round begins: what happens in it happens now.
+    pub(super) fn begin_round(&mut self) {
+        if self.limits.idle.is_some() || self.rate.is_some() {
+            self.now = Instant::now();
         }
     }
 
     /// Begins a session and watches its socket for input.
-    pub(super) fn open(&mut self, socket: OwnedFd, client: Client, guest: Guest) -> std::io::Result<usize> {
-        let index = self.free.pop().unwrap_or(self.table.len());
-        let watched = self.poll.registry().register(
-            &mut SourceFd(&socket.as_raw_fd()),
-            Token(index),
-            Interest::READABLE,
-        );
-        if let Err(error) = watched {
-            if index < self.table.len() {
-                self.free.push(index);
-            }
-            return Err(error);
+    pub(super) fn open(&mut self, socket: OwnedFd, client: Client, guest: &Guest) -> std::io::Result<usize> {
+        let session = Session::new(socket, client, guest.clone());
+        if session.keeps_messages() {
+            message::prepare(&session.socket)?;
         }
-        let session = Session {
-            socket,
-            client,
-            guest,
-            opened: Instant::now(),
-            in_bytes: 0,
-            out_bytes: 0,
-            discarded: 0,
-            queue: VecDeque::new(),
-            first_to_close: None,
-            peer_ended: false,
-            closing: false,
-            half_closing: false,
-            fin_sent: false,
-            lingers: false,
-            watches_room: false,
-            has_input: false,
-            end_is_near: false,
-            is_listed: false,
-            ending: None,
-        };
-        if index == self.table.len() {
-            self.table.push(Some(session));
-        } else {
+        let opened = session.opened;
+        let index = self.free.last().copied().unwrap_or(self.table.len());
+        let mut source = SourceFd(&session.socket.as_raw_fd());
+        self.poll.registry().register(&mut source, Token(index), Interest::READABLE)?;
+        if self.free.pop().is_some() {
             self.table[index] = Some(session);
+        } else {
+            self.table.push(Some(session));
         }
         self.by_client.insert(client, index);
+        let Limits { idle, total, .. } = self.limits;
+        for (after, due) in [(idle, Due::Idle), (total, Due::Total)] {
+            if let Some(at) = after.and_then(|after| opened.checked_add(after)) {
+                self.timers.set(Timer { at, index, client, due });
+            }
+        }
         Ok(index)
     }
 
@@ -187,39 +94,139 @@ impl Sessions {
         self.table.get_mut(index)?.as_mut()
     }
 
+    pub(super) fn of_client(&self, client: Client) -> Option<usize> {
+        self.by_client.get(&client).copied()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_client.is_empty()
     }
 
-    /// Does what a service wants, asked about the session at this index.
-    pub(super) fn perform(&mut self, output: Output<'_>, client: Client, index: usize) {
-        self.at_work = Some((client, index));
-        for action in output.drain() {
-            match action {
-                Action::Send(to, bytes) => self.send(to, bytes),
-                Action::SendOwned(to, bytes) => self.send(to, &bytes),
-                Action::SendShared(to, bytes) => self.send(to, &bytes),
-                Action::OverLimit(of) => self.over_limit(of),
-                Action::HalfClose(of) => self.half_close(of),
-                Action::Close(of) => self.close(of),
+    /// Puts a session on the list of those to go on with.
+    pub(super) fn list(&mut self, index: usize) {
+        if let Some(session) = self.get(index).filter(|session| !session.is_listed) {
+            session.is_listed = true;
+            self.listed.push(index);
+        }
+    }
+
+    pub(super) fn has_listed(&self) -> bool {
+        !self.listed.is_empty()
+    }
+
+    /// Those that were listed until now; whoever is listed from now on is for the next round.
+    pub(super) fn take_listed(&mut self) -> Vec<usize> {
+        let listed = std::mem::take(&mut self.listed);
+        for index in &listed {
+            if let Some(session) = self.get(*index) {
+                session.is_listed = false;
+            }
+        }
+        listed
+    }
+
+    /// So much was read, or was found to be there and thrown away.
+    pub(super) fn count_taken(&mut self, index: usize, length: usize) {
+        let (now, rate) = (self.now, self.rate);
+        if let Some(session) = self.get(index) {
+            session.last_said = now;
+            if let Some(rate) = rate {
+                rate.take(&mut session.taken, length, now);
             }
         }
     }
 
+    /// How much may be read for it now, of so much that there is room for. At 0 it is waited for by the clock.
+    pub(super) fn allowed_to_take(&mut self, index: usize, room: usize) -> usize {
+        let Some(rate) = self.rate else { return room };
+        let now = self.now;
+        let Some(session) = self.get(index).filter(|session| !session.closing) else { return room };
+        let allowed = rate.available(session.taken, now);
+        if allowed == 0 {
+            let at = rate.next(session.taken);
+            self.pause(index, at);
+        }
+        allowed.min(room)
+    }
+
     /// How much output the service may be asked for, for this session, in bytes.
     pub(super) fn output_room(&mut self, index: usize) -> usize {
-        self.get(index).map_or(0, |session| session.output_room())
+        let (now, rate) = (self.now, self.rate);
+        let Some(session) = self.get(index) else { return 0 };
+        let room = session.output_room();
+        let Some(rate) = rate.filter(|_| room > 0) else { return room };
+        let allowed = rate.available(session.given, now);
+        if allowed == 0 {
+            let at = rate.next(session.given);
+            self.pause(index, at);
+        }
+        allowed.min(room)
+    }
+
+    fn pause(&mut self, index: usize, at: Instant) {
+        if let Some(session) = self.get(index).filter(|session| !session.is_paused) {
+            session.is_paused = true;
+            let client = session.client;
+            self.timers.set(Timer { at, index, client, due: Due::Resume });
+        }
+    }
+
+    /// Sends at once what the socket takes and queues the rest.
+    pub(super) fn send(&mut self, index: usize, bytes: &[u8]) {
+        let (now, rate) = (self.now, self.rate);
+        let Some(session) = self.get(index) else { return };
+        let keeps_messages = session.keeps_messages();
+        if session.is_over() {
+            session.refused += bytes.len() as u64;
+            return;
+        }
+        if !session.takes_output() || (bytes.is_empty() && !keeps_messages) {
+            return;
+        }
+        if let Some(rate) = rate {
+            rate.take(&mut session.given, bytes.len(), now);
+        }
+        let mut rest = bytes;
+        if session.queue.is_empty() {
+            match session.send(bytes) {
+                Ok(Some(sent)) => {
+                    session.last_said = now;
+                    if sent == bytes.len() {
+                        return;
+                    }
+                    rest = bytes.get(sent..).unwrap_or_default();
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    session.refused += bytes.len() as u64;
+                    return self.end(index, Ending::broken(error));
+                }
+            }
+        }
+        if session.queue.weight() + rest.len() > QUEUE_AT_MOST {
+            session.refused += rest.len() as u64;
+            return self.end(index, Ending::LIMIT);
+        }
+        match keeps_messages {
+            true => session.queue.push_message(rest),
+            false => session.queue.push_bytes(rest),
+        }
+        if !session.watches_room {
+            self.watch_room(index);
+        }
     }
 
     /// The socket takes bytes again: sends the queue and what was to come after it. Whether the queue is empty.
     pub(super) fn flush(&mut self, index: usize) -> bool {
-        let Some(session) = self.get(index) else { return false };
-        if session.is_over() {
-            return false;
-        }
+        let now = self.now;
+        let Some(session) = self.get(index).filter(|session| !session.is_over()) else { return false };
+        let sent_before = session.out_bytes;
         if let Err(error) = session.send_queue() {
             self.end(index, Ending::broken(error));
             return false;
+        }
+        if session.out_bytes > sent_before {
+            session.last_said = now;
         }
         if !session.queue.is_empty() {
             return false;
@@ -231,6 +238,36 @@ impl Sessions {
             self.finish(index);
         }
         true
+    }
+
+    /// From now on the poll also tells when the socket takes bytes again. Asking anew tells it at once if it does.
+    fn watch_room(&mut self, index: usize) {
+        let Some(session) = self.table.get_mut(index).and_then(Option::as_mut) else { return };
+        session.watches_room = true;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let fd = session.socket.as_raw_fd();
+        if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&fd), Token(index), both) {
+            let errno = error.raw_os_error().map_or(Errno::NOMEM, Errno::from_raw_os_error);
+            self.end(index, Ending::broken(errno));
+        }
+    }
+
+    /// FIN behind what is queued.
+    pub(super) fn half_close(&mut self, index: usize) {
+        let Some(session) = self.get(index) else { return };
+        session.half_closing = true;
+        if session.queue.is_empty() {
+            self.send_fin(index);
+        }
+    }
+
+    /// The end behind what is queued.
+    pub(super) fn close(&mut self, index: usize) {
+        let Some(session) = self.get(index).filter(|session| !session.is_over()) else { return };
+        session.closing = true;
+        if session.queue.is_empty() {
+            self.finish(index);
+        }
     }
 
     /// The session is over. The first ending counts.
@@ -261,103 +298,59 @@ impl Sessions {
         }
     }
 
-    /// Removes one session that is over; its socket closes when the caller drops it.
-    pub(super) fn take_over(&mut self) -> Option<(Session, Ending, Sums)> {
+    /// One of those that are over and still in the table.
+    pub(super) fn next_over(&mut self) -> Option<(usize, Client)> {
         loop {
             let index = self.over.pop()?;
-            let Some(session) = self.table.get_mut(index).and_then(Option::take) else { continue };
-            self.free.push(index);
-            self.by_client.remove(&session.client);
-            let sums = session.sums();
-            if let Some(ending) = session.ending {
-                return Some((session, ending, sums));
+            if let Some(session) = self.get(index) {
+                return Some((index, session.client));
             }
         }
     }
 
-    /// When the first of those that wait for the peer's FIN has waited long enough.
-    pub(super) fn linger_ends(&self) -> Option<Instant> {
-        self.lingering.front().map(|(at, ..)| *at)
+    /// Removes a session that is over; its socket closes when the caller drops it.
+    pub(super) fn remove(&mut self, index: usize) -> Option<(Session, Ending, Sums)> {
+        let session = self.table.get_mut(index).and_then(Option::take)?;
+        self.free.push(index);
+        self.by_client.remove(&session.client);
+        let Sessions { timers, table, .. } = self;
+        timers.tidy(|index, client| {
+            table.get(index).and_then(Option::as_ref).is_some_and(|session| session.client == client)
+        });
+        let (sums, ending) = (session.sums(), session.ending?);
+        Some((session, ending, sums))
     }
 
-    /// Ends those that have waited long enough for the peer's FIN.
-    pub(super) fn end_lingering(&mut self, now: Instant) {
-        while let Some((at, index, client)) = self.lingering.front().copied()
-            && at <= now
-        {
-            self.lingering.pop_front();
-            if self.get(index).is_some_and(|session| session.client == client) {
-                self.end(index, Ending::fin(ClosedBy::Us));
+    /// When the first timer is due.
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Does what is due.
+    pub(super) fn keep_time(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.take(now) {
+            let Timer { index, client, due, .. } = timer;
+            let Some(session) = self.get(index).filter(|session| session.client == client) else { continue };
+            match due {
+                Due::Linger => self.end(index, Ending::fin(ClosedBy::Us)),
+                Due::Total => self.end(index, Ending::LIMIT),
+                Due::Resume => {
+                    session.is_paused = false;
+                    self.list(index);
+                }
+                Due::Idle => {
+                    let quiet_since = session.last_said;
+                    self.look_at_idle(timer, quiet_since, now);
+                }
             }
         }
     }
 
-    fn find(&self, client: Client) -> Option<usize> {
-        match self.at_work {
-            Some((at_work, index)) if at_work == client => Some(index),
-            _ => self.by_client.get(&client).copied(),
-        }
-    }
-
-    /// Sends at once what the socket takes and queues the rest.
-    fn send(&mut self, to: Client, bytes: &[u8]) {
-        let Some(index) = self.find(to) else { return };
-        let Some(session) = self.get(index) else { return };
-        if session.is_over() || session.closing || session.half_closing {
-            return;
-        }
-        let mut rest = bytes;
-        if session.queue.is_empty() {
-            match session.send(bytes) {
-                Ok(sent) => rest = bytes.get(sent..).unwrap_or_default(),
-                Err(error) => return self.end(index, Ending::broken(error)),
-            }
-        }
-        if rest.is_empty() {
-            return;
-        }
-        if session.queue.len() + rest.len() > QUEUE_AT_MOST {
-            return self.end(index, Ending::LIMIT);
-        }
-        session.queue.extend(rest);
-        if !session.watches_room {
-            self.watch_room(index);
-        }
-    }
-
-    /// From now on the poll also tells when the socket takes bytes again. Asking anew tells it at once if it does.
-    fn watch_room(&mut self, index: usize) {
-        let Some(session) = self.table.get_mut(index).and_then(Option::as_mut) else { return };
-        session.watches_room = true;
-        let both = Interest::READABLE | Interest::WRITABLE;
-        let fd = session.socket.as_raw_fd();
-        if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&fd), Token(index), both) {
-            let errno = error.raw_os_error().map_or(Errno::NOMEM, Errno::from_raw_os_error);
-            self.end(index, Ending::broken(errno));
-        }
-    }
-
-    fn half_close(&mut self, of: Client) {
-        let Some(index) = self.find(of) else { return };
-        let Some(session) = self.get(index) else { return };
-        session.half_closing = true;
-        if session.queue.is_empty() {
-            self.send_fin(index);
-        }
-    }
-
-    fn over_limit(&mut self, of: Client) {
-        if let Some(index) = self.find(of) {
-            self.end(index, Ending::LIMIT);
-        }
-    }
-
-    fn close(&mut self, of: Client) {
-        let Some(index) = self.find(of) else { return };
-        let Some(session) = self.get(index) else { return };
-        session.closing = true;
-        if session.queue.is_empty() {
-            self.finish(index);
+    fn look_at_idle(&mut self, timer: Timer, quiet_since: Instant, now: Instant) {
+        let Some(at) = self.limits.idle.and_then(|idle| quiet_since.checked_add(idle)) else { return };
+        match at <= now {
+            true => self.end(timer.index, Ending::IDLE),
+            false => self.timers.set(Timer { at, ..timer }),
         }
     }
 
@@ -386,13 +379,6 @@ impl Sessions {
         }
         let client = session.client;
         self.send_fin(index);
-        self.lingering.push_back((Instant::now() + LINGER, index, client));
-    }
-}
-
-/// The socket, for the account of its ending.
-impl AsFd for Session {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.timers.set(Timer { at: Instant::now() + LINGER, index, client, due: Due::Linger });
     }
 }

@@ -68,8 +68,8 @@ impl Reports {
 impl<'a> Report<'a> {
     /// The counters that the child keeps up to date.
     pub(super) fn meter(self) -> Meter<'a> {
-        let [in_bytes, out_bytes, ..] = self.row;
-        Meter { in_bytes, out_bytes }
+        let [in_bytes, out_bytes, unsent_bytes, ..] = self.row;
+        Meter { in_bytes, out_bytes, unsent_bytes }
     }
 
     /// The child's last word. Its end orders these writes before the parent's reads.
@@ -93,14 +93,13 @@ impl<'a> Report<'a> {
             how: cut.how,
             in_bytes: load(in_bytes),
             out_bytes: load(out_bytes),
-            unsent_bytes: 0,
+            unsent_bytes: load(unsent),
             unread_bytes: 0,
             open,
         };
         if done.load(Ordering::Acquire) == 1 {
             account.closed_by = word_at(&CLOSERS, load(closed_by)).unwrap_or(cut.closed_by);
             account.how = word_at(&HOWS, load(how)).unwrap_or(cut.how);
-            account.unsent_bytes = load(unsent);
             account.unread_bytes = load(unread);
             account.open = Duration::from_nanos(load(nanos));
         }

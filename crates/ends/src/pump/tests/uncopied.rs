@@ -25,7 +25,8 @@ fn unix_connection(transport: Transport, kind: SocketType) -> (Connected, std::o
     let (ours, peer) =
         socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).expect("a pair of sockets");
     rustix::io::ioctl_fionbio(&ours, true).expect("a socket");
-    (Connected { socket: ours, transport, local: Address::Unnamed, remote: Address::Unnamed }, peer)
+    let (local, remote) = (Address::Unnamed, Address::Unnamed);
+    (Connected { socket: ours, transport, local, remote, times: Times::default() }, peer)
 }
 
 /// What arrives at the output is what was sent to the peer and back, to the byte.
