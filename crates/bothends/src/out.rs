@@ -110,7 +110,7 @@ impl Out {
     /// Tells of a fault: the sentence, at most one hint, with `--json` a record too. Gives its exit.
     pub fn fault(&self, fault: &Fault) -> Exit {
         let exit = Exit::of(fault);
-        self.problem(&explain::sentence(fault), explain::problem(fault).map(|problem| problem.advice));
+        self.stderr(&told(fault));
         self.record(&record::error(fault, exit));
         exit
     }
@@ -149,12 +149,7 @@ impl Out {
     }
 
     fn problem(&self, sentence: &str, hint: Option<String>) {
-        // Both may hold words of strangers.
-        let mut told = format!("bothends: {}\n", visible(sentence, false));
-        if let Some(hint) = hint {
-            told.push_str(&format!("  hint: {}\n", visible(&hint, false)));
-        }
-        self.stderr(&told);
+        self.stderr(&problem(sentence, hint));
     }
 
     fn stderr(&self, text: &str) {
@@ -196,6 +191,20 @@ impl Buffer {
             }
         }
     }
+}
+
+/// A fault as it is told on standard error: the sentence, and at most one hint.
+pub fn told(fault: &Fault) -> String {
+    problem(&explain::sentence(fault), explain::problem(fault).map(|problem| problem.advice))
+}
+
+fn problem(sentence: &str, hint: Option<String>) -> String {
+    // Both may hold words of strangers.
+    let mut told = format!("bothends: {}\n", visible(sentence, false));
+    if let Some(hint) = hint {
+        told.push_str(&format!("  hint: {}\n", visible(&hint, false)));
+    }
+    told
 }
 
 /// What a person typed, made visible; an empty text is shown as one.

@@ -20,7 +20,7 @@ use wire::{Address, Fault, visible};
 
 use crate::clock::{Clock, stamped};
 use crate::out::{Narrator, Out};
-use crate::record;
+use crate::record::{self, Record};
 
 pub use recording::{Fsync, News, Recording};
 
@@ -107,6 +107,20 @@ impl Lines {
         !self.shared.has_thread.load(Ordering::Relaxed) && self.shared.sync_if_due().is_some()
     }
 
+    /// Writes a record of something else behind the lines that were handed over before, if they leave it room.
+    pub fn record_behind(&self, record: Record) {
+        let shared = &self.shared;
+        let mut queue = shared.lock();
+        let on_the_way = queue.bytes();
+        if on_the_way == 0 || on_the_way + shared.narrator.waiting() >= MOST {
+            drop(queue);
+            return shared.narrator.record(record);
+        }
+        queue.ready.shown.extend_from_slice(record.line().as_bytes());
+        drop(queue);
+        shared.changed.notify_all();
+    }
+
     /// Records and shows what is left; the fault when lines are missing from the file.
     pub fn finish(&self) -> Option<Fault> {
         self.flush();
@@ -149,11 +163,14 @@ impl Sink for Lines {
     }
 
     fn has_room(&self) -> bool {
-        let on_the_way = {
-            let queue = self.shared.lock();
-            queue.coming.bytes() + queue.ready.bytes() + queue.busy
-        };
+        let on_the_way = self.shared.lock().bytes();
         on_the_way + self.shared.narrator.waiting() < MOST
+    }
+}
+
+impl Queue {
+    fn bytes(&self) -> usize {
+        self.coming.bytes() + self.ready.bytes() + self.busy
     }
 }
 
@@ -192,7 +209,7 @@ impl Shared {
         loop {
             let sync_at = self.sync_if_due();
             let mut queue = self.lock();
-            if queue.ready.lines == 0 {
+            if queue.ready.bytes() == 0 {
                 if queue.no_more {
                     return;
                 }
@@ -217,7 +234,7 @@ impl Shared {
 
     /// Into the file, and only then to standard output.
     fn write(&self, batch: Batch) {
-        if let Some(recording) = &self.recording {
+        if let Some(recording) = self.recording.as_ref().filter(|_| batch.lines > 0) {
             let news = {
                 let mut recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
                 recording.append(&batch.recorded, batch.lines)

@@ -43,6 +43,12 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         let mut rest = words.as_str();
         while width(rest) > columns {
             let piece = head(rest, columns);
+            if piece.is_empty() {
+                // One character that is wider than the line: U+17D8 takes three columns.
+                lines.push("…".to_owned());
+                rest = rest.get(rest.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
+                continue;
+            }
             lines.push(piece.trim_end().to_owned());
             rest = &rest[piece.len()..];
         }
@@ -116,6 +122,12 @@ mod tests {
         assert_eq!(wrap("aa bbbbbbb cc", 4), ["aa", "bbbb", "bbb", "cc"]);
         assert_eq!(wrap("one two  three", 8), ["one two", "three"]);
         assert_eq!(wrap("sent after 204 ms (twice)", 15), ["sent after", "204 ms (twice)"]);
+    }
+
+    #[test]
+    fn a_character_wider_than_the_line_is_not_waited_for() {
+        assert_eq!(wrap("a\u{17d8}b", 2), ["a", "…", "b"]);
+        assert_eq!(wrap("\u{17d8}", 3), ["\u{17d8}"]);
     }
 
     proptest! {

@@ -3,7 +3,6 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use kernel::socket::is_out_of_descriptors;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -15,9 +14,10 @@ use crate::ending::abort_at_close;
 use crate::engine::timespec_until;
 use crate::event::Event;
 use crate::listen::Listener;
+use crate::no_client::NoClient;
 use crate::stop::{Asked, Stop};
 
-/// When accepting is tried again for want of a descriptor: others may have given one back (ENFILE).
+/// When accepting is tried again for want of a descriptor or of memory: others may have given some back (ENFILE).
 const RETRY: Duration = Duration::from_millis(500);
 
 /// What came of waiting.
@@ -35,8 +35,8 @@ pub enum Accepted {
 enum Next {
     /// A client at the door.
     Client,
-    /// A descriptor.
-    Descriptor,
+    /// A descriptor, or memory.
+    Room,
 }
 
 /// Waits for one client that may come. Those that may not are reset; telling them is left to `admits`.
@@ -67,17 +67,7 @@ pub fn accept_one(
                 }
                 abort_at_close(socket.as_fd());
             }
-            Err(errno) if is_out_of_descriptors(errno) => {
-                if let Next::Client = next {
-                    tell(Event::Paused);
-                }
-                next = Next::Descriptor;
-            }
-            Err(errno) if is_of_our_socket(errno) => {
-                let at = listener.address.to_string();
-                return Err(Fault::errno(End::Us, Doing::Accept, at, errno.raw_os_error()));
-            }
-            Err(_) => next = Next::Client,
+            Err(errno) => next = after(errno, &next, listener, tell)?,
         }
         if until.is_some_and(|until| until <= Instant::now()) {
             return Ok(Accepted::TimedOut);
@@ -85,11 +75,26 @@ pub fn accept_one(
     }
 }
 
+/// What to wait for after accepting has failed; why it pauses is told once.
+fn after(errno: Errno, before: &Next, listener: &Listener, tell: &dyn Fn(Event)) -> Result<Next, Fault> {
+    let fault = || Fault::errno(End::Us, Doing::Accept, listener.address.to_string(), errno.raw_os_error());
+    let news = match NoClient::because(errno) {
+        NoClient::NobodyWaits | NoClient::OneIsGone => return Ok(Next::Client),
+        NoClient::NoDescriptor => Event::Paused,
+        NoClient::NoMemory => Event::Trouble(fault()),
+        NoClient::Broken => return Err(fault()),
+    };
+    if let Next::Client = before {
+        tell(news);
+    }
+    Ok(Next::Room)
+}
+
 /// Waits for what is next, for the end of the time, or for a request to stop, which is returned.
 fn wait(listener: &Listener, next: &Next, until: Option<Instant>, stop: Option<&Stop>) -> Option<Asked> {
     let (flags, wake_at) = match next {
         Next::Client => (PollFlags::IN, None),
-        Next::Descriptor => (PollFlags::empty(), Some(Instant::now() + RETRY)),
+        Next::Room => (PollFlags::empty(), Some(Instant::now() + RETRY)),
     };
     let first = [wake_at, until].into_iter().flatten().min();
     let mut watched = vec![PollFd::new(listener, flags)];
@@ -97,11 +102,6 @@ fn wait(listener: &Listener, next: &Next, until: Option<Instant>, stop: Option<&
     // An error (EINTR) is a wake-up like any: accepting does not wait.
     let _ = poll(&mut watched, first.map(timespec_until).as_ref());
     stop.and_then(Stop::take)
-}
-
-/// Errors of accept(2) that are not those of one connection which failed while it waited, and will not pass.
-fn is_of_our_socket(errno: Errno) -> bool {
-    matches!(errno, Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT | Errno::NOBUFS | Errno::NOMEM)
 }
 
 #[cfg(test)]

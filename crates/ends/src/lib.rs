@@ -18,6 +18,7 @@ mod ending;
 mod engine;
 pub mod event;
 pub mod listen;
+mod no_client;
 pub mod operator;
 pub mod options;
 mod peers;

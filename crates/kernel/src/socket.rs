@@ -3,14 +3,17 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
+use rustix::net::{ipproto, sockopt};
 
 /// `SIOCOUTQNSD` of linux/sockios.h: bytes in the send queue that were never sent.
 const SIOCOUTQNSD: libc::Ioctl = 0x894B;
 
 /// Bytes written that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)); a FIN that is on its way counts as one.
-/// Also answered after a reset; 0 where the kernel has no answer.
+/// Also answered after a reset; 0 for all but TCP: what a Unix socket takes is with the peer at once, and the kernel answers
+/// with the memory that it costs.
 pub fn unacknowledged(socket: impl AsFd) -> u64 {
-    queue_length(socket.as_fd(), libc::TIOCOUTQ)
+    let is_tcp = sockopt::socket_protocol(&socket) == Ok(Some(ipproto::TCP));
+    if is_tcp { queue_length(socket.as_fd(), libc::TIOCOUTQ) } else { 0 }
 }
 
 /// Of [`unacknowledged`] those that were never sent, not even once.
@@ -78,6 +81,18 @@ mod tests {
         drop(server); // with unread bytes: a reset
         while client.peek(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {}
         assert_eq!(unacknowledged(&client), waiting, "counted after the reset as well");
+    }
+
+    /// What a Unix socket takes is with the peer at once, as what TCP has acknowledged.
+    #[test]
+    fn on_a_unix_socket_nothing_is_on_its_way() {
+        let (mut client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        client.write_all(b"hello").expect("room for five bytes");
+        assert_eq!((unacknowledged(&client), never_sent(&client), unread(&server)), (0, 0, 5));
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let deaf = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        udp.send_to(b"hello", deaf.local_addr().expect("bound")).expect("it leaves");
+        assert_eq!(unacknowledged(&udp), 0);
     }
 
     #[test]

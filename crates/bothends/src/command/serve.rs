@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use clap::Args;
 use draw::number::count;
-use ends::event::Event;
 use ends::listen::{At, Place};
 use ends::operator::operator;
 use ends::serve::{Config, Engine, Served, Sink, Tells, serve};
@@ -36,7 +35,8 @@ use super::socket::ListenFlags;
 use crate::cli::Families;
 use crate::clock::Clock;
 use crate::exit::Exit;
-use crate::out::{Narrator, Out};
+use crate::out::{self, Narrator, Out};
+use crate::record;
 use crate::sink::{Lines, Recording, told};
 
 /// What `serve` understands.
@@ -241,27 +241,30 @@ fn listen_and_serve(flags: &Flags, make: Make, places: Vec<Place>, out: &Out) ->
         config.operator = Some(operator);
         keyboard::start(keys);
     }
-    let telling = Telling::new(&config, out, &clock, &narrator, ports);
-    let served = serve(&config, &stop, &|event| {
-        // What a client said comes before its end.
-        if matches!(event, Event::Closed { .. }) {
-            lines.flush();
-        }
-        telling.tell(&event);
-    });
+    let telling = Telling::new(&config, out, &clock, &narrator, &lines, ports);
+    let served = serve(&config, &stop, &|event| telling.tell(&event));
     let unrecorded = lines.finish();
-    narrator.finish();
-    let served = served?;
-    out.narrate(1, &farewell(served));
-    match telling.fault().or(unrecorded).or(lines_fault(flags, &narrator)) {
-        Some(fault) => Err(fault),
-        None => Ok(Exit::Ok),
+    let served = served.inspect_err(|_| narrator.finish())?;
+    if out.verbosity >= 1 {
+        narrator.tell(&farewell(served));
     }
+    Ok(end(telling.fault().or(unrecorded), flags.service.shows_lines(), &narrator, out))
 }
 
-/// Lines that could not be shown: for services that show them that is a failure, for others their records are a help.
-fn lines_fault(flags: &Flags, narrator: &Narrator) -> Option<Fault> {
-    narrator.fault().filter(|_| flags.service.shows_lines())
+/// Tells the last of all, on the way of everything before: who stopped reading keeps nobody from ending.
+fn end(fault: Option<Fault>, shows_lines: bool, narrator: &Narrator, out: &Out) -> Exit {
+    if let Some(fault) = fault.as_ref().filter(|_| out.json) {
+        narrator.record(record::error(fault, Exit::of(fault)));
+    }
+    narrator.finish_output();
+    // For services that show lines it is a failure that they could not be shown; for others the records are a help.
+    let unshown = || narrator.fault().or_else(|| narrator.left_behind()).filter(|_| shows_lines);
+    let fault = fault.or_else(unshown);
+    if let Some(fault) = &fault {
+        narrator.tell(&out::told(fault));
+    }
+    narrator.finish();
+    fault.as_ref().map_or(Exit::Ok, Exit::of)
 }
 
 fn recording(flags: &Flags, out: &Out) -> Result<Option<Recording>, Fault> {

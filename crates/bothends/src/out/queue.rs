@@ -11,10 +11,11 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use draw::number::size_in_words;
 use kernel::descriptors::reopened_for_writing;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use wire::{Doing, End, Fault};
+use wire::{Cause, Doing, End, Fault};
 
 use crate::record::Record;
 
@@ -93,6 +94,14 @@ impl Narrator {
             err: Way { has_thread: true, ..Way::to(Stream::Err) },
             ascii: false,
         }
+    }
+
+    /// What is in its queue for standard output.
+    #[cfg(test)]
+    pub fn held(&self) -> String {
+        let queue = self.out.shared.lock();
+        let bytes: Vec<u8> = queue.lines.iter().flatten().copied().collect();
+        String::from_utf8(bytes).unwrap()
     }
 
     /// Tells a line on standard error.
@@ -178,12 +187,25 @@ impl Narrator {
         self.err.wait_until_written(queue, Instant::now() + limit);
     }
 
-    /// Writes what is left, for as long as a slow reader may be waited for, and how much is missing at the end.
-    pub fn finish(&self) {
-        let until = Instant::now() + PATIENCE;
-        self.out.finish(until);
+    /// That standard output was not read to its end, although it was waited for.
+    pub fn left_behind(&self) -> Option<Fault> {
+        let bytes = self.out.shared.lock().bytes as u64;
+        let cause = Cause::Words(format!("nobody read the last {}", size_in_words(bytes)));
+        let at = "standard output".to_owned();
+        (bytes > 0).then_some(Fault { end: End::You, doing: Doing::Write, at, cause })
+    }
+
+    /// Writes what is left for standard output, for as long as a slow reader may be waited for, and how much is missing at
+    /// the end. Nothing may follow it there.
+    pub fn finish_output(&self) {
+        self.out.finish(Instant::now() + PATIENCE);
         self.tell_of_fault();
-        self.err.finish(until);
+    }
+
+    /// The same, and what is left for standard error.
+    pub fn finish(&self) {
+        self.finish_output();
+        self.err.finish(Instant::now() + PATIENCE);
     }
 }
 
@@ -220,7 +242,9 @@ impl Way {
 
     fn finish(&self, until: Instant) {
         let mut queue = self.shared.lock();
-        queue.no_more = true;
+        if std::mem::replace(&mut queue.no_more, true) {
+            return;
+        }
         if queue.missed > 0 && !queue.gone {
             queue.tell_what_is_missing(self.shared.stream);
         }
@@ -276,11 +300,12 @@ fn is_full(errno: Errno) -> bool {
 }
 
 impl Stream {
-    /// Past the standard library's buffer, which nothing of ours is in: how much was taken is known even when it fails.
+    /// Past the standard library's buffer, which nothing of ours is in: how much was taken is known even when it fails. And
+    /// past its lock: whoever holds that while nobody reads would keep the program from ending.
     fn write(self, bytes: &[u8]) -> Result<usize, Errno> {
         match self {
-            Stream::Out => rustix::io::write(std::io::stdout().lock(), bytes),
-            Stream::Err => rustix::io::write(std::io::stderr().lock(), bytes),
+            Stream::Out => rustix::io::write(std::io::stdout(), bytes),
+            Stream::Err => rustix::io::write(std::io::stderr(), bytes),
         }
     }
 

@@ -62,6 +62,32 @@ fn while_nobody_takes_the_lines_there_is_no_room() {
     assert!(narrator.waiting() >= MOST, "none was dropped");
 }
 
+/// The disk may be slow: what a client said is shown before its end all the same.
+#[test]
+fn records_of_ends_stay_behind_the_lines() {
+    for threads in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (recording, _) = Recording::open(&folder.path().join("lines"), Fsync::Batch).unwrap();
+        let (lines, narrator) = lines(Some(recording), threads);
+        for number in 0..50 {
+            lines.take(Some(&remote()), &line(format!("line {number}").as_bytes()));
+            lines.flush();
+            lines.record_behind(Record::new("closed").with("number", number));
+        }
+        assert_eq!(lines.finish(), None);
+        let shown = narrator.held();
+        let expected: String = (0..50)
+            .map(|number| {
+                format!(
+                    "client 3, 127.0.0.1:40712: line {number}\n\
+                     {{\"v\":1,\"type\":\"closed\",\"number\":{number}}}\n"
+                )
+            })
+            .collect();
+        assert_eq!(shown, expected, "threads {threads}");
+    }
+}
+
 #[test]
 fn what_is_shown_is_in_the_file_whoever_writes_it() {
     for threads in [true, false] {

@@ -7,6 +7,7 @@ mod piped;
 mod places;
 mod shortage;
 mod telling;
+mod trouble;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -72,3 +72,19 @@ fn clients_of_unix_sockets_have_no_name() {
     let Accepted::Open(connected) = accepted else { panic!("{accepted:?}") };
     assert_eq!((connected.remote, connected.local), (Address::Unnamed, path));
 }
+
+#[test]
+fn want_of_room_goes_by_and_is_told_once() {
+    let (listener, _) = loopback();
+    for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+        let told = RefCell::new(Vec::new());
+        let tell = |event| told.borrow_mut().push(event);
+        let first = after(errno, &Next::Client, &listener, &tell).expect("it goes by");
+        let second = after(errno, &first, &listener, &tell).expect("it goes by");
+        assert!(matches!(second, Next::Room), "{errno}");
+        assert_eq!(told.borrow().len(), 1, "{errno}");
+    }
+    assert!(matches!(after(Errno::CONNABORTED, &Next::Room, &listener, &|_| ()), Ok(Next::Client)));
+    let broken = after(Errno::INVAL, &Next::Client, &listener, &|_| ()).err();
+    assert_eq!(broken.and_then(|fault| fault.raw_errno()), Some(Errno::INVAL.raw_os_error()));
+}

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use kernel::socket::is_out_of_descriptors;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -14,10 +13,14 @@ use crate::address::from_kernel;
 use crate::ending::abort_at_close;
 use crate::event::{Away, Event};
 use crate::listen::Listener;
+use crate::no_client::NoClient;
 use crate::serve::{Server, WhenFull};
 
 /// When accepting is tried again although no session of ours has ended: the descriptors may be others' (ENFILE).
 const RETRY: Duration = Duration::from_millis(500);
+
+/// What is reported so many times in a row of one who is gone is not of one.
+const GONE_AT_MOST: usize = 256;
 
 /// The way in of one worker.
 pub(super) struct Door<'a> {
@@ -28,6 +31,8 @@ pub(super) struct Door<'a> {
     barred: Option<Barred>,
     /// Why accepting pauses has been told, and is no news until everybody who waits has been seen to.
     pause_was_told: bool,
+    /// How many in a row were gone before they were let in.
+    gone: usize,
 }
 
 /// Why nobody is let in for a while. A session's end rings the worker's bell.
@@ -52,7 +57,7 @@ pub(super) enum Knock {
 impl<'a> Door<'a> {
     /// `flags` are those of the accepted sockets.
     pub(super) fn new(server: &'a Server<'a>, flags: SocketFlags) -> Door<'a> {
-        Door { server, flags, spare: open_spare(), barred: None, pause_was_told: false }
+        Door { server, flags, spare: open_spare(), barred: None, pause_was_told: false, gone: 0 }
     }
 
     pub(super) fn is_barred(&self) -> bool {
@@ -84,6 +89,7 @@ impl<'a> Door<'a> {
         }
         let error = match acceptfrom_with(listener, self.flags) {
             Ok((socket, from)) => {
+                self.gone = 0;
                 let guest = Guest { transport: listener.transport, remote: from_kernel(from) };
                 return self.admit(socket, guest, waits);
             }
@@ -92,22 +98,14 @@ impl<'a> Door<'a> {
         if waits {
             self.server.places.put_back();
         }
-        match error {
-            Errno::AGAIN => self.nobody(),
-            error if is_out_of_descriptors(error) => self.out_of_descriptors(listener),
-            // accept(2): errors of a connection that failed while it waited are reported here; it is gone.
-            Errno::INTR
-            | Errno::CONNABORTED
-            | Errno::PROTO
-            | Errno::NOPROTOOPT
-            | Errno::OPNOTSUPP
-            | Errno::PERM
-            | Errno::NETDOWN
-            | Errno::NETUNREACH
-            | Errno::HOSTDOWN
-            | Errno::HOSTUNREACH
-            | Errno::NONET => Knock::Next,
-            error => {
+        match NoClient::because(error) {
+            NoClient::NobodyWaits => self.nobody(),
+            NoClient::NoDescriptor => self.out_of_descriptors(listener),
+            NoClient::OneIsGone if self.gone < GONE_AT_MOST => {
+                self.gone += 1;
+                Knock::Next
+            }
+            NoClient::OneIsGone | NoClient::NoMemory | NoClient::Broken => {
                 let at = listener.address.to_string();
                 let fault = Fault::errno(End::Us, Doing::Accept, at, error.raw_os_error());
                 self.pause(Event::Trouble(fault))
@@ -134,11 +132,11 @@ impl<'a> Door<'a> {
 
     /// All who waited have been seen to: a later want of descriptors is news again.
     fn nobody(&mut self) -> Knock {
-        self.pause_was_told = false;
+        (self.pause_was_told, self.gone) = (false, 0);
         Knock::Nobody
     }
 
-    /// Linux says so before it looks whether anybody waits.
+    /// Whoever shall be refused is refused by the spare descriptor.
     fn out_of_descriptors(&mut self, listener: &Listener) -> Knock {
         if self.server.config.when_full == WhenFull::Refuse && self.spare.take().is_some() {
             let knock = self.turn_away(listener);
@@ -161,7 +159,7 @@ impl<'a> Door<'a> {
         match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
             Ok((socket, from)) => self.send_away(socket, from_kernel(from), self.server.full()),
             Err(Errno::AGAIN) => self.nobody(),
-            Err(error) if is_out_of_descriptors(error) => self.bar(Some(RETRY)),
+            Err(error) if NoClient::because(error) == NoClient::NoDescriptor => self.bar(Some(RETRY)),
             Err(_) => Knock::Next,
         }
     }
@@ -176,6 +174,7 @@ impl<'a> Door<'a> {
 
     fn bar(&mut self, how_long: Option<Duration>) -> Knock {
         self.server.places.wake_me();
+        self.gone = 0;
         self.barred = Some(Barred { until: how_long.map(|long| Instant::now() + long) });
         Knock::Barred
     }

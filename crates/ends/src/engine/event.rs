@@ -55,6 +55,8 @@ const READS_AT_ONCE: usize = 4;
 /// How much is read at once at most: a message or datagram longer than that is cut, in bytes. A page of it that no
 /// arrival has ever reached costs no memory.
 const BUFFER: usize = 256 * 1024;
+/// How much is read at once where one client's bytes are work for all others, in bytes: few, so that many have their turn.
+const READ_OF_SHARED: usize = 4096;
 /// How soon it is looked again whether the lines of a service are taken.
 const PRESSED: Duration = Duration::from_millis(5);
 
@@ -70,6 +72,7 @@ pub(crate) struct Worker<'a> {
     clients: Clients<'a>,
     service: Box<dyn Service>,
     count_only: bool,
+    is_shared: bool,
     shows_lines: bool,
     /// For count-only services, as long as there are descriptors for it.
     void: Option<Void>,
@@ -156,6 +159,7 @@ impl<'a> Worker<'a> {
             listeners: None,
             knocking: Vec::new(),
             clients: Clients::new(server, sessions, Datagrams::new(server)),
+            is_shared: service.is_shared(),
             shows_lines: service.shows_lines(),
             service,
             count_only,
@@ -395,7 +399,7 @@ impl<'a> Worker<'a> {
 
     /// Reads what there is, but not for so long that others wait, and hands it to the service.
     fn read(&mut self, index: usize) {
-        for _ in 0..READS_AT_ONCE {
+        for _ in 0..if self.is_shared { 1 } else { READS_AT_ONCE } {
             let Some(session) = self.clients.sessions.get(index) else { return };
             // Room for less than a good read is waited for: the queue's last bytes will bring us back.
             let room = if session.closing { QUEUE } else { session.room() };
@@ -405,6 +409,7 @@ impl<'a> Worker<'a> {
             if self.is_pressed() {
                 break;
             }
+            let room = if self.is_shared { room.min(READ_OF_SHARED) } else { room };
             let room = self.clients.sessions.allowed_to_take(index, room);
             if room == 0 {
                 return;

@@ -9,18 +9,22 @@ mod people;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use wire::frame::Piece;
 use wire::visible;
 
-use self::mailbox::Mailbox;
+use self::mailbox::{Mailbox, Message};
 use self::people::{BadName, People, Person, Who};
 use super::lines::Lines;
 use super::{Arrival, Client, Line, Output, Service, Shape};
 
 /// The longest line, in bytes: spelled out to the last character it is still one datagram.
 const LONGEST_LINE: usize = 8 * 1024;
+
+/// How much somebody may say in one message or datagram, in bytes.
+const LONGEST_MESSAGE: usize = LONGEST_LINE;
 
 /// How many names are listed at once.
 const LISTED: usize = 500;
@@ -41,6 +45,16 @@ pub struct Chat {
     lines: Lines,
     /// Counts what happened: each is a turn.
     turn: u64,
+    /// What was said in this turn and has not been passed on.
+    said: Said,
+}
+
+/// Lines that somebody said in one turn, for a room: thousands may come at once, and as many may be there to hear them, so
+/// they are passed on together.
+#[derive(Debug, Default)]
+struct Said {
+    text: String,
+    lines: u32,
 }
 
 /// A client as one who is told things.
@@ -54,12 +68,16 @@ impl Chat {
     /// Longer lines come in pieces, each said by itself; `max_line` is bounded by 8 KiB.
     pub fn new(max_line: usize) -> Chat {
         let lines = Lines::new(max_line.min(LONGEST_LINE));
-        Chat { people: People::new(), guests: HashMap::new(), lines, turn: 0 }
+        Chat { people: People::new(), guests: HashMap::new(), lines, turn: 0, said: Said::default() }
     }
 
     /// Takes each line of an arrival. A message's last line needs no end.
     fn hear(&mut self, client: Client, bytes: &[u8], output: &mut Output<'_>) {
         let is_message = self.guests.get(&client).is_some_and(|guest| guest.shape != Shape::Stream);
+        if is_message && bytes.len() > LONGEST_MESSAGE {
+            let text = format!("* not said: a message has at most {LONGEST_MESSAGE} bytes\n");
+            return self.answer(Who::Guest(client), &text, output);
+        }
         let mut lines = std::mem::replace(&mut self.lines, Lines::new(1));
         lines.push(client, bytes, &mut |piece| self.line(Who::Guest(client), piece, output));
         let rest = if is_message { lines.finish(client) } else { None };
@@ -67,6 +85,7 @@ impl Chat {
         if let Some(rest) = rest {
             self.line(Who::Guest(client), Piece { bytes: &rest, cut: false }, output);
         }
+        self.pass_on(Who::Guest(client), output);
     }
 
     /// A line is a command, or said to the room. One who has left says nothing more.
@@ -75,7 +94,10 @@ impl Chat {
         let Some(person) = self.people.of(who).cloned() else { return };
         match text.strip_prefix('/') {
             Some(rest) if rest.starts_with('/') => self.say(who, &person, rest, cut, output),
-            Some(command) => self.command(who, &person, command, output),
+            Some(command) => {
+                self.pass_on(who, output);
+                self.command(who, &person, command, output);
+            }
             None if text.is_empty() => {}
             None => self.say(who, &person, &text, cut, output),
         }
@@ -84,7 +106,12 @@ impl Chat {
     fn say(&mut self, who: Who, person: &Person, text: &str, cut: bool, output: &mut Output<'_>) {
         let Person { name, room } = person;
         let safe = visible(text, false);
-        self.tell_room(room, Some(who), &format!("{name}: {safe}{}\n", if cut { " …" } else { "" }), output);
+        // It does not fail.
+        let _ = writeln!(self.said.text, "{name}: {safe}{}", if cut { " …" } else { "" });
+        self.said.lines += 1;
+        if self.said.text.len() >= LONGEST_LINE {
+            self.pass_on(who, output);
+        }
         let client = if let Who::Guest(client) = who { Some(client) } else { None };
         output.show(Line {
             client,
@@ -93,6 +120,14 @@ impl Chat {
             bytes: Cow::into_owned(safe).into_bytes(),
             cut,
         });
+    }
+
+    /// Passes on what somebody said until now to those who are in the same room.
+    fn pass_on(&mut self, who: Who, output: &mut Output<'_>) {
+        let Said { text, lines } = std::mem::take(&mut self.said);
+        if let Some(Person { room, .. }) = self.people.of(who).cloned().filter(|_| lines > 0) {
+            self.tell_room(&room, Some(who), &Message { bytes: text.into_bytes().into(), lines }, output);
+        }
     }
 
     fn command(&mut self, who: Who, person: &Person, command: &str, output: &mut Output<'_>) {
@@ -162,9 +197,9 @@ impl Chat {
     }
 
     fn who_is_here(&self, room: &str) -> String {
-        let names: Vec<&str> = self.people.in_room(room).map(|(_, person)| &*person.name).collect();
-        let listed = &names[..names.len().min(LISTED)];
-        let more = match names.len() - listed.len() {
+        let listed: Vec<&str> =
+            self.people.in_room(room).take(LISTED).map(|(_, person)| &*person.name).collect();
+        let more = match self.people.count_in(room) - listed.len() {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
@@ -173,7 +208,7 @@ impl Chat {
 
     /// Tells everybody in a room, and whoever runs the server, what somebody did.
     fn announce(&mut self, room: &str, who: Who, what: &str, output: &mut Output<'_>) {
-        self.tell_room(room, Some(who), &format!("* {what}\n"), output);
+        self.tell_room(room, Some(who), &Message::one(&format!("* {what}\n")), output);
         let bytes = format!("* {what}").into_bytes();
         output.show(Line { client: None, room: Some(room.into()), name: None, bytes, cut: false });
     }
@@ -181,7 +216,7 @@ impl Chat {
     /// Tells one alone. The operator is shown everything anyway.
     fn answer(&mut self, who: Who, text: &str, output: &mut Output<'_>) {
         match who {
-            Who::Guest(client) => self.tell(client, &text.as_bytes().into(), output),
+            Who::Guest(client) => self.tell(client, &Message::one(text), output),
             Who::Operator => {
                 for line in text.lines() {
                     let bytes = line.as_bytes().to_vec();
@@ -191,19 +226,18 @@ impl Chat {
         }
     }
 
-    fn tell_room(&mut self, room: &str, but: Option<Who>, text: &str, output: &mut Output<'_>) {
-        let message: Arc<[u8]> = text.as_bytes().into();
+    fn tell_room(&mut self, room: &str, but: Option<Who>, message: &Message, output: &mut Output<'_>) {
         for (who, _) in self.people.in_room(room) {
             if let Who::Guest(client) = who
                 && Some(who) != but
                 && let Some(guest) = self.guests.get_mut(&client)
             {
-                guest.put(client, &message, self.turn, output);
+                guest.put(client, message, self.turn, output);
             }
         }
     }
 
-    fn tell(&mut self, client: Client, message: &Arc<[u8]>, output: &mut Output<'_>) {
+    fn tell(&mut self, client: Client, message: &Message, output: &mut Output<'_>) {
         if let Some(guest) = self.guests.get_mut(&client) {
             guest.put(client, message, self.turn, output);
         }
@@ -211,9 +245,9 @@ impl Chat {
 }
 
 impl Guest {
-    fn put(&mut self, client: Client, message: &Arc<[u8]>, turn: u64, output: &mut Output<'_>) {
+    fn put(&mut self, client: Client, message: &Message, turn: u64, output: &mut Output<'_>) {
         // Whose mailbox is not empty has been offered already.
-        if self.mailbox.put(Arc::clone(message), turn) {
+        if self.mailbox.put(message.clone(), turn) {
             output.offer(client);
         }
     }
@@ -221,14 +255,17 @@ impl Guest {
     /// Takes out what there is room for, in as few pieces as may be; one message at least. Whether more is left.
     fn hand_over(&mut self, client: Client, room: usize, output: &mut Output<'_>) -> bool {
         let Some(first) = self.mailbox.take() else { return false };
-        if self.shape != Shape::Stream || self.mailbox.is_empty() {
-            output.to_shared(client, first);
+        if self.shape != Shape::Stream && first.lines > 1 {
+            let lines = first.bytes.split_inclusive(|byte| *byte == b'\n');
+            lines.for_each(|line| output.to_owned(client, line.to_vec()));
+        } else if self.shape != Shape::Stream || self.mailbox.is_empty() {
+            output.to_shared(client, first.bytes);
         } else {
-            let mut bytes = first.to_vec();
+            let mut bytes = first.bytes.to_vec();
             while self.mailbox.next_len().is_some_and(|next| bytes.len() + next <= room)
                 && let Some(next) = self.mailbox.take()
             {
-                bytes.extend_from_slice(&next);
+                bytes.extend_from_slice(&next.bytes);
             }
             output.to_owned(client, bytes);
         }
@@ -270,6 +307,7 @@ impl Service for Chat {
         self.turn += 1;
         if let Some(rest) = self.lines.finish(client) {
             self.line(Who::Guest(client), Piece { bytes: &rest, cut: false }, output);
+            self.pass_on(Who::Guest(client), output);
         }
         self.leave(client, output);
     }
@@ -293,6 +331,7 @@ impl Service for Chat {
         for bytes in line.chunks(LONGEST_LINE) {
             self.line(Who::Operator, Piece { bytes, cut: false }, output);
         }
+        self.pass_on(Who::Operator, output);
     }
 }
 

@@ -110,22 +110,22 @@ impl Sink for Counter {
 }
 
 /// The test's end of a [`Counter`].
-struct Counted {
+pub(crate) struct Counted {
     pipe: BufReader<PipeReader>,
     shared: Arc<Rows>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Shown {
+pub(crate) struct Shown {
     client: u64,
     remote: String,
-    is_cut: bool,
-    bytes: Vec<u8>,
+    pub(crate) is_cut: bool,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Counted {
     /// The next line; none when the server has ended.
-    fn next(&mut self) -> Option<Shown> {
+    pub(crate) fn next(&mut self) -> Option<Shown> {
         let mut head = String::new();
         self.pipe.read_line(&mut head).expect("a pipe");
         let words: Vec<&str> = head.trim_end().split(' ').collect();
@@ -163,7 +163,7 @@ fn collector_with(most: usize, config: Config) -> (Server, Counted) {
     (server, counted)
 }
 
-fn counter(most: usize) -> (Arc<dyn Sink>, Counted) {
+pub(crate) fn counter(most: usize) -> (Arc<dyn Sink>, Counted) {
     let (reader, pipe) = std::io::pipe().expect("a pipe");
     let shared = Arc::new(Rows::new(1).expect("memory"));
     let sink = Counter { batch: Mutex::default(), pipe, shared: Arc::clone(&shared), most };

@@ -12,16 +12,18 @@ use ends::serve::{Config, Engine, Limits};
 use ends::service::{Arrival, Chat, Client, Output, Service, Shape};
 use kernel::process::Signal;
 use kernel::signal::Signals;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::server::{Server, config, start};
 
-pub(crate) const TESTS: [(&str, fn()); 10] = [
+pub(crate) const TESTS: [(&str, fn()); 11] = [
     ("a_chat_loses_nothing_for_those_who_read", a_chat_loses_nothing_for_those_who_read),
     ("many_chat_and_some_never_read", many_chat_and_some_never_read),
     ("silence_in_a_party_is_ended_and_listening_is_none", silence_in_a_party_is_ended_and_listening_is_none),
     ("everybody_hears_the_same_in_the_same_order", everybody_hears_the_same_in_the_same_order),
     ("who_never_reads_stops_nobody", who_never_reads_stops_nobody),
     ("what_did_not_fit_is_told_to_the_byte", what_did_not_fit_is_told_to_the_byte),
+    ("who_finds_no_descriptor_is_let_go_and_nothing_is_unsent", who_finds_no_descriptor_is_let_go),
     ("what_is_offered_waits_in_the_service", what_is_offered_waits_in_the_service),
     ("the_operator_is_heard", the_operator_is_heard),
     ("who_has_gone_is_missed_and_sent_nothing", who_has_gone_is_missed_and_sent_nothing),
@@ -170,6 +172,39 @@ fn what_did_not_fit_is_told_to_the_byte() {
         assert!(closed.unsent_bytes <= never_taken + closed.out_bytes, "{engine:?}: {closed:?}");
         server.stop();
     }
+}
+
+/// A thread of a shared service needs a second descriptor for each client.
+fn who_finds_no_descriptor_is_let_go() {
+    // One of them is odd, and leaves somebody with the last descriptor.
+    let let_go: usize = [30, 31].into_iter().map(those_let_go_with).sum();
+    assert!(let_go > 0);
+}
+
+fn those_let_go_with(descriptors: u64) -> usize {
+    let limit = Rlimit { current: Some(descriptors), maximum: Some(descriptors) };
+    let config = party(Engine::Thread);
+    let mut server = crate::server::start_with(&config, move || {
+        setrlimit(Resource::Nofile, limit).expect("lower is allowed");
+    });
+    let mut held = Vec::new();
+    loop {
+        let mut stream = server.connect();
+        stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a socket");
+        match stream.read(&mut [0; 8]) {
+            Ok(8) => held.push(stream),
+            _ => break,
+        }
+    }
+    let mut told = Vec::new();
+    drop(held);
+    server.signal(Signal::TERM);
+    while let Some(line) = server.next_line() {
+        told.push(line);
+    }
+    let let_go: Vec<&String> = told.iter().filter(|line| line.contains(" Limit Us ")).collect();
+    assert!(let_go.iter().all(|line| line.ends_with(" Limit Us 0 0 0 0 tcp")), "{told:?}");
+    let_go.len()
 }
 
 /// Answers anything with more than fits anywhere.

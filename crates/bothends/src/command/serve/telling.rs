@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ends::event::Event;
-use ends::serve::Config;
+use ends::serve::{Config, Sink};
 use ends::supervisor::Supervisor;
 use wire::Fault;
 
 use super::ports::Ports;
 use crate::clock::Clock;
 use crate::out::{Narrator, Out};
+use crate::sink::Lines;
 use crate::{narrate, record};
 
 /// Where events go.
@@ -20,6 +21,7 @@ pub(super) struct Telling<'a> {
     out: &'a Out,
     clock: Arc<Clock>,
     narrator: Arc<Narrator>,
+    lines: Arc<Lines>,
     ports: Ports,
     supervisor: Supervisor,
     /// Addresses that are not listened on yet.
@@ -36,12 +38,14 @@ impl<'a> Telling<'a> {
         out: &'a Out,
         clock: &Arc<Clock>,
         narrator: &Arc<Narrator>,
+        lines: &Arc<Lines>,
         ports: Ports,
     ) -> Telling<'a> {
         Telling {
             out,
             clock: Arc::clone(clock),
             narrator: Arc::clone(narrator),
+            lines: Arc::clone(lines),
             ports,
             supervisor: Supervisor::from_environment(),
             awaited: AtomicUsize::new(config.places.len()),
@@ -52,8 +56,17 @@ impl<'a> Telling<'a> {
 
     /// Never waits.
     pub(super) fn tell(&self, event: &Event) {
+        let is_end = matches!(event, Event::Closed { .. });
+        if is_end {
+            self.lines.flush();
+        }
         if self.out.json {
-            self.narrator.record(record::of_event(&self.clock, event, self.keeps_messages(event)));
+            let record = record::of_event(&self.clock, event, self.keeps_messages(event));
+            match is_end {
+                // What a client said comes before its end.
+                true => self.lines.record_behind(record),
+                false => self.narrator.record(record),
+            }
         }
         if !self.out.quiet {
             self.narrate(event);

@@ -54,7 +54,7 @@ fn datagrams_are_lines_of_their_peers() {
     let folder = tempfile::tempdir().unwrap();
     let port = folder.path().join("port");
     let mut command = bothends(&["serve", "collect", "udp://127.0.0.1:0", "-q", "--port-file"]);
-    command.arg(&port).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.arg(&port).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut server = command.spawn().unwrap();
     let shown = lines(server.stdout.take().unwrap());
     until("it listens", || port.exists());
@@ -70,21 +70,34 @@ fn datagrams_are_lines_of_their_peers() {
     peers[0].send_to(b"no end, and it is whole", ("127.0.0.1", port)).unwrap();
     assert!(next(&shown).ends_with(": no end, and it is whole"));
     server.kill().unwrap();
-    server.wait().unwrap();
+    let told = server.wait_with_output().unwrap().stderr;
+    assert!(told.is_empty(), "with -q: {}", String::from_utf8_lossy(&told));
 }
 
 #[test]
 fn records_of_lines_come_between_those_of_sessions() {
-    let mut server = Piped::start(&["collect", "127.0.0.1:0", "--json", "-vv"]);
-    let shown = server.shown();
-    let mut client = TcpStream::connect(server.address).unwrap();
-    client.write_all(b"one\ntw\xff").unwrap();
-    drop(client);
-    let records: Vec<Value> = (0..5).map(|_| serde_json::from_str(&next(&shown)).unwrap()).collect();
-    let types: Vec<&str> = records.iter().map(|record| record["type"].as_str().unwrap()).collect();
-    assert_eq!(types, ["listening", "opened", "data", "data", "closed"]);
-    assert_eq!((records[2]["text"].as_str(), records[2].get("cut")), (Some("one"), None));
-    assert_eq!((records[3]["base64"].as_str(), records[3]["cut"].as_bool()), (Some("dHf/"), Some(true)));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("said");
+    let recorded = ["--record", file.to_str().unwrap()];
+    for (engine, record) in
+        ENGINES.into_iter().flat_map(|engine| [(engine, &[][..]), (engine, &recorded[..])])
+    {
+        let common = ["collect", "127.0.0.1:0", "--json", "-vv", "--engine", engine];
+        let mut server = Piped::start(&[&common, record].concat());
+        let shown = server.shown();
+        let mut client = TcpStream::connect(server.address).unwrap();
+        client.write_all(b"one\ntw\xff").unwrap();
+        drop(client);
+        let mut records: Vec<Value> = Vec::new();
+        while !records.last().is_some_and(|record| record["type"] == "closed") {
+            records.push(serde_json::from_str(&next(&shown)).unwrap());
+        }
+        records.retain(|record| record["type"] != "child_ended");
+        let types: Vec<&str> = records.iter().map(|record| record["type"].as_str().unwrap()).collect();
+        assert_eq!(types, ["listening", "opened", "data", "data", "closed"], "{engine} {record:?}");
+        assert_eq!((records[2]["text"].as_str(), records[2].get("cut")), (Some("one"), None));
+        assert_eq!((records[3]["base64"].as_str(), records[3]["cut"].as_bool()), (Some("dHf/"), Some(true)));
+    }
 }
 
 /// A hundred who say numbered lines until nobody listens any more.
@@ -249,6 +262,22 @@ fn heavy_a_reader_who_stops_makes_the_clients_wait() {
         if record {
             assert_eq!(records_in(&file).len(), WRITERS * LINES, "{engine}");
         }
+    }
+}
+
+/// It is waited for a little, and what it did not take is told.
+#[test]
+fn a_reader_who_stopped_does_not_keep_the_server_from_stopping() {
+    for (engine, json) in ENGINES.into_iter().flat_map(|engine| [(engine, false), (engine, true)]) {
+        let mut arguments = vec!["collect", "127.0.0.1:0", "--engine", engine, "--grace", "0"];
+        arguments.extend(json.then_some("--json"));
+        let server = Piped::start(&arguments);
+        let mut client = with_a_small_buffer(server.address);
+        client.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        while client.write_all(&[&[b'x'; 999][..], b"\n"].concat()).is_ok() {}
+        let (code, said) = server.stop();
+        assert_eq!(code, Some(23), "{engine}: {said}");
+        assert!(said.contains("write standard output: nobody read the last "), "{engine}: {said}");
     }
 }
 

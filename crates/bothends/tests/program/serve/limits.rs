@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::ENGINES;
@@ -168,6 +170,70 @@ fn only_those_who_are_allowed_come() {
         assert!(server.says("turned away").contains("127.0.1.9 is denied"), "{engine}");
         assert!(server.says("turned away").contains("on no list of those allowed"), "{engine}");
     }
+}
+
+/// Somebody says line after line and never reads, somebody never ends a line, somebody comes and resets again and again.
+#[test]
+fn the_hostile_cost_only_themselves() {
+    for (service, engine) in ENGINES.into_iter().flat_map(|engine| [("echo", engine), ("collect", engine)]) {
+        let server = Server::start(&[service, "127.0.0.1:0", "--engine", engine]);
+        let address = server.address;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let hostile: Vec<_> = (0..6)
+            .map(|number| {
+                let is_over = Arc::clone(&is_over);
+                std::thread::spawn(move || {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let Ok(mut client) = TcpStream::connect(address) else { return };
+                        match number % 3 {
+                            0 => flood(&mut client, b"and on and on\n", &is_over),
+                            1 => flood(&mut client, b"no end ", &is_over),
+                            _ => abort(client),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let modest = client(&server);
+        for _ in 0..200 {
+            match service {
+                "echo" => assert!(is_echoed(&modest, b"hello"), "{engine}"),
+                _ => (&modest).write_all(b"hello\n").unwrap(),
+            }
+        }
+        modest.shutdown(Shutdown::Write).unwrap();
+        assert_eq!((&modest).read(&mut [0]).unwrap(), 0, "{service} under {engine}: its end is in order");
+        let grown = peak_kb(&server);
+        assert!(grown < 40_000, "{service} under {engine}: {grown} kB at its most");
+        is_over.store(true, Ordering::Relaxed);
+        drop(server);
+        for client in hostile {
+            let _ = client.join();
+        }
+    }
+}
+
+/// Says this again and again until the server has it gone or it is over, and never reads.
+fn flood(client: &mut TcpStream, text: &[u8], is_over: &AtomicBool) {
+    client.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    let much = text.repeat(1000);
+    while !is_over.load(Ordering::Relaxed) {
+        match client.write(&much) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+}
+
+fn abort(mut client: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+    let _ = client.write_all(b"half a li");
+}
+
+fn peak_kb(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// In a network of its own: echo's neighbours of RFC 862 to 868 have its port as their source, and one forged datagram from

@@ -17,7 +17,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use wire::Address;
 
 use super::ROOM_AGAIN;
-use crate::ending::{Ending, Sums};
+use crate::ending::{Ending, Sums, abort_at_close};
 use crate::engine::blocking::{Allowance, Ears, drain_until_fin};
 use crate::engine::message::{self, Received};
 use crate::engine::queue::Queue;
@@ -37,8 +37,8 @@ const QUEUE_AT_MOST: usize = 1024 * 1024;
 /// How often the service is asked for one client's output before others have their turn.
 const OFFERS_AT_ONCE: usize = 16;
 
-/// How much of a stream is read at once, in bytes.
-const READ: usize = 16 * 1024;
+/// How much of a stream is read at once, in bytes: few, for one client's bytes are work for all others.
+const READ: usize = 4 * 1024;
 
 /// The service of all, and those whom it serves.
 pub(super) struct Shared<'s> {
@@ -99,7 +99,8 @@ impl<'s> Shared<'s> {
             Ok(bell) => bell,
             Err(fault) => {
                 (self.server.tell)(Event::Trouble(fault));
-                return (Ending::LIMIT, Sums { queued: 1, ..Sums::default() });
+                abort_at_close(socket.as_fd());
+                return (Ending::LIMIT, Sums::default());
             }
         };
         let (remote, shape) = (guest.remote.clone(), guest.shape());

@@ -9,13 +9,28 @@ pub(super) const KEPT: usize = 256 * 1024;
 /// How much may come in one turn, before there was a chance to take any of it.
 pub(super) const BURST: usize = 2 * KEPT;
 
-/// What a message costs beside its bytes: its place here and its count of owners.
-const MESSAGE: usize = 32;
+/// What a message costs beside its bytes: its place here, twice where the places are doubled, and its count of owners.
+const MESSAGE: usize = 64;
+
+/// Something to be told to many, who share its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) bytes: Arc<[u8]>,
+    /// How many things it says: one, or so many lines that somebody said at once.
+    pub(super) lines: u32,
+}
+
+impl Message {
+    /// That says one thing.
+    pub(super) fn one(text: &str) -> Message {
+        Message { bytes: text.as_bytes().into(), lines: 1 }
+    }
+}
 
 /// Messages that wait, each one shared by all who are to hear it.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    messages: VecDeque<Arc<[u8]>>,
+    messages: VecDeque<Message>,
     weight: usize,
     missed: u64,
     /// The turn in which something came last.
@@ -25,11 +40,11 @@ pub(super) struct Mailbox {
 impl Mailbox {
     /// Takes a message. Between two turns whoever reads is asked for room, so what an earlier turn left is left by one who is
     /// slow. Whether the box was empty.
-    pub(super) fn put(&mut self, message: Arc<[u8]>, turn: u64) -> bool {
+    pub(super) fn put(&mut self, message: Message, turn: u64) -> bool {
         let was_empty = self.is_empty();
         let most = if self.turn == turn { BURST } else { KEPT };
         self.turn = turn;
-        self.weight += message.len() + MESSAGE;
+        self.weight += message.bytes.len() + MESSAGE;
         self.messages.push_back(message);
         while self.weight > most && self.messages.len() > 1 {
             self.drop_oldest();
@@ -38,12 +53,12 @@ impl Mailbox {
     }
 
     /// The next message: first of all, what was missed.
-    pub(super) fn take(&mut self) -> Option<Arc<[u8]>> {
+    pub(super) fn take(&mut self) -> Option<Message> {
         if self.missed > 0 {
-            return Some(notice(std::mem::take(&mut self.missed)));
+            return Some(Message::one(&notice(std::mem::take(&mut self.missed))));
         }
         let message = self.messages.pop_front()?;
-        self.weight -= message.len() + MESSAGE;
+        self.weight -= message.bytes.len() + MESSAGE;
         if self.messages.is_empty() {
             // An idle client costs nothing.
             self.messages = VecDeque::new();
@@ -54,7 +69,7 @@ impl Mailbox {
     /// How long the next message is, in bytes.
     pub(super) fn next_len(&self) -> Option<usize> {
         match self.missed {
-            0 => self.messages.front().map(|message| message.len()),
+            0 => self.messages.front().map(|message| message.bytes.len()),
             missed => Some(notice(missed).len()),
         }
     }
@@ -65,15 +80,15 @@ impl Mailbox {
 
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.messages.pop_front() {
-            self.weight -= oldest.len() + MESSAGE;
-            self.missed += 1;
+            self.weight -= oldest.bytes.len() + MESSAGE;
+            self.missed += u64::from(oldest.lines);
         }
     }
 }
 
-fn notice(missed: u64) -> Arc<[u8]> {
+fn notice(missed: u64) -> String {
     let plural = if missed == 1 { "" } else { "s" };
-    format!("… {missed} message{plural} missed\n").into_bytes().into()
+    format!("… {missed} message{plural} missed\n")
 }
 
 #[cfg(test)]
@@ -82,16 +97,16 @@ mod tests {
 
     use super::*;
 
-    fn message(text: &str) -> Arc<[u8]> {
-        text.as_bytes().into()
+    fn message(text: &str) -> Message {
+        Message::one(text)
     }
 
     fn take_all(mailbox: &mut Mailbox) -> Vec<String> {
         let mut taken = Vec::new();
         while let Some(length) = mailbox.next_len() {
             let next = mailbox.take().expect("it has a length");
-            assert_eq!(next.len(), length);
-            taken.push(String::from_utf8(next.to_vec()).expect("text"));
+            assert_eq!(next.bytes.len(), length);
+            taken.push(String::from_utf8(next.bytes.to_vec()).expect("text"));
         }
         assert!(mailbox.is_empty() && mailbox.weight == 0 && mailbox.messages.capacity() == 0);
         taken
@@ -139,13 +154,13 @@ mod tests {
             let mut turn = 0;
             for (length, later) in &lengths {
                 turn += later;
-                mailbox.put(vec![0; *length].into(), turn);
+                mailbox.put(Message { bytes: vec![0; *length].into(), lines: 3 }, turn);
                 prop_assert!(mailbox.weight <= BURST);
             }
             let left = mailbox.messages.len();
-            prop_assert_eq!(left as u64 + mailbox.missed, lengths.len() as u64);
+            prop_assert_eq!(left as u64 * 3 + mailbox.missed, lengths.len() as u64 * 3);
             let newest = lengths[lengths.len() - left..].iter().map(|(length, _)| *length);
-            prop_assert!(mailbox.messages.iter().map(|message| message.len()).eq(newest));
+            prop_assert!(mailbox.messages.iter().map(|message| message.bytes.len()).eq(newest));
         }
     }
 }

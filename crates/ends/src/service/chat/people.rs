@@ -120,6 +120,11 @@ impl People {
         members.filter_map(|who| self.people.get(who).map(|person| (*who, person)))
     }
 
+    /// How many are in a room.
+    pub(super) fn count_in(&self, room: &str) -> usize {
+        self.rooms.get(room).map_or(0, BTreeSet::len)
+    }
+
     /// The name of a room, shared by all who are in it.
     fn room(&self, name: &str) -> Arc<str> {
         self.rooms.get_key_value(name).map_or_else(|| name.into(), |(room, _)| Arc::clone(room))

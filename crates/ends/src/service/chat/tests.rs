@@ -233,8 +233,41 @@ fn where_messages_are_kept_apart_each_is_heard_as_one() {
     world.says(1, b"one\ntwo\n");
     let mut output = Output::new();
     world.chat.room(Client(2), 65_507, &mut output);
-    let one = Action::SendShared(Client(2), b"client-1: one\n"[..].into());
-    assert_eq!(output.drain().collect::<Vec<_>>(), [one, Action::Offer(Client(2))]);
+    let each = |text: &str| Action::SendOwned(Client(2), text.as_bytes().to_vec());
+    let expected = [each("client-1: one\n"), each("client-1: two\n")];
+    assert_eq!(output.drain().collect::<Vec<_>>(), expected);
+}
+
+/// Many short lines in one arrival, and many who hear them: each hears all, as few messages, and what it misses is counted in
+/// lines.
+#[test]
+fn lines_that_come_together_are_passed_on_together() {
+    let mut world = World::with(3);
+    world.deaf.push(3);
+    world.says(1, &b"x\n".repeat(2000));
+    assert_eq!(world.heard(2), "client-1: x\n".repeat(2000));
+    assert_eq!(world.shown.len(), 2000);
+    let mut waiting = Vec::new();
+    while let Some(message) = world.chat.guests.get_mut(&Client(3)).and_then(|guest| guest.mailbox.take()) {
+        waiting.push(message);
+    }
+    assert!(waiting.len() <= 4, "{}", waiting.len());
+    assert_eq!(waiting.iter().map(|message| message.lines).sum::<u32>(), 2000);
+    // What is said before another room is joined is heard in the old one, and the rest in the new one.
+    world.forget_what_was_heard();
+    world.says(2, b"here\nand here\n/join attic\nnot here\n");
+    assert_eq!(world.heard(1), "client-2: here\nclient-2: and here\n* client-2 has left\n");
+}
+
+#[test]
+fn a_message_that_is_too_long_is_told_to_be() {
+    let mut world = World::with(1);
+    world.open(2, Shape::Messages);
+    world.forget_what_was_heard();
+    world.says(2, &b"x\n".repeat(5000));
+    assert_eq!((world.heard(1), world.heard(2)), ("", "* not said: a message has at most 8192 bytes\n"));
+    world.says(2, &[b'x'; 100]);
+    assert!(world.heard(1).len() > 100);
 }
 
 /// The longest line, spelled out, and the longest list fit into a datagram.
