@@ -271,15 +271,16 @@ fn both_ends_of_every_connection_of_this_machine() {
     for place in places {
         let mut listening = Listening::start(&[&place]);
         listening.types(b"from here\n");
+        let peer = listening.place.clone();
+        let connect = std::thread::spawn(move || {
+            crate::running::run(&mut bothends(&["connect", &peer]), b"from there\n")
+        });
+        // Not before: connect leaves at our FIN, also with something unsaid.
+        assert_eq!(listening.shows("from there\n".len()), "from there\n", "{place}");
         listening.keyboard = None;
-        let output = crate::running::run(&mut bothends(&["connect", &listening.place]), b"from there\n");
         let ended = listening.ends();
-        assert_eq!(
-            (ended.code, ended.stdout.as_str()),
-            (Some(0), "from there\n"),
-            "{place}: {}",
-            ended.stderr
-        );
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{place}: {}", ended.stderr);
+        let output = connect.join().unwrap();
         let got = crate::running::stdout(&output);
         assert_eq!(
             (output.status.code(), got.as_str()),
