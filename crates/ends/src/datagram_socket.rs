@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::error_queue::{self, Queued};
+use kernel::inbox::Inbox;
 use kernel::packet_info::{self, Arrived, OurAddress};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, getpeername, recvfrom, send, sendto};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrAny, getpeername, recvfrom, send, sendto};
 use wire::{Address, Transport};
 
 use crate::address::{from_kernel, local, plain, to_kernel};
@@ -39,6 +40,12 @@ pub(crate) struct Received {
     pub(crate) to: Option<OurAddress>,
 }
 
+impl From<Arrived> for Received {
+    fn from(Arrived { length, from, to }: Arrived) -> Received {
+        Received { length, from: from.map_or(Address::Unnamed, Address::Internet), to }
+    }
+}
+
 impl DatagramSocket {
     /// Of a socket that is bound and never waits.
     pub(crate) fn of(socket: OwnedFd, transport: Transport) -> DatagramSocket {
@@ -64,13 +71,16 @@ impl DatagramSocket {
     /// Receives one datagram. Never waits.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<Received, Errno> {
         if self.is_at_every_address {
-            let Arrived { length, from, to } = packet_info::receive(self.socket.as_fd(), buffer)?;
-            let from = from.map_or(Address::Unnamed, Address::Internet);
-            return Ok(Received { length, from, to });
+            return Ok(packet_info::receive(self.socket.as_fd(), buffer)?.into());
         }
         let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
         let (_, length, from) = recvfrom(&self.socket, buffer, flags)?;
         Ok(Received { length, from: sender(from), to: None })
+    }
+
+    /// Receives as many datagrams as have come and fit, and keeps so much of each; gives how many. Never waits.
+    pub(crate) fn receive_many(&self, inbox: &mut Inbox, room: usize) -> Result<usize, Errno> {
+        inbox.receive(self.socket.as_fd(), room)
     }
 
     /// Sends one datagram, from this address of ours where one is given. Never waits.
@@ -119,10 +129,11 @@ pub(crate) fn shown(address: &Address) -> Address {
 }
 
 fn sender(from: Option<SocketAddrAny>) -> Address {
-    let Some(from) = from else { return Address::Unnamed };
-    match SocketAddr::try_from(from.clone()) {
-        Ok(address) => Address::Internet(address),
-        Err(_) => from_kernel(Some(from)),
+    match from {
+        Some(from) if matches!(from.address_family(), AddressFamily::INET | AddressFamily::INET6) => {
+            SocketAddr::try_from(from).map_or(Address::Unnamed, Address::Internet)
+        }
+        from => from_kernel(from),
     }
 }
 

@@ -124,15 +124,18 @@ impl Peers {
     /// Who has sent this to that socket, and is now the one heard of last.
     pub(crate) fn heard(&mut self, place: usize, received: &Received, now: Instant) -> Option<PeerIndex> {
         let address = &received.from;
-        let is_newest = |peer: &Peer| peer.place == place && peer.address == *address;
-        let index = match self.rows.get(self.newest) {
-            Some(Some(peer)) if is_newest(peer) => self.newest,
-            _ => {
-                let index = self.of_address(place, address)?.0;
-                self.unlink(index);
-                self.link_newest(index);
-                index
-            }
+        let is_at = |index: usize| {
+            let peer = self.rows.get(index).and_then(Option::as_ref);
+            peer.is_some_and(|peer| peer.place == place && peer.address == *address)
+        };
+        let index = if is_at(self.newest) {
+            self.newest
+        } else {
+            // Who waits for each answer has its turn when all others have had theirs.
+            let index = if is_at(self.oldest) { self.oldest } else { self.of_address(place, address)?.0 };
+            self.unlink(index);
+            self.link_newest(index);
+            index
         };
         let peer = self.rows.get_mut(index)?.as_mut()?;
         (peer.last_heard, peer.ours) = (now, received.to);

@@ -3,6 +3,7 @@
 mod control;
 pub mod descriptors;
 pub mod error_queue;
+pub mod inbox;
 pub mod inherited;
 pub mod mount;
 pub mod namespace;

@@ -65,10 +65,23 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Arrived, Err
     // is laid out as iovec, its documentation says.
     let result = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     let length = usize::try_from(result).map_err(|_| Errno::from_raw_os_error(last_errno()))?;
-    let from = (message.msg_namelen > 0).then(|| address(&name)).flatten();
     // SAFETY: recvmsg has filled in the header, and the control buffer is still here.
-    let to = unsafe { control::find(&message, |message| our_address(&message)) };
-    Ok(Arrived { length, from, to: to.filter(|to| can_send_from(to.ip)) })
+    Ok(unsafe { of_header(&message, &name, length) })
+}
+
+/// What a header says of a datagram of this length, whose sender is in `name`.
+///
+/// # Safety
+/// The header must be one that recvmsg has filled in, and the control buffer that it points to must still be there.
+pub(crate) unsafe fn of_header(
+    message: &libc::msghdr,
+    name: &libc::sockaddr_storage,
+    length: usize,
+) -> Arrived {
+    let from = (message.msg_namelen > 0).then(|| address(name)).flatten();
+    // SAFETY: as for this function.
+    let to = unsafe { control::find(message, |message| our_address(&message)) };
+    Arrived { length, from, to: to.filter(|to| can_send_from(to.ip)) }
 }
 
 /// Sends a datagram from this address of ours. Never waits.

@@ -7,6 +7,7 @@ use clap::{Arg, ArgMatches, Args, Command};
 use ends::dial::resolve;
 use ends::listen::{At, Options, Place};
 use wire::endpoint::{self, Endpoint, EndpointError, Grammar, Host, Scheme, Use};
+use wire::network::Network;
 use wire::{Address, Fault, Transport};
 
 use super::{BadAddress, Wrong};
@@ -129,6 +130,24 @@ pub(super) fn unix_address(endpoint: &Endpoint) -> Option<(Transport, Address)> 
         _ => return None,
     };
     Some((endpoint.scheme.transport()?, address))
+}
+
+/// What carries conversations over the socket with this number, if this program was started with such a one.
+pub(super) fn transport_of(number: u32) -> Option<Transport> {
+    kernel::inherited::describe_number(number).ok()?.transport
+}
+
+/// A network as it is typed.
+pub(super) fn network(text: &str) -> Result<Network, String> {
+    Network::parse(text).map_err(|error| error.to_string())
+}
+
+/// Permissions that were asked for where no place has a socket file, as a sentence.
+pub(super) fn mode_without_a_file(places: &[Place]) -> Option<String> {
+    let has_file = |place: &Place| matches!(&place.at, At::Unix(_, Address::Path(_)));
+    let is_asked_for = places.iter().any(|place| place.options.mode.is_some());
+    (is_asked_for && !places.iter().any(has_file))
+        .then(|| "mode is for the files of Unix sockets, and none is listened on".to_owned())
 }
 
 /// The options behind an address, as the long flags of `A` that they equal: its declaration is the only table there is.
@@ -302,6 +321,19 @@ mod tests {
         assert_eq!(said("-"), "serve needs an address; - is standard input and output");
         assert!(said("tls://:1").starts_with("serve speaks no TLS yet"));
         assert!(said("vsock:2:1").starts_with("serve does not speak to virtual machines yet"));
+    }
+
+    #[test]
+    fn permissions_need_a_socket_file() {
+        let options = Options { mode: Some(0o600), ..Options::default() };
+        let at = |at| Place { at, options: options.clone() };
+        let tcp = at(At::Address(Transport::Tcp, "127.0.0.1:80".parse().unwrap()));
+        let named = at(At::Unix(Transport::Unix, Address::Abstract(b"x".to_vec())));
+        let file = at(At::Unix(Transport::UnixDgram, Address::Path("/run/x".into())));
+        assert!(mode_without_a_file(&[tcp.clone(), named]).is_some());
+        assert_eq!(mode_without_a_file(&[tcp, file]), None);
+        let plain = Place::new(At::Address(Transport::Tcp, "127.0.0.1:80".parse().unwrap()));
+        assert_eq!(mode_without_a_file(&[plain]), None);
     }
 
     #[test]

@@ -202,8 +202,7 @@ fn is_for_datagrams(target: &Target) -> bool {
     match target {
         Target::Internet { transport, .. } | Target::Unix { transport, .. } => !transport.has_connections(),
         Target::Inherited(number) => {
-            let described = kernel::inherited::describe_number(*number).ok();
-            described.and_then(|it| it.transport).is_some_and(|transport| !transport.has_connections())
+            address::transport_of(*number).is_some_and(|transport| !transport.has_connections())
         }
     }
 }

@@ -14,7 +14,7 @@ use wire::quantity;
 use wire::{Address, Cause, Doing, End, Fault, Transport};
 
 use super::Wrong;
-use super::address::{self, in_full, url_options, wrong_family};
+use super::address::{self, in_full, mode_without_a_file, network, url_options, wrong_family};
 use super::socket::ListenFlags;
 use super::talk::{Talk, Talking, With, interrupted};
 use crate::clock::Clock;
@@ -100,10 +100,6 @@ impl Waiting {
     }
 }
 
-fn network(text: &str) -> Result<Network, String> {
-    Network::parse(text).map_err(|error| error.to_string())
-}
-
 pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
     let exit = match wanted(flags) {
         Ok((place, waiting)) => {
@@ -132,6 +128,9 @@ fn wanted(flags: &Flags) -> Result<(Place, Waiting), Wrong> {
         return Err(Wrong::Use(sentence));
     }
     let place = place(&endpoint, &waiting)?;
+    if let Some(sentence) = mode_without_a_file(std::slice::from_ref(&place)) {
+        return Err(Wrong::Use(sentence));
+    }
     Ok((place, waiting))
 }
 

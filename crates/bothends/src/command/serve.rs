@@ -30,7 +30,9 @@ use self::ports::Ports;
 use self::services::{Make, ServiceFlags, ServiceWord};
 use self::telling::Telling;
 use super::Wrong;
-use super::address::{default_endpoint, in_full, places, read, url_options, wrong_family};
+use super::address::{
+    default_endpoint, in_full, mode_without_a_file, places, read, transport_of, url_options, wrong_family,
+};
 use super::socket::ListenFlags;
 use crate::cli::Families;
 use crate::clock::Clock;
@@ -127,6 +129,9 @@ fn wanted(flags: &Flags) -> Result<(Make, Vec<Place>), Wrong> {
         return Err(Wrong::Use(sentence));
     }
     let places = places_of(flags, addresses)?;
+    if let Some(sentence) = mode_without_a_file(&places) {
+        return Err(Wrong::Use(sentence));
+    }
     let (engine, workers) = (flags.engine.engine(), flags.engine.workers());
     for place in &places {
         if place.options.socket.is_for_datagrams() && transport_at(&place.at) != Transport::Udp {
@@ -185,10 +190,7 @@ fn shape_at(at: &At) -> Shape {
 fn transport_at(at: &At) -> Transport {
     match at {
         At::Address(transport, _) | At::EveryInterface(transport, _) | At::Unix(transport, _) => *transport,
-        At::Inherited(number) => {
-            let described = kernel::inherited::describe_number(*number).ok();
-            described.and_then(|it| it.transport).unwrap_or_default()
-        }
+        At::Inherited(number) => transport_of(*number).unwrap_or_default(),
     }
 }
 

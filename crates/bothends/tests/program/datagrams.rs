@@ -337,6 +337,23 @@ fn an_interface_that_goes_and_comes_back_is_told_and_survived() {
 }
 
 #[test]
+fn a_server_that_loses_an_interface_goes_on_with_the_others() {
+    let Some(got) = in_networks_of_its_own("lost_server_interface.sh", "serve: a removed interface") else {
+        return;
+    };
+    let mut lines = got.lines();
+    assert_eq!(lines.next(), Some("server 0"), "{got}");
+    let told: Vec<&str> = lines.collect();
+    let is_told = |line: &str| {
+        line.starts_with("send to ") && line.contains("10.9.0.2:") && line.contains("network is unreachable")
+    };
+    assert!(
+        told.len() == 2 && told.iter().all(|line| is_told(line)),
+        "once each time, with the peer that it is about: {got}"
+    );
+}
+
+#[test]
 fn a_queue_without_room_is_told_and_waited_for() {
     let test = "datagrams: a queue without room";
     let adds_queue = "ip link set lo up && tc qdisc add dev lo root bfifo limit 1";

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kernel::inbox::Inbox;
 use mio::event::Event as Readiness;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -15,6 +16,7 @@ use rustix::net::{RecvFlags, SocketFlags, recv};
 use wire::{Doing, End, Fault};
 
 use self::clients::{Clients, Who};
+use self::correspondence::LONGEST;
 use self::datagrams::Datagrams;
 use self::session::QUEUE;
 use self::sessions::Sessions;
@@ -77,6 +79,8 @@ pub(crate) struct Worker<'a> {
     /// For count-only services, as long as there are descriptors for it.
     void: Option<Void>,
     buffer: Box<[u8]>,
+    /// For datagrams of the internet; without it they are taken one by one.
+    inbox: Option<Inbox>,
     /// Nobody takes the lines of the service: nobody is read until then, when it is looked again.
     pressed: Option<Instant>,
     /// The operator may have typed something that no event will announce again.
@@ -96,6 +100,9 @@ pub(crate) fn prepare<'a>(
     let count = workers.len().max(1);
     for (number, socket) in datagrams.into_iter().enumerate() {
         if let Some(worker) = workers.get_mut(number % count) {
+            if worker.inbox.is_none() && socket.transport.is_internet() {
+                worker.inbox = Inbox::new(LONGEST).ok();
+            }
             worker.clients.datagrams.add(socket);
         }
     }
@@ -165,6 +172,7 @@ impl<'a> Worker<'a> {
             count_only,
             void: count_only.then(Void::open).flatten(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            inbox: None,
             pressed: None,
             has_typed: false,
             grace_ends: None,

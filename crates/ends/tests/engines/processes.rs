@@ -5,15 +5,19 @@ use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
 use ends::event::How;
-use ends::serve::Engine;
+use ends::serve::{Config, Engine};
+use ends::service::Collect;
 use kernel::process::{self, Signal};
 
+use crate::lines::counter;
 use crate::server::{config, echo, say, start};
 
-pub(crate) const TESTS: [(&str, fn()); 4] = [
+pub(crate) const TESTS: [(&str, fn()); 6] = [
     ("a_killed_child_costs_one_client", a_killed_child_costs_one_client),
     ("a_killed_parent_takes_its_children_along", a_killed_parent_takes_its_children_along),
     ("descriptors_and_zombies_stay_flat", descriptors_and_zombies_stay_flat),
+    ("a_child_holds_its_client_and_nothing_else", a_child_holds_its_client_and_nothing_else),
+    ("hangups_and_interrupts_are_for_the_parent", hangups_and_interrupts_are_for_the_parent),
     ("a_server_with_threads_is_refused", a_server_with_threads_is_refused),
 ];
 
@@ -84,6 +88,54 @@ fn descriptors_and_zombies_stay_flat() {
     assert_eq!((server.descriptors(), server.children().len()), (descriptors, children));
     drop(held);
     server.stop();
+}
+
+/// A listener that lived on in a child would keep the port; another's connection would keep that open.
+fn a_child_holds_its_client_and_nothing_else() {
+    let (sink, _counted) = counter(usize::MAX);
+    let shows = Config {
+        service: Box::new(|| Box::new(Collect::new(100))),
+        sink: Some(sink),
+        ..config(Engine::Process)
+    };
+    // The second has, beside its client, the way by which its lines go to the parent.
+    for (config, sockets) in [(config(Engine::Process), 1), (shows, 2)] {
+        let mut server = start(&config);
+        let _clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+        (0..3).for_each(|_| _ = server.wait_for("opened "));
+        server.wait_until_children_sleep();
+        let children = server.children();
+        assert_eq!(children.len(), 3);
+        for child in children {
+            let folder = format!("/proc/{}/fd", child.as_raw_nonzero());
+            let entries = std::fs::read_dir(folder).expect("it lives").filter_map(Result::ok);
+            let number = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().parse::<u32>();
+            let beyond = entries.filter(|entry| number(entry).is_ok_and(|number| number > 2));
+            let held: Vec<_> = beyond.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
+            assert_eq!(held.len(), sockets, "{held:?}");
+            assert!(held.iter().all(|link| link.to_string_lossy().starts_with("socket:")), "{held:?}");
+        }
+    }
+}
+
+/// A terminal sends them to the whole group.
+fn hangups_and_interrupts_are_for_the_parent() {
+    let mut server = start(&Config { grace: Duration::from_secs(60), ..config(Engine::Process) });
+    let mut client = server.connect();
+    say(&mut client, b"before").expect("an echo");
+    let children = server.children();
+    let to_all = |signal| {
+        children.iter().for_each(|child| process::kill(*child, signal).expect("it lives"));
+        server.signal(signal);
+    };
+    to_all(Signal::HUP);
+    say(&mut client, b"after the hangup").expect("an echo");
+    to_all(Signal::INT);
+    server.wait_for("stopping 1");
+    say(&mut client, b"after the interrupt").expect("an echo");
+    drop(client);
+    assert!(server.next_closed().is(How::Fin));
+    assert_eq!(server.wait().0.exit, Some(0));
 }
 
 fn a_server_with_threads_is_refused() {

@@ -9,6 +9,8 @@ use ends::serve::{Guests, ReadLists, WhenFull};
 use wire::network::{Lists, Network};
 use wire::{Cause, Doing, End, Fault};
 
+use crate::command::address::network;
+
 /// The flags.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Who may come")]
@@ -115,10 +117,6 @@ fn with_file(written: &[Network], file: Option<&Path>) -> Result<Vec<Network>, F
         networks.extend(read);
     }
     Ok(networks)
-}
-
-fn network(text: &str) -> Result<Network, String> {
-    Network::parse(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -185,6 +185,8 @@ fn a_flood_from_many_neither_grows_nor_drowns_what_is_typed() {
     handle.stop();
     let outcome = server.join().expect("it ends");
     let written = written.join().expect("it ends");
-    assert_eq!(outcome.account.in_bytes - outcome.account.unread_bytes, written.len() as u64);
+    // Of the one that was being written at the end, a part may be there: it counts as a whole as unread.
+    let part = written.len() as u64 - (outcome.account.in_bytes - outcome.account.unread_bytes);
+    assert!(part < 1000 && (part == 0 || outcome.output_was_cut), "{part}: {outcome:?}");
     assert!(outcome.peers <= 200, "{outcome:?}");
 }

@@ -1,5 +1,7 @@
 //! A worker's rounds through its sockets for datagrams: who sent, whether it may, what the service says.
 
+use kernel::inbox::{AT_ONCE, Inbox};
+
 use super::clients::Who;
 use super::datagrams::Verdict;
 use super::{READS_AT_ONCE, Worker};
@@ -11,6 +13,9 @@ use crate::service::{Arrival, Output, Shape};
 
 /// How many datagrams one socket gets between two looks at everything else.
 const DATAGRAMS_AT_ONCE: usize = 64;
+
+/// How long a datagram of the internet may be that is taken together with others, in bytes: none is longer.
+pub(super) const LONGEST: usize = 64 * 1024;
 
 /// How much a service may say to one peer at once: what one UDP datagram over IPv4 holds, in bytes.
 const DATAGRAM: usize = 65_507;
@@ -48,17 +53,55 @@ impl Worker<'_> {
     }
 
     fn take_datagrams(&mut self, place: usize) {
-        // Where only their number counts, their bytes are left where they are.
-        let room = if self.count_only { 0 } else { self.buffer.len() };
-        for _ in 0..DATAGRAMS_AT_ONCE {
-            let received = self.clients.datagrams.receive(place, &mut self.buffer[..room]);
-            let Some(received) = received else { return };
-            let whole = received.length;
-            let known = self.clients.datagrams.heard(place, &received);
-            let known = known.filter(|peer| !self.begins_anew(*peer));
-            if let Some(peer) = known.or_else(|| self.greet(place, received)) {
-                self.datagram_arrived(peer, whole);
+        match self.inbox.take() {
+            Some(mut inbox) if self.clients.datagrams.is_of_the_internet(place) => {
+                self.take_many(place, &mut inbox);
+                self.inbox = Some(inbox);
             }
+            inbox => {
+                self.inbox = inbox;
+                self.take_one_by_one(place);
+            }
+        }
+        let clients = &mut self.clients;
+        clients.datagrams.end_round(place, clients.sessions.poll.registry());
+    }
+
+    fn take_many(&mut self, place: usize, inbox: &mut Inbox) {
+        // Where only their number counts, their bytes are left where they are.
+        let room = if self.count_only { 0 } else { LONGEST };
+        for _ in 0..DATAGRAMS_AT_ONCE / AT_ONCE {
+            let datagrams = &mut self.clients.datagrams;
+            let Some(count) = datagrams.receive(place, |socket| socket.receive_many(inbox, room)) else {
+                return;
+            };
+            for number in 0..count {
+                if let Some((arrived, bytes)) = inbox.get(number, room) {
+                    self.take_one(place, arrived.into(), bytes);
+                }
+            }
+        }
+    }
+
+    fn take_one_by_one(&mut self, place: usize) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let room = if self.count_only { 0 } else { buffer.len() };
+        for _ in 0..DATAGRAMS_AT_ONCE {
+            let buffer = &mut buffer[..room];
+            let datagrams = &mut self.clients.datagrams;
+            let Some(received) = datagrams.receive(place, |socket| socket.receive(buffer)) else { break };
+            let length = received.length.min(room);
+            self.take_one(place, received, &buffer[..length]);
+        }
+        self.buffer = buffer;
+    }
+
+    fn take_one(&mut self, place: usize, received: Received, bytes: &[u8]) {
+        let whole = received.length;
+        let known = self.clients.datagrams.heard(place, &received);
+        let known = known.filter(|peer| !self.begins_anew(*peer));
+        if let Some(peer) = known.or_else(|| self.greet(place, received)) {
+            self.datagram_arrived(peer, whole, bytes);
         }
     }
 
@@ -88,11 +131,12 @@ impl Worker<'_> {
         self.clients.datagrams.of_client(client)
     }
 
-    fn datagram_arrived(&mut self, peer: PeerIndex, whole: usize) {
-        let room = if self.count_only { whole } else { self.buffer.len() };
-        let Verdict::Take(length) = self.clients.datagrams.judge(peer, whole, room) else { return };
+    fn datagram_arrived(&mut self, peer: PeerIndex, whole: usize, bytes: &[u8]) {
+        let there = if self.count_only { whole } else { bytes.len() };
+        if self.clients.datagrams.judge(peer, whole, there) == Verdict::Drop {
+            return;
+        }
         let Some(client) = self.clients.datagrams.client(peer) else { return };
-        let bytes = if self.count_only { &[][..] } else { &self.buffer[..length] };
         if self.server.config.tells.data
             && let Some(remote) = self.clients.datagrams.remote(peer)
         {

@@ -42,6 +42,10 @@ const MOST: usize = 65_536;
 /// How many of those turned away are remembered, so that each is told of once.
 const DENIED_AT_MOST: usize = 4096;
 
+/// After so many rounds that left something unread a socket is read without being watched: who is watched tells whoever
+/// watches of each datagram that has left it, which costs a twentieth of the rate.
+const BUSY: u32 = 4;
+
 /// How many errors of one socket are told in one go.
 const ERRORS_AT_ONCE: usize = 64;
 
@@ -50,6 +54,9 @@ const ERRORS_AT_ONCE: usize = 64;
 struct Place {
     socket: DatagramSocket,
     has_input: bool,
+    is_watched: bool,
+    /// How many rounds in a row have left something unread.
+    busy: u32,
     /// Datagrams that found no room, since it was last told.
     unsent: u64,
     unsent_told: Option<Instant>,
@@ -66,8 +73,8 @@ struct Failed {
 /// What is to be done with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is for the service: so many of its bytes are in the buffer.
-    Take(usize),
+    /// It is for the service.
+    Take,
     Drop,
 }
 
@@ -84,7 +91,19 @@ pub(super) struct Datagrams<'a> {
     closing: Vec<Client>,
     /// Those who may not come and have been told of.
     denied: HashSet<Address>,
+    /// The token of the first socket; each further one has the next lower.
+    first: usize,
     now: Instant,
+}
+
+impl Place {
+    /// What has come before is told at once.
+    fn watch(&mut self, registry: &Registry, token: usize) -> std::io::Result<()> {
+        let fd = self.socket.socket.as_raw_fd();
+        registry.register(&mut SourceFd(&fd), Token(token), Interest::READABLE)?;
+        self.is_watched = true;
+        Ok(())
+    }
 }
 
 impl<'a> Datagrams<'a> {
@@ -99,22 +118,48 @@ impl<'a> Datagrams<'a> {
             listed: Vec::new(),
             closing: Vec::new(),
             denied: HashSet::new(),
+            first: 0,
             now: Instant::now(),
         }
     }
 
     pub(super) fn add(&mut self, socket: DatagramSocket) {
-        let place = Place { socket, has_input: true, unsent: 0, unsent_told: None, failed: None };
+        let place = Place {
+            socket,
+            has_input: true,
+            is_watched: false,
+            busy: 0,
+            unsent: 0,
+            unsent_told: None,
+            failed: None,
+        };
         self.places.push(place);
     }
 
     /// Watches all of them; the first one has the token `first`, each further one the next lower.
-    pub(super) fn watch(&self, registry: &Registry, first: usize) -> std::io::Result<()> {
-        for (number, place) in self.places.iter().enumerate() {
-            let fd = place.socket.socket.as_raw_fd();
-            registry.register(&mut SourceFd(&fd), Token(first - number), Interest::READABLE)?;
+    pub(super) fn watch(&mut self, registry: &Registry, first: usize) -> std::io::Result<()> {
+        self.first = first;
+        self.places
+            .iter_mut()
+            .enumerate()
+            .try_for_each(|(number, place)| place.watch(registry, first - number))
+    }
+
+    /// A round is over for a socket: who is empty is watched, and who has been busy for long is not.
+    pub(super) fn end_round(&mut self, number: usize, registry: &Registry) {
+        let token = self.first - number;
+        let Some(place) = self.places.get_mut(number) else { return };
+        place.busy = if place.has_input { place.busy.saturating_add(1) } else { 0 };
+        if place.is_watched && place.busy >= BUSY {
+            place.is_watched = registry.deregister(&mut SourceFd(&place.socket.socket.as_raw_fd())).is_err();
+        } else if !place.is_watched
+            && !place.has_input
+            && let Err(error) = place.watch(registry, token)
+        {
+            // It is read again after a while, and then watched.
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::NOMEM);
+            self.failed(number, errno);
         }
-        Ok(())
     }
 
     pub(super) fn count(&self) -> usize {
@@ -179,11 +224,20 @@ impl<'a> Datagrams<'a> {
         self.limits.idle.unwrap_or(IDLE)
     }
 
-    /// Receives one datagram.
-    pub(super) fn receive(&mut self, place: usize, buffer: &mut [u8]) -> Option<Received> {
+    /// Whether many datagrams of this socket come at once.
+    pub(super) fn is_of_the_internet(&self, place: usize) -> bool {
+        self.places.get(place).is_some_and(|place| place.socket.transport.is_internet())
+    }
+
+    /// Receives by this call, which is made again after what is no error of the socket.
+    pub(super) fn receive<T>(
+        &mut self,
+        place: usize,
+        mut receive: impl FnMut(&DatagramSocket) -> Result<T, Errno>,
+    ) -> Option<T> {
         for _ in 0..ERRORS_AT_ONCE {
             let socket = &mut self.places.get_mut(place)?;
-            match socket.socket.receive(buffer) {
+            match receive(&socket.socket) {
                 Ok(received) => {
                     socket.failed = None;
                     return Some(received);
@@ -308,7 +362,7 @@ impl<'a> Datagrams<'a> {
         opened.zip(total).is_some_and(|(opened, total)| now.saturating_duration_since(opened) >= total)
     }
 
-    /// Looks at a datagram by its length, with so much room in the buffer, and counts it if it is taken.
+    /// Looks at a datagram by its length, of which so much is there, and counts it if it is taken.
     pub(super) fn judge(&mut self, index: PeerIndex, whole: usize, room: usize) -> Verdict {
         let (now, limits, rate) = (self.now, self.limits, self.rate);
         let Some(peer) = self.peers.get(index) else { return Verdict::Drop };
@@ -337,7 +391,7 @@ impl<'a> Datagrams<'a> {
             return Verdict::Drop;
         }
         peer.in_bytes += whole as u64;
-        Verdict::Take(whole)
+        Verdict::Take
     }
 
     /// Tells once for each peer that a limit of ours was reached.
@@ -378,6 +432,7 @@ impl<'a> Datagrams<'a> {
             match place.socket.send(bytes, &peer.address, peer.ours) {
                 Ok(sent) => {
                     peer.out_bytes += sent as u64;
+                    peer.error_told = None;
                     return Ok(());
                 }
                 Err(Errno::INTR) => {}

@@ -330,6 +330,28 @@ fn unix_datagrams_are_answered_where_there_is_an_address() {
     assert!(!events.iter().any(|event| matches!(event, Event::Trouble(_))), "once is enough");
 }
 
+/// A socket that has been busy for long is watched again when it is empty.
+#[test]
+fn after_a_flood_a_single_datagram_is_noticed() {
+    let (socket, at) = udp("127.0.0.1:0");
+    let running = run(Config { tells: Tells::default(), ..config(|| Echo) }, Vec::new(), vec![socket]);
+    let (flood, single) = (client(), client());
+    for round in 0..30 {
+        // As many at a time as a socket holds for certain.
+        for number in 0..2000 {
+            flood.send_to(b"x", at).expect("it leaves");
+            if number >= 100 {
+                flood.recv(&mut [0; 8]).expect("an answer");
+            }
+        }
+        // Behind the last of the flood, and then when there is none.
+        ask(&single, at, format!("{round}").as_bytes());
+        (0..100).for_each(|_| _ = flood.recv(&mut [0; 8]).expect("an answer"));
+        ask(&single, at, b"and again");
+    }
+    running.stop();
+}
+
 /// Longer than the engine's buffer: what is left of it must not pass as a whole.
 #[test]
 fn a_datagram_that_is_cut_is_told_and_dropped() {
