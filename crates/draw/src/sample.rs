@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use flow::{ClosedBy, Closing, Flow, Phase, Resent, Row, Side, SideTotals, State};
+use flow::{
+    AnalysisFlags, ClosedBy, Closing, Completeness, Flow, Phase, Resent, Row, Side, SideTotals, State,
+};
 use proptest::prelude::*;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Fate, Passage, Time};
@@ -34,6 +36,7 @@ impl Talk {
             totals_a: SideTotals::default(),
             totals_b: SideTotals::default(),
             handshake_rtt: None,
+            completeness: Completeness::default(),
             saw_opening: true,
             closed_by: ClosedBy::Unknown,
             closing: Closing::Open,
@@ -69,6 +72,7 @@ impl Talk {
             state_b: self.flow.state_b,
             phase,
             resent: None,
+            analysis: AnalysisFlags::NONE,
             passage,
         });
         self.flow.last = time;
@@ -348,6 +352,7 @@ fn any_row() -> impl Strategy<Value = Row> {
             needless,
             asked_for,
         }),
+        analysis: AnalysisFlags::NONE,
         passage: more.4,
     })
 }

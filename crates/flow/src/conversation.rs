@@ -7,6 +7,7 @@ use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Passage, Time};
 
 use crate::State;
+use crate::analysis::{AnalysisFlags, Completeness};
 
 /// One of the two ends: `A` sent the first SYN, else the first frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +95,8 @@ pub struct Row {
     /// never seen before, does not: a capture cannot tell whether it is the first copy. Neither do probes of a silent
     /// peer or a closed window.
     pub resent: Option<Resent>,
+    /// What Wireshark's analysis says of it.
+    pub analysis: AnalysisFlags,
     /// What the emulated link did; none in an ordinary capture.
     pub passage: Option<Passage>,
 }
@@ -135,6 +138,8 @@ pub struct SideTotals {
     /// The lowest round trip seen from this side: from its segment to the acknowledgement (never from a repeated one:
     /// Karn's rule, RFC 6298 §3).
     pub rtt_min: Option<Duration>,
+    /// How often each flag of the analysis was given to its segments, in the order of [`AnalysisFlags::NAMES`].
+    pub analysis: [u32; AnalysisFlags::COUNT],
     /// When this side's first FIN was sent.
     pub fin: Option<Time>,
     /// When this side's first RST was sent.
@@ -236,6 +241,8 @@ pub struct Flow {
     pub totals_b: SideTotals,
     /// The round trip of the handshake: from the SYN to the segment that answers it, as seen where the capture was made.
     pub handshake_rtt: Option<Duration>,
+    /// Which parts of it were captured.
+    pub completeness: Completeness,
     /// True when the first SYN was seen.
     pub saw_opening: bool,
     /// Who closed first.

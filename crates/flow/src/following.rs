@@ -7,9 +7,11 @@ use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Fate, Passage, Time};
 
 use crate::State;
+use crate::analysis::{Analysis, AnalysisFlags, Completeness};
 use crate::conversation::{ClosedBy, Closing, Flow, Phase, Resent, Row, Side, SideTotals};
 use crate::end::{End, MAX_WINDOW};
 use crate::findings::{self, Evidence};
+use crate::frame::Placement;
 use crate::handshake::{Answer, Handshake, Syn};
 use crate::opening::Opening;
 use crate::outcome::{self, Story};
@@ -59,6 +61,7 @@ pub(crate) struct Following {
     pub(crate) ends: [End; 2],
     /// What is underway to A and to B.
     transit: [Transit; 2],
+    analysis: Analysis,
     handshake: Handshake,
     opening: Opening,
     story: Story,
@@ -90,6 +93,7 @@ impl Following {
             flow: empty_flow(stream, [a, b], time, before, first.opens()),
             ends,
             transit: Default::default(),
+            analysis: Analysis::default(),
             handshake: Handshake::default(),
             opening: Opening::new(first.flags.has(TcpFlags::SYN)),
             story: Story::default(),
@@ -102,15 +106,21 @@ impl Following {
         if source == self.flow.a { Side::A } else { Side::B }
     }
 
-    /// True when this segment opens another conversation between the same addresses: a SYN with another number than the
-    /// one that this side began with.
+    /// True when this segment opens another conversation between the same addresses.
     pub(crate) fn is_succeeded_by(&self, from: Side, segment: &Segment) -> bool {
-        let numbering = self.ends[from.index()].numbering;
-        segment.opens() && numbering.is_some_and(|numbering| !numbering.starts_at(segment.seq))
+        self.analysis.is_succeeded_by(from, segment)
     }
 
-    /// Takes the next segment in.
-    pub(crate) fn take(&mut self, from: Side, segment: &Segment, seen: Sighting<'_>, room: Room) {
+    /// Takes the next segment in. `reuses` is true for the first of a conversation that succeeds another.
+    pub(crate) fn take(
+        &mut self,
+        from: Side,
+        segment: &Segment,
+        seen: Sighting<'_>,
+        reuses: bool,
+        room: Room,
+    ) -> Placement {
+        let analysis = self.analysis.take(from, segment, seen.time, reuses);
         for transit in &mut self.transit {
             transit.arrive_until(seen.time);
         }
@@ -118,9 +128,17 @@ impl Following {
         let sacked = self.sacked(from, &segment.options);
         self.infer_before(&placed);
         self.hear_before(&placed, &sacked, seen.time, room);
-        self.send(&placed, segment, seen, room);
+        self.send(&placed, segment, (seen, analysis), room);
         self.flow.last = self.flow.last.max(seen.time);
+        self.flow.completeness = self.analysis.completeness();
         self.tell_states();
+        Placement {
+            stream: self.flow.stream,
+            from,
+            start: placed.payload().0,
+            len_bytes: placed.len,
+            analysis,
+        }
     }
 
     /// Lets everything arrive that is still underway, and judges the whole.
@@ -269,7 +287,13 @@ impl Following {
         }
     }
 
-    fn send(&mut self, placed: &Placed, segment: &Segment, seen: Sighting<'_>, room: Room) {
+    fn send(
+        &mut self,
+        placed: &Placed,
+        segment: &Segment,
+        (seen, analysis): (Sighting<'_>, AnalysisFlags),
+        room: Room,
+    ) {
         let from = placed.from;
         let other = from.other();
         let before = Before {
@@ -286,8 +310,11 @@ impl Following {
         let (novelty, probe) = self.note(placed, seen, room.bounds);
         let resent = novelty.repeats.then(|| self.resent(placed, &novelty, seen.time));
         self.count(placed, &novelty, resent.as_ref(), seen);
+        for place in analysis.places() {
+            self.flow.totals_mut(from).analysis[place] += 1;
+        }
         let phase = self.opening.phase_of(placed, &self.ends, &self.story, &mut self.flow.rows);
-        let row = room.row.then(|| self.keep_row(placed, segment, seen, window, phase, resent));
+        let row = room.row.then(|| self.keep_row(placed, segment, (seen, analysis), window, phase, resent));
         if row.is_none() {
             self.flow.rows_left_out += 1;
         }
@@ -437,7 +464,7 @@ impl Following {
         &mut self,
         placed: &Placed,
         segment: &Segment,
-        seen: Sighting<'_>,
+        (seen, analysis): (Sighting<'_>, AnalysisFlags),
         window_bytes: u32,
         phase: Phase,
         resent: Option<Resent>,
@@ -463,6 +490,7 @@ impl Following {
             state_b: self.ends[1].state,
             phase,
             resent,
+            analysis,
             passage: seen.passage.cloned(),
         });
         index
@@ -529,6 +557,7 @@ fn empty_flow(
         totals_a: SideTotals::default(),
         totals_b: SideTotals::default(),
         handshake_rtt: None,
+        completeness: Completeness::default(),
         saw_opening,
         closed_by: ClosedBy::Unknown,
         closing: Closing::Open,

@@ -7,8 +7,9 @@
 //! [`Tracker`] finds the conversation of each frame (`tracker`, `idle`). `following` places the segment in it, lets its
 //! sender receive what `transit` has for it, and moves the sender; `end` is one end's state, moved by the steps of
 //! `machine` and by what `sent`, `received` and `ranges` remember. `opening`, `outcome`, `handshake` and `findings` tell
-//! the rest of a [`Flow`].
+//! the rest of a [`Flow`]. `analysis` stands beside all that: what Wireshark says of each segment.
 
+mod analysis;
 mod conversation;
 mod end;
 mod findings;
@@ -30,9 +31,10 @@ mod state;
 mod tracker;
 mod transit;
 
+pub use analysis::{AnalysisFlags, Completeness};
 pub use conversation::{
     ClosedBy, Closing, Finding, FindingId, Flow, Limits, Phase, Resent, Row, Side, SideTotals,
 };
-pub use frame::Frame;
+pub use frame::{Frame, Placement};
 pub use state::State;
 pub use tracker::{Counters, Tracker};

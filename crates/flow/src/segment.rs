@@ -13,6 +13,8 @@ pub(crate) struct Segment {
     pub(crate) seq: Seq,
     /// The acknowledgement field, if the ACK flag is set.
     pub(crate) ack: Option<Seq>,
+    /// The acknowledgement field, whether or not it is significant.
+    pub(crate) ack_field: u32,
     pub(crate) flags: TcpFlags,
     /// The window field, not scaled.
     pub(crate) window: u16,
@@ -28,6 +30,7 @@ impl Segment {
         Segment {
             seq: Seq(header.seq()),
             ack: flags.has(TcpFlags::ACK).then_some(Seq(header.ack())),
+            ack_field: header.ack(),
             flags,
             window: header.window(),
             len: segment.payload_len,

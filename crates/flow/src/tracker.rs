@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use wire::packet::{self, TcpSegment, Transport, Undecoded};
 
-use crate::Frame;
 use crate::conversation::{Flow, Limits};
 use crate::following::{Following, Room, Sighting};
+use crate::frame::{Frame, Placement};
 use crate::idle::IdleOrder;
 use crate::segment::Segment;
 use crate::sent::Bounds;
@@ -70,9 +70,9 @@ impl Tracker {
         self.listening.insert(address);
     }
 
-    /// Takes the next frame; frames come in the order of sending. Gives the number of its conversation; none for what is
+    /// Takes the next frame; frames come in the order of sending. Tells where it belongs; none for what is
     /// not TCP.
-    pub fn frame(&mut self, frame: &Frame<'_>) -> Option<u64> {
+    pub fn frame(&mut self, frame: &Frame<'_>) -> Option<Placement> {
         self.counters.frames += 1;
         let packet = packet::dissect_captured(frame.link_type, frame.bytes, frame.wire_len);
         match packet.map(|packet| packet.transport) {
@@ -110,29 +110,32 @@ impl Tracker {
         self.counters
     }
 
-    fn segment(&mut self, tcp: &TcpSegment<'_>, frame: &Frame<'_>) -> u64 {
+    fn segment(&mut self, tcp: &TcpSegment<'_>, frame: &Frame<'_>) -> Placement {
         self.counters.tcp += 1;
         let segment = Segment::of(tcp);
-        let slot = self.slot_for(tcp, &segment, frame);
+        let (slot, reuses) = self.slot_for(tcp, &segment, frame);
         self.idle.touch(slot);
         let room = self.room(slot);
         let following = &mut self.slots[slot];
         let rows = following.flow.rows.len();
         let seen = Sighting { frame: frame.number, time: frame.time, passage: frame.passage.as_ref() };
-        following.take(following.side_of(tcp.source), &segment, seen, room);
+        let placement = following.take(following.side_of(tcp.source), &segment, seen, reuses, room);
         self.rows += following.flow.rows.len() - rows;
-        following.flow.stream
+        placement
     }
 
-    /// The slot of the conversation that this segment belongs to, a new one if it opens another.
-    fn slot_for(&mut self, tcp: &TcpSegment<'_>, segment: &Segment, frame: &Frame<'_>) -> usize {
+    /// The slot of the conversation that this segment belongs to, a new one if it opens another; true if that takes the
+    /// place of one between the same addresses.
+    fn slot_for(&mut self, tcp: &TcpSegment<'_>, segment: &Segment, frame: &Frame<'_>) -> (usize, bool) {
         let ends = [tcp.source, tcp.destination];
         let pair = pair(ends);
+        let mut reuses = false;
         if let Some(&slot) = self.current.get(&pair) {
             let following = &mut self.slots[slot];
             if !following.is_succeeded_by(following.side_of(tcp.source), segment) {
-                return slot;
+                return (slot, false);
             }
+            reuses = true;
             following.settle(self.limits.gaps);
         }
         let listens = self.listening.contains(&tcp.destination);
@@ -140,7 +143,7 @@ impl Tracker {
         self.streams += 1;
         let slot = self.place(following);
         self.current.insert(pair, slot);
-        slot
+        (slot, reuses)
     }
 
     /// Finds a slot; when all are taken, that of the conversation idle longest.

@@ -6,7 +6,6 @@ use flow::{ClosedBy, Closing, FindingId, Flow, Row, Side, SideTotals};
 use lab::event::{Backend, DirectionReport, Role};
 use serde_json::{Map, Value};
 use wire::Time;
-use wire::tcp::TcpFlags;
 
 use super::{Record, object};
 use crate::clock::{rfc3339, seconds};
@@ -38,6 +37,7 @@ pub fn segment(flow: &Flow, row: &Row, start: Time, world: World) -> Record {
     let record = record.with("len_bytes", row.len_bytes).with("window_bytes", row.window_bytes);
     let record = record.with("state_a", row.state_a.name()).with("state_b", row.state_b.name());
     let record = record.with_some("in_flight_bytes", row.in_flight_bytes);
+    let record = record.with("flags", row.analysis.names().collect::<Vec<_>>());
     let record = match &row.passage {
         None => record,
         Some(passage) => {
@@ -64,7 +64,7 @@ pub fn flow(flow: &Flow, start: Time, world: World) -> Record {
     let record =
         record.with("closed_by", closed_by_word(flow.closed_by)).with("how", closing_word(flow.closing));
     let record = record.with("rtt_us", flow.handshake_rtt.map_or(Value::Null, micros));
-    let record = record.with("completeness", completeness(flow));
+    let record = record.with("completeness", flow.completeness.0);
     let record = record.with_some("rows_left_out", (flow.rows_left_out > 0).then_some(flow.rows_left_out));
     record.with("findings", findings(flow)).with_some("world", world.map(world_word))
 }
@@ -209,25 +209,6 @@ fn closing_word(closing: Closing) -> &'static str {
         Closing::Unfinished => "unfinished",
         Closing::Open => "open",
     }
-}
-
-/// tshark's tcp.completeness: 1 SYN, 2 SYN ACK, 4 ACK without data, 8 data, 16 FIN, 32 RST.
-fn completeness(flow: &Flow) -> u8 {
-    let (a, b) = (&flow.totals_a, &flow.totals_b);
-    let any = |wanted: &dyn Fn(&Row) -> bool| flow.rows.iter().any(wanted);
-    let syn_ack = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0);
-    let opening = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0);
-    let pure_ack =
-        |row: &Row| row.flags.has(TcpFlags::ACK) && row.flags.0 & opening.0 == 0 && row.len_bytes == 0;
-    let bits = [
-        flow.saw_opening,
-        any(&|row| row.flags.has(syn_ack)),
-        any(&pure_ack),
-        a.bytes + b.bytes > 0,
-        a.fin.is_some() || b.fin.is_some(),
-        a.rst.is_some() || b.rst.is_some(),
-    ];
-    bits.iter().enumerate().map(|(place, set)| u8::from(*set) << place).sum()
 }
 
 fn findings(flow: &Flow) -> Value {

@@ -33,6 +33,7 @@ fn row() -> Row {
         state_b: State::Established,
         phase: Phase::Data,
         resent: None,
+        analysis: flow::AnalysisFlags::WINDOW_FULL,
         passage: Some(Passage {
             fate: Fate::Delivered,
             rule: Some("delay 1ms".to_owned()),
@@ -65,6 +66,7 @@ fn conversation() -> Flow {
         totals_a: totals.clone(),
         totals_b: totals,
         handshake_rtt: Some(Duration::from_nanos(31_250)),
+        completeness: flow::Completeness(9),
         saw_opening: true,
         closed_by: flow::ClosedBy::A,
         closing: Closing::Fin,

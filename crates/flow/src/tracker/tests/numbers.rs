@@ -149,7 +149,7 @@ fn the_conversation_idle_longest_makes_room() {
     let syn = parse("0 A SYN 0").lines.remove(0);
     let mut seqs = [1, 2, 3].into_iter();
     let open = |tracker: &mut Tracker, seq: u32| {
-        feed(tracker, &crate::script::Line { seq, ..syn.clone() }, 1).unwrap()
+        feed(tracker, &crate::script::Line { seq, ..syn.clone() }, 1).unwrap().stream
     };
     // Three conversations with the same ports, each SYN with another number.
     assert_eq!(seqs.by_ref().map(|seq| open(&mut tracker, seq)).collect::<Vec<_>>(), [0, 1, 2]);
