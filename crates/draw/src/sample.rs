@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use flow::{
-    AnalysisFlags, ClosedBy, Closing, Completeness, Flow, Phase, Resent, Row, Side, SideTotals, State,
+    AnalysisFlags, ClosedBy, Closing, Completeness, Flow, PathErrors, Phase, Resent, Row, Side, SideTotals,
+    State,
 };
 use proptest::prelude::*;
 use wire::tcp::{TcpFlags, TcpOptions};
@@ -37,6 +38,7 @@ impl Talk {
             totals_b: SideTotals::default(),
             handshake_rtt: None,
             completeness: Completeness::default(),
+            path_errors: PathErrors::default(),
             saw_opening: true,
             closed_by: ClosedBy::Unknown,
             closing: Closing::Open,
@@ -72,6 +74,7 @@ impl Talk {
             state_b: self.flow.state_b,
             phase,
             resent: None,
+            round_trip: None,
             analysis: AnalysisFlags::NONE,
             passage,
         });
@@ -352,6 +355,7 @@ fn any_row() -> impl Strategy<Value = Row> {
             needless,
             asked_for,
         }),
+        round_trip: None,
         analysis: AnalysisFlags::NONE,
         passage: more.4,
     })

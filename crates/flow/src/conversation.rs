@@ -8,6 +8,7 @@ use wire::{Passage, Time};
 
 use crate::State;
 use crate::analysis::{AnalysisFlags, Completeness};
+use crate::path_error::PathErrors;
 
 /// One of the two ends: `A` sent the first SYN, else the first frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +85,10 @@ pub struct Row {
     pub options: TcpOptions,
     /// The sender's bytes that were sent and not yet acknowledged, after this segment; none where unknown.
     pub in_flight_bytes: Option<u32>,
+    /// The round trip that its acknowledgement ends, as seen where the capture was made; none where it acknowledges nothing
+    /// new, or what it acknowledges was sent more than once and no timestamp tells which was meant (Karn's rule, RFC 6298
+    /// §3; RFC 7323 §4).
+    pub round_trip: Option<Duration>,
     /// The state of A after this row: as sender having sent it, as receiver having received it. A receiver that never
     /// got it, or that had not taken it in when it sent the next time, keeps the state that it had.
     pub state_a: State,
@@ -118,6 +123,41 @@ impl Row {
     }
 }
 
+/// The round trips that were measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoundTrips {
+    /// How many.
+    pub samples: u64,
+    /// The shortest; none without samples.
+    pub min: Option<Duration>,
+    /// The longest.
+    pub max: Duration,
+    sum: Duration,
+}
+
+impl RoundTrips {
+    pub(crate) fn add(&mut self, round_trip: Duration) {
+        self.samples += 1;
+        self.min = Some(self.min.map_or(round_trip, |min| min.min(round_trip)));
+        self.max = self.max.max(round_trip);
+        self.sum = self.sum.saturating_add(round_trip);
+    }
+
+    /// Their mean; none without samples.
+    pub fn mean(&self) -> Option<Duration> {
+        let samples = u128::from(self.samples);
+        let mean = self.sum.as_nanos().checked_div(samples)?;
+        Some(Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX)))
+    }
+
+    /// One of them alone.
+    pub fn one(round_trip: Duration) -> RoundTrips {
+        let mut round_trips = RoundTrips::default();
+        round_trips.add(round_trip);
+        round_trips
+    }
+}
+
 /// What one side did in the whole conversation.
 #[derive(Clone, Debug, Default)]
 pub struct SideTotals {
@@ -135,9 +175,12 @@ pub struct SideTotals {
     pub mss: Option<u16>,
     /// The window scale that this side announced.
     pub window_scale: Option<u8>,
-    /// The lowest round trip seen from this side: from its segment to the acknowledgement (never from a repeated one:
-    /// Karn's rule, RFC 6298 §3).
-    pub rtt_min: Option<Duration>,
+    /// The round trips seen from this side: from its segment to the acknowledgement of it.
+    pub round_trips: RoundTrips,
+    /// Reports of this side that something came twice (D-SACK, RFC 2883).
+    pub duplicate_sacks: u64,
+    /// The most payload bytes of this side that were in flight at once, where that could be told.
+    pub in_flight_max: u32,
     /// How often each flag of the analysis was given to its segments, in the order of [`AnalysisFlags::NAMES`].
     pub analysis: [u32; AnalysisFlags::COUNT],
     /// When this side's first FIN was sent.
@@ -199,6 +242,8 @@ pub enum FindingId {
     BeganEarlier,
     /// The side that closed first and so keeps the port.
     TimeWait,
+    /// The path said that a packet did not get through.
+    PathError,
 }
 
 /// One fact about a conversation, with the frames that show it.
@@ -241,6 +286,8 @@ pub struct Flow {
     pub totals_b: SideTotals,
     /// The round trip of the handshake: from the SYN to the segment that answers it, as seen where the capture was made.
     pub handshake_rtt: Option<Duration>,
+    /// What the path said about it: ICMP errors.
+    pub path_errors: PathErrors,
     /// Which parts of it were captured.
     pub completeness: Completeness,
     /// True when the first SYN was seen.
@@ -286,13 +333,29 @@ impl Flow {
     }
 }
 
+/// What becomes of the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// As many as this are kept of each conversation, for pictures.
+    Kept(usize),
+    /// None is kept: [`Tracker::next_row`](crate::Tracker::next_row) gives each as soon as it is settled, and
+    /// [`Tracker::next_departed`](crate::Tracker::next_departed) the conversations that make room. Who asks for this must
+    /// take them.
+    HandedOut,
+    /// There are none.
+    LeftOut,
+}
+
 /// Bounds on what a tracker remembers.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Conversations followed at once; the longest idle one makes room.
+    /// Conversations followed at once, of TCP and of UDP; the longest idle one makes room.
     pub flows: usize,
-    /// Rows kept of each conversation.
-    pub rows: usize,
+    /// What becomes of the rows.
+    pub rows: Rows,
+    /// Rows that wait for their receiver to speak before they are handed out, of all conversations together; where there
+    /// are more the first goes as it is.
+    pub waiting: usize,
     /// Rows kept of all conversations together.
     pub rows_in_all: usize,
     /// Gaps remembered per direction (segments that came out of order).
@@ -307,7 +370,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             flows: 100_000,
-            rows: 2_000,
+            rows: Rows::Kept(2_000),
+            waiting: 4_096,
             rows_in_all: 1_000_000,
             gaps: 64,
             segments: 256,

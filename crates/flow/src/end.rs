@@ -256,7 +256,7 @@ impl End {
         }
         self.dup_acks = 0;
         self.acked = Some(ack);
-        self.sent.acknowledge(ack, time)
+        self.sent.acknowledge(ack, time, segment.stamps.map(|(_, echo)| echo))
     }
 
     /// Takes the content in; true when it completes the stream up to the other end's FIN.

@@ -69,6 +69,7 @@ pub(crate) fn of(flow: &Flow, evidence: &Evidence) -> Vec<Finding> {
         refused(flow, evidence),
         unanswered(flow, evidence),
         reset(flow, evidence),
+        path_error(flow),
         half_closed(flow, evidence),
         lost(flow, evidence),
         resent(flow, evidence),
@@ -117,6 +118,19 @@ fn half_closed(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
     let other = flow.address(side.other());
     let text = format!("{address} closed its direction, {other} never closed the other one");
     finding(flow.closing == Closing::HalfClosed, FindingId::HalfClosed, text, fins(evidence))
+}
+
+fn path_error(flow: &Flow) -> Option<Finding> {
+    let first = flow.path_errors.first.first()?;
+    let about = flow.address(first.about);
+    let mtu = first.next_hop_mtu.map(|mtu| format!(", at most {mtu} bytes")).unwrap_or_default();
+    let more = match flow.path_errors.count {
+        1 => String::new(),
+        count => format!(" ({count} such messages)"),
+    };
+    let text = format!("{} told {about} by ICMP: {}{mtu}{more}", first.by, first.meaning);
+    let frames = flow.path_errors.first.iter().map(|error| error.frame).collect();
+    finding(true, FindingId::PathError, text, frames)
 }
 
 fn lost(flow: &Flow, evidence: &Evidence) -> Option<Finding> {

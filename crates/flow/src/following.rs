@@ -3,50 +3,30 @@
 
 use std::net::SocketAddr;
 
+use wire::Time;
 use wire::tcp::{TcpFlags, TcpOptions};
-use wire::{Fate, Passage, Time};
 
 use crate::State;
 use crate::analysis::{Analysis, AnalysisFlags, Completeness};
-use crate::conversation::{ClosedBy, Closing, Flow, Phase, Resent, Row, Side, SideTotals};
+use crate::conversation::{ClosedBy, Closing, Flow, Phase, Resent, Row, Rows, Side, SideTotals};
 use crate::end::{End, MAX_WINDOW};
 use crate::findings::{self, Evidence};
-use crate::frame::Placement;
+use crate::frame::{Placement, Sighting};
 use crate::handshake::{Answer, Handshake, Syn};
 use crate::opening::Opening;
 use crate::outcome::{self, Story};
+use crate::path_error::PathErrors;
 use crate::segment::{Placed, Segment};
 use crate::sent::{Bounds, Novelty, Sent};
 use crate::sequence::{Numbering, Seq, wrapped};
 use crate::transit::{Certainty, Reply, Taken, Transit, Underway};
-
-/// Where and when a segment was seen, and what the link did to it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sighting<'a> {
-    pub(crate) frame: u64,
-    pub(crate) time: Time,
-    pub(crate) passage: Option<&'a Passage>,
-}
-
-impl Sighting<'_> {
-    fn certainty(&self) -> Certainty {
-        match self.passage {
-            Some(Passage { fate: Fate::Lost, .. }) => Certainty::Lost,
-            Some(Passage { arrived: Some(_), .. }) => Certainty::Certain,
-            _ => Certainty::Assumed,
-        }
-    }
-
-    fn arrives(&self) -> Option<Time> {
-        self.passage.and_then(|passage| passage.arrived)
-    }
-}
+use crate::waiting::Waiting;
 
 /// How much this conversation may remember.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
-    /// True while another row may be kept.
-    pub(crate) row: bool,
+    /// What becomes of its next row.
+    pub(crate) rows: Rows,
     /// Gaps and segments per direction.
     pub(crate) bounds: Bounds,
     /// Segments underway to one end.
@@ -57,6 +37,8 @@ pub(crate) struct Room {
 #[derive(Debug)]
 pub(crate) struct Following {
     pub(crate) flow: Flow,
+    /// Rows that are to be handed out, where they are not kept.
+    pub(crate) waiting: Waiting,
     /// A and B.
     pub(crate) ends: [End; 2],
     /// What is underway to A and to B.
@@ -91,6 +73,7 @@ impl Following {
         }
         Following {
             flow: empty_flow(stream, [a, b], time, before, first.opens()),
+            waiting: Waiting::default(),
             ends,
             transit: Default::default(),
             analysis: Analysis::default(),
@@ -171,6 +154,7 @@ impl Following {
             other.sent = Sent::starting_at(1);
         }
         let sacked = self.sacked(from, &segment.options);
+        let ack = segment.ack.map(|ack| position(&self.ends[from.other().index()], ack));
         Placed {
             from,
             syn,
@@ -178,8 +162,10 @@ impl Following {
             rst: segment.flags.has(TcpFlags::RST),
             start,
             len: segment.len,
-            ack: segment.ack.map(|ack| position(&self.ends[from.other().index()], ack)),
+            ack,
             sacked_to: sacked.iter().map(|block| block.1).max(),
+            duplicate_sack: sacked.tell_a_duplicate(ack),
+            stamps: segment.options.timestamps,
             window: segment.window,
         }
     }
@@ -227,7 +213,7 @@ impl Following {
         };
         self.ends[at].enter(before);
         self.flow.before[at] = before;
-        for row in &mut self.flow.rows {
+        for row in self.flow.rows.iter_mut().chain(self.waiting.iter_mut()) {
             if row.state(segment.from) == State::Unknown {
                 row.set_state(segment.from, before);
             }
@@ -248,11 +234,12 @@ impl Following {
         self.hear(segment.from, Some(&reply), room.bounds.gaps);
         // What has not got through by now has left no mark on this end: its rows keep the state.
         let state = self.ends[segment.from.index()].state;
-        let rows = &mut self.flow.rows;
-        self.transit[segment.from.index()].take_unheard_rows(|row| {
-            if let Some(row) = rows.get_mut(row as usize) {
+        let (kept, waiting) = (&mut self.flow.rows, &mut self.waiting);
+        self.transit[segment.from.index()].take_unheard_rows(|number| {
+            if let Some(row) = row_mut(kept, waiting, number) {
                 row.set_state(segment.from, state);
             }
+            waiting.settle(number);
         });
     }
 
@@ -270,21 +257,26 @@ impl Following {
     }
 
     fn take_in(&mut self, side: Side, taken: Taken, gaps: usize) {
-        let row = match taken {
+        let mut round_trip = None;
+        let number = match taken {
             Taken::Missed(underway) => underway.row,
             Taken::Received(underway) => {
                 let end = &mut self.ends[side.index()];
                 let exactly = underway.late || underway.certainty == Certainty::Certain;
-                let round_trip = end.receive(&underway.segment, underway.time, gaps, exactly);
-                let least = &mut self.flow.totals_mut(side).rtt_min;
-                *least = [*least, round_trip].into_iter().flatten().min();
+                round_trip = end.receive(&underway.segment, underway.time, gaps, exactly);
                 underway.row
             }
         };
-        let state = self.ends[side.index()].state;
-        if let Some(row) = row.and_then(|row| self.flow.rows.get_mut(row as usize)) {
-            row.set_state(side, state);
+        if let Some(round_trip) = round_trip {
+            self.flow.totals_mut(side).round_trips.add(round_trip);
         }
+        let Some(number) = number else { return };
+        let state = self.ends[side.index()].state;
+        if let Some(row) = row_mut(&mut self.flow.rows, &mut self.waiting, number) {
+            row.set_state(side, state);
+            row.round_trip = round_trip;
+        }
+        self.waiting.settle(number);
     }
 
     fn send(
@@ -310,14 +302,16 @@ impl Following {
         let (novelty, probe) = self.note(placed, seen, room.bounds);
         let resent = novelty.repeats.then(|| self.resent(placed, &novelty, seen.time));
         self.count(placed, &novelty, resent.as_ref(), seen);
+        let in_flight = self.ends[from.index()].in_flight().unwrap_or(0);
+        let most = &mut self.flow.totals_mut(from).in_flight_max;
+        *most = in_flight.max(*most);
         for place in analysis.places() {
             self.flow.totals_mut(from).analysis[place] += 1;
         }
         let phase = self.opening.phase_of(placed, &self.ends, &self.story, &mut self.flow.rows);
-        let row = room.row.then(|| self.keep_row(placed, segment, (seen, analysis), window, phase, resent));
-        if row.is_none() {
-            self.flow.rows_left_out += 1;
-        }
+        let row = self.enter_row(room.rows, |following| {
+            following.row(placed, segment, (seen, analysis), window, phase, resent)
+        });
         if novelty.repeats && !probe {
             self.transit[other.index()].supersede(placed);
         }
@@ -440,6 +434,7 @@ impl Following {
         totals.segments += segments;
         totals.bytes += novelty.fresh_bytes;
         totals.resent_bytes += novelty.repeated_bytes;
+        totals.duplicate_sacks += u64::from(placed.duplicate_sack);
         if seen.certainty() == Certainty::Lost {
             totals.lost_segments += segments;
             self.evidence.lost(seen.frame);
@@ -460,22 +455,40 @@ impl Following {
         told.max(u64::from(placed.len).div_ceil(u64::from(mss).saturating_sub(stamps).max(1)))
     }
 
-    fn keep_row(
-        &mut self,
+    /// Keeps the row of a segment just sent, or has it wait to be handed out; gives its number.
+    fn enter_row(&mut self, rows: Rows, make: impl FnOnce(&Following) -> Row) -> Option<u64> {
+        match rows {
+            Rows::Kept(_) => {
+                let row = make(self);
+                self.flow.rows.push(row);
+                Some(self.flow.rows.len() as u64 - 1)
+            }
+            Rows::HandedOut => {
+                let row = make(self);
+                Some(self.waiting.push(row))
+            }
+            Rows::LeftOut => {
+                self.flow.rows_left_out += 1;
+                None
+            }
+        }
+    }
+
+    fn row(
+        &self,
         placed: &Placed,
         segment: &Segment,
         (seen, analysis): (Sighting<'_>, AnalysisFlags),
         window_bytes: u32,
         phase: Phase,
         resent: Option<Resent>,
-    ) -> u32 {
+    ) -> Row {
         let mut options = segment.options.clone();
         let sacked = self.sacked(placed.from, &options);
         for (slot, block) in options.sack.iter_mut().flatten().zip(sacked.as_slice()) {
             *slot = (wrapped(block.0), wrapped(block.1));
         }
-        let index = u32::try_from(self.flow.rows.len()).unwrap_or(u32::MAX);
-        self.flow.rows.push(Row {
+        Row {
             frame: seen.frame,
             time: seen.time,
             from: placed.from,
@@ -486,15 +499,21 @@ impl Following {
             window_bytes,
             options,
             in_flight_bytes: self.ends[placed.from.index()].in_flight(),
+            round_trip: None,
             state_a: self.ends[0].state,
             state_b: self.ends[1].state,
             phase,
             resent,
             analysis,
             passage: seen.passage.cloned(),
-        });
-        index
+        }
     }
+}
+
+/// A row by its number, wherever it is.
+fn row_mut<'a>(kept: &'a mut [Row], waiting: &'a mut Waiting, number: u64) -> Option<&'a mut Row> {
+    let place = usize::try_from(number).ok()?;
+    if kept.is_empty() { waiting.get_mut(number) } else { kept.get_mut(place) }
 }
 
 /// How things stood before a segment was sent.
@@ -521,6 +540,13 @@ impl Blocks {
             *slot = (left, right);
             self.len += 1;
         }
+    }
+
+    /// RFC 2883 §4: the first block lies below the acknowledgement, or within the second.
+    fn tell_a_duplicate(&self, ack: Option<i64>) -> bool {
+        let Some(&(left, right)) = self.as_slice().first() else { return false };
+        let within = |outer: &(i64, i64)| outer.0 <= left && right <= outer.1;
+        ack.is_some_and(|ack| right <= ack) || self.as_slice().get(1).is_some_and(within)
     }
 
     fn as_slice(&self) -> &[(i64, i64)] {
@@ -558,6 +584,7 @@ fn empty_flow(
         totals_b: SideTotals::default(),
         handshake_rtt: None,
         completeness: Completeness::default(),
+        path_errors: PathErrors::default(),
         saw_opening,
         closed_by: ClosedBy::Unknown,
         closing: Closing::Open,

@@ -1,8 +1,9 @@
 //! One captured frame as the tracker takes it, whoever captured it; and where the segment in it belongs.
 
 use wire::link_type::LinkType;
-use wire::{Passage, Time};
+use wire::{Fate, Passage, Time};
 
+use crate::transit::Certainty;
 use crate::{AnalysisFlags, Side};
 
 /// One captured frame.
@@ -35,4 +36,66 @@ pub struct Placement {
     pub len_bytes: u32,
     /// What Wireshark's analysis says of it.
     pub analysis: AnalysisFlags,
+}
+
+/// Where a UDP datagram belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatagramPlacement {
+    /// The number of its conversation, among those of datagrams.
+    pub stream: u64,
+    /// Who sent it.
+    pub from: Side,
+    /// Payload bytes on the wire.
+    pub len_bytes: u32,
+}
+
+/// Which conversation a frame belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belongs {
+    /// A segment of this one of TCP.
+    Tcp(Placement),
+    /// A datagram of this one of UDP.
+    Udp(DatagramPlacement),
+    /// An ICMP error about the conversation of TCP with this number.
+    AboutTcp(u64),
+    /// An ICMP error about the conversation of UDP with this number.
+    AboutUdp(u64),
+    /// None that is followed.
+    Nowhere,
+}
+
+impl Belongs {
+    /// The segment's placement, if it is one.
+    pub fn tcp(self) -> Option<Placement> {
+        match self {
+            Belongs::Tcp(placement) => Some(placement),
+            _ => None,
+        }
+    }
+}
+
+/// Where and when a packet was seen, and what the link did to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sighting<'a> {
+    pub(crate) frame: u64,
+    pub(crate) time: Time,
+    pub(crate) passage: Option<&'a Passage>,
+}
+
+impl<'a> Sighting<'a> {
+    pub(crate) fn of(frame: &'a Frame<'_>) -> Sighting<'a> {
+        Sighting { frame: frame.number, time: frame.time, passage: frame.passage.as_ref() }
+    }
+
+    pub(crate) fn certainty(&self) -> Certainty {
+        match self.passage {
+            Some(Passage { fate: Fate::Lost, .. }) => Certainty::Lost,
+            Some(Passage { arrived: Some(_), .. }) => Certainty::Certain,
+            _ => Certainty::Assumed,
+        }
+    }
+
+    pub(crate) fn arrives(&self) -> Option<Time> {
+        self.passage.and_then(|passage| passage.arrived)
+    }
 }

@@ -11,15 +11,18 @@
 
 mod analysis;
 mod conversation;
+mod datagrams;
 mod end;
 mod findings;
 mod following;
 mod frame;
+mod handout;
 mod handshake;
 mod idle;
 mod machine;
 mod opening;
 mod outcome;
+mod path_error;
 mod ranges;
 mod received;
 #[cfg(test)]
@@ -27,14 +30,20 @@ mod script;
 mod segment;
 mod sent;
 mod sequence;
+mod slots;
 mod state;
 mod tracker;
 mod transit;
+mod waiting;
 
 pub use analysis::{AnalysisFlags, Completeness};
 pub use conversation::{
-    ClosedBy, Closing, Finding, FindingId, Flow, Limits, Phase, Resent, Row, Side, SideTotals,
+    ClosedBy, Closing, Finding, FindingId, Flow, Limits, Phase, Resent, RoundTrips, Row, Rows, Side,
+    SideTotals,
 };
-pub use frame::{Frame, Placement};
+pub use datagrams::{DatagramFlow, DatagramRow, DatagramTotals};
+pub use frame::{Belongs, DatagramPlacement, Frame, Placement};
+pub use handout::{Departed, HandedRow};
+pub use path_error::{PathError, PathErrors};
 pub use state::State;
 pub use tracker::{Counters, Tracker};

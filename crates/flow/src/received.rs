@@ -76,6 +76,8 @@ mod tests {
             len,
             ack: Some(1),
             sacked_to: None,
+            duplicate_sack: false,
+            stamps: None,
             window: 1000,
         }
     }

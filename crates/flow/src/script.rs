@@ -20,7 +20,7 @@ use wire::link_type::LinkType;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Fate, Passage, Time};
 
-use crate::{Flow, Frame, Limits, Placement, Row, Side, State, Tracker};
+use crate::{Belongs, Flow, Frame, Limits, Row, Side, State, Tracker};
 
 /// Where A is.
 pub(crate) const A: &str = "10.0.0.1:40712";
@@ -85,7 +85,7 @@ pub(crate) fn run(script: &Script, limits: Limits) -> Tracker {
 }
 
 /// Hands one line to the tracker.
-pub(crate) fn feed(tracker: &mut Tracker, line: &Line, number: u64) -> Option<Placement> {
+pub(crate) fn feed(tracker: &mut Tracker, line: &Line, number: u64) -> Belongs {
     let [a, b]: [SocketAddr; 2] = [A.parse().unwrap(), B.parse().unwrap()];
     let (source, destination) = if line.from == Side::A { (a, b) } else { (b, a) };
     let payload = vec![0; line.len];

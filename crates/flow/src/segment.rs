@@ -63,6 +63,10 @@ pub(crate) struct Placed {
     pub(crate) ack: Option<i64>,
     /// The highest edge of its SACK blocks.
     pub(crate) sacked_to: Option<i64>,
+    /// Its SACK blocks tell of something that came twice.
+    pub(crate) duplicate_sack: bool,
+    /// Its timestamps: its own, and the one that it echoes.
+    pub(crate) stamps: Option<(u32, u32)>,
     /// The window field, not scaled.
     pub(crate) window: u16,
 }

@@ -23,6 +23,8 @@ pub(crate) struct Sending {
     pub(crate) time: Time,
     /// The link says that it arrived.
     pub(crate) arrived: bool,
+    /// Its timestamp.
+    stamp: Option<u32>,
     /// It repeats, or was repeated: no acknowledgement of it measures a round trip (Karn's rule, RFC 6298 §3).
     repeats: bool,
 }
@@ -104,8 +106,9 @@ impl Sent {
         if segment.has_content() {
             let (frame, time) = sending;
             let (start, end) = (segment.start, segment.end());
+            let stamp = segment.stamps.map(|(own, _)| own);
             self.remember(
-                Sending { start, end, frame, time, arrived, repeats: novelty.repeats },
+                Sending { start, end, frame, time, arrived, stamp, repeats: novelty.repeats },
                 bounds.segments,
             );
         }
@@ -117,20 +120,30 @@ impl Sent {
         self.probe = Some(segment.start);
     }
 
-    /// Everything below `position` is acknowledged, as told at `time`; gives the round trip of the newest segment that
-    /// this covers, unless a repetition is among them.
-    pub(crate) fn acknowledge(&mut self, position: i64, time: Time) -> Option<Duration> {
+    /// Everything below `position` is acknowledged, as told at `time` with the timestamp `echo`; gives the round trip of
+    /// the newest segment that this covers. Where a repetition is among them, only the timestamp can tell which sending was
+    /// answered.
+    pub(crate) fn acknowledge(&mut self, position: i64, time: Time, echo: Option<u32>) -> Option<Duration> {
         let mut newest = None;
         let mut ambiguous = false;
+        let mut echoed = Echoed::Nothing;
         while let Some(sending) = self.log.get(self.acknowledged) {
             if sending.end > position || sending.time > time {
                 break;
             }
             ambiguous |= sending.repeats;
             newest = Some(sending.time);
+            if echo.is_some() && sending.stamp == echo {
+                echoed = echoed.or_else(sending.time);
+            }
             self.acknowledged += 1;
         }
-        newest.filter(|_| !ambiguous).map(|sent| time.since(sent))
+        let sent = match (ambiguous, echoed) {
+            (false, _) => newest,
+            (true, Echoed::Once(sent)) => Some(sent),
+            (true, _) => None,
+        };
+        sent.map(|sent| time.since(sent))
     }
 
     /// Payload bytes in flight when everything below `acked` is acknowledged.
@@ -219,6 +232,21 @@ impl Sent {
             self.acknowledged = self.acknowledged.saturating_sub(1);
         }
         self.log.push_back(sending);
+    }
+}
+
+/// The sendings that carried an echoed timestamp.
+#[derive(Clone, Copy, Debug)]
+enum Echoed {
+    Nothing,
+    Once(Time),
+    /// Its clock had not ticked between two of them.
+    Several,
+}
+
+impl Echoed {
+    fn or_else(self, sent: Time) -> Echoed {
+        if matches!(self, Echoed::Nothing) { Echoed::Once(sent) } else { Echoed::Several }
     }
 }
 

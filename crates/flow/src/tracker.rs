@@ -1,16 +1,21 @@
 //! Frames in, conversations out: finds the conversation that each frame belongs to, within the limits on memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use wire::packet::{self, TcpSegment, Transport, Undecoded};
+use wire::icmp::IcmpMessage;
+use wire::packet::{self, Packet, TcpSegment, Transport, UdpDatagram, Undecoded};
+use wire::{tcp, udp};
 
-use crate::conversation::{Flow, Limits};
-use crate::following::{Following, Room, Sighting};
-use crate::frame::{Frame, Placement};
-use crate::idle::IdleOrder;
+use crate::conversation::{Flow, Limits, Rows};
+use crate::datagrams::DatagramFlow;
+use crate::following::{Following, Room};
+use crate::frame::{Belongs, DatagramPlacement, Frame, Placement, Sighting};
+use crate::handout::{Departed, HandOut, HandedRow};
+use crate::path_error::PathError;
 use crate::segment::Segment;
 use crate::sent::Bounds;
+use crate::slots::Slots;
 
 /// What became of the frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,22 +36,22 @@ pub struct Counters {
     pub unreadable: u64,
     /// Those of a link type that is not understood.
     pub unsupported_links: u64,
-    /// Conversations forgotten because of [`Limits::flows`].
+    /// Conversations that had to make room because of [`Limits::flows`].
     pub evicted: u64,
 }
 
-/// Follows all TCP conversations of a capture.
+/// Follows all conversations of a capture.
 #[derive(Debug)]
 pub struct Tracker {
     limits: Limits,
     listening: HashSet<SocketAddr>,
-    slots: Vec<Following>,
-    idle: IdleOrder,
-    /// The conversation that two addresses (the lower one first) have now.
-    current: HashMap<[SocketAddr; 2], usize>,
+    tcp: Slots<Following>,
+    udp: Slots<DatagramFlow>,
+    hand_out: HandOut,
     /// Rows kept of all conversations.
     rows: usize,
-    streams: u64,
+    tcp_streams: u64,
+    udp_streams: u64,
     counters: Counters,
 }
 
@@ -56,11 +61,12 @@ impl Tracker {
         Tracker {
             limits,
             listening: HashSet::new(),
-            slots: Vec::new(),
-            idle: IdleOrder::default(),
-            current: HashMap::new(),
+            tcp: Slots::new(limits.flows),
+            udp: Slots::new(limits.flows),
+            hand_out: HandOut::default(),
             rows: 0,
-            streams: 0,
+            tcp_streams: 0,
+            udp_streams: 0,
             counters: Counters::default(),
         }
     }
@@ -70,39 +76,63 @@ impl Tracker {
         self.listening.insert(address);
     }
 
-    /// Takes the next frame; frames come in the order of sending. Tells where it belongs; none for what is
-    /// not TCP.
-    pub fn frame(&mut self, frame: &Frame<'_>) -> Option<Placement> {
+    /// Takes the next frame; frames come in the order of sending. Tells where it belongs.
+    pub fn frame(&mut self, frame: &Frame<'_>) -> Belongs {
         self.counters.frames += 1;
-        let packet = packet::dissect_captured(frame.link_type, frame.bytes, frame.wire_len);
-        match packet.map(|packet| packet.transport) {
-            Ok(Transport::Tcp(segment)) => return Some(self.segment(&segment, frame)),
-            Ok(Transport::Udp(_)) => self.counters.udp += 1,
-            Ok(Transport::Icmp(_)) => self.counters.icmp += 1,
-            Ok(Transport::Fragment) => self.counters.fragments += 1,
-            Ok(Transport::Other(_)) | Err(Undecoded::EtherType(_) | Undecoded::Ieee8023) => {
-                self.counters.other += 1;
+        match packet::dissect_captured(frame.link_type, frame.bytes, frame.wire_len) {
+            Ok(packet) => self.packet(&packet, frame),
+            Err(undecoded) => {
+                match undecoded {
+                    Undecoded::EtherType(_) | Undecoded::Ieee8023 => self.counters.other += 1,
+                    Undecoded::LinkType(_) => self.counters.unsupported_links += 1,
+                    _ => self.counters.unreadable += 1,
+                }
+                Belongs::Nowhere
             }
-            Err(Undecoded::LinkType(_)) => self.counters.unsupported_links += 1,
-            Err(_) => self.counters.unreadable += 1,
         }
-        None
     }
 
     /// The capture ends here, at least for now: what is still underway arrives, and every conversation is judged. Frames
     /// may follow, if anything comes after all.
     pub fn finish(&mut self) {
-        for following in &mut self.slots {
-            following.settle(self.limits.gaps);
+        let gaps = self.limits.gaps;
+        self.tcp.iter_mut().for_each(|following| following.settle(gaps));
+        while !self.hand_out.order.is_empty() {
+            self.hand_out_first();
         }
     }
 
-    /// The conversations in order of appearance. States, how they ended and findings are complete after
+    /// The conversations of TCP in order of appearance. States, how they ended and findings are complete after
     /// [`Tracker::finish`].
     pub fn flows(&self) -> impl Iterator<Item = &Flow> {
-        let mut flows: Vec<&Flow> = self.slots.iter().map(|following| &following.flow).collect();
+        let mut flows: Vec<&Flow> = self.tcp.iter().map(|following| &following.flow).collect();
         flows.sort_unstable_by_key(|flow| flow.stream);
         flows.into_iter()
+    }
+
+    /// The conversations of UDP in order of appearance.
+    pub fn datagram_flows(&self) -> impl Iterator<Item = &DatagramFlow> {
+        let mut flows: Vec<&DatagramFlow> = self.udp.iter().collect();
+        flows.sort_unstable_by_key(|flow| flow.stream);
+        flows.into_iter()
+    }
+
+    /// The next row that is handed out ([`Rows::HandedOut`]), in the order of frames.
+    pub fn next_row(&mut self) -> Option<HandedRow> {
+        while self.hand_out.rows.is_empty() {
+            let first = *self.hand_out.order.front()?;
+            let pressed = self.hand_out.order.len() > self.limits.waiting;
+            if !pressed && !self.tcp.get(first).waiting.is_first_settled() {
+                return None;
+            }
+            self.hand_out_first();
+        }
+        self.hand_out.rows.pop_front()
+    }
+
+    /// The next conversation that had to make room, where rows are handed out. It is judged.
+    pub fn next_departed(&mut self) -> Option<Departed> {
+        self.hand_out.departed.pop_front()
     }
 
     /// What became of the frames.
@@ -110,72 +140,152 @@ impl Tracker {
         self.counters
     }
 
+    fn packet(&mut self, packet: &Packet<'_>, frame: &Frame<'_>) -> Belongs {
+        match &packet.transport {
+            Transport::Tcp(segment) => return Belongs::Tcp(self.segment(segment, frame)),
+            Transport::Udp(datagram) => return Belongs::Udp(self.datagram(datagram, frame)),
+            Transport::Icmp(message) => return self.message(message, packet, frame),
+            Transport::Fragment => self.counters.fragments += 1,
+            Transport::Other(_) => self.counters.other += 1,
+        }
+        Belongs::Nowhere
+    }
+
     fn segment(&mut self, tcp: &TcpSegment<'_>, frame: &Frame<'_>) -> Placement {
         self.counters.tcp += 1;
         let segment = Segment::of(tcp);
         let (slot, reuses) = self.slot_for(tcp, &segment, frame);
-        self.idle.touch(slot);
         let room = self.room(slot);
-        let following = &mut self.slots[slot];
+        let following = self.tcp.touch(slot);
         let rows = following.flow.rows.len();
-        let seen = Sighting { frame: frame.number, time: frame.time, passage: frame.passage.as_ref() };
-        let placement = following.take(following.side_of(tcp.source), &segment, seen, reuses, room);
+        let from = following.side_of(tcp.source);
+        let placement = following.take(from, &segment, Sighting::of(frame), reuses, room);
         self.rows += following.flow.rows.len() - rows;
+        if room.rows == Rows::HandedOut {
+            self.hand_out.order.push_back(slot);
+        }
         placement
+    }
+
+    fn datagram(&mut self, udp: &UdpDatagram<'_>, frame: &Frame<'_>) -> DatagramPlacement {
+        self.counters.udp += 1;
+        let ends = [udp.source, udp.destination];
+        let slot = self.udp.between(ends).unwrap_or_else(|| {
+            let flow = DatagramFlow::begin(self.udp_streams, ends, frame.time);
+            self.udp_streams += 1;
+            let (slot, gone) = self.udp.begin(ends, flow);
+            if let Some(gone) = gone {
+                self.counters.evicted += 1;
+                self.rows -= gone.rows.len();
+                if self.limits.rows == Rows::HandedOut {
+                    self.hand_out.departed.push_back(Departed::Udp(Box::new(gone)));
+                }
+            }
+            slot
+        });
+        let room_in_all = self.rows < self.limits.rows_in_all;
+        let flow = self.udp.touch(slot);
+        let keep = room_in_all && matches!(self.limits.rows, Rows::Kept(most) if flow.rows.len() < most);
+        let from = flow.side_of(udp.source);
+        flow.take(from, udp.payload_len, Sighting::of(frame), keep);
+        self.rows += usize::from(keep);
+        DatagramPlacement { stream: flow.stream, from, len_bytes: udp.payload_len }
+    }
+
+    /// An ICMP message belongs to the conversation that it is about, if that is followed.
+    fn message(&mut self, message: &IcmpMessage<'_>, packet: &Packet<'_>, frame: &Frame<'_>) -> Belongs {
+        self.counters.icmp += 1;
+        let Some(quoted) = message.quoted() else { return Belongs::Nowhere };
+        let ends = [quoted.source, quoted.destination];
+        let error = |about| PathError {
+            frame: frame.number,
+            time: frame.time,
+            by: packet.source,
+            about,
+            meaning: message.meaning().unwrap_or("an error of a rare kind"),
+            next_hop_mtu: message.next_hop_mtu(),
+        };
+        match quoted.protocol {
+            tcp::PROTOCOL => self.tcp.between(ends).map_or(Belongs::Nowhere, |slot| {
+                let flow = &mut self.tcp.get_mut(slot).flow;
+                flow.path_errors.push(error(if quoted.source == flow.a {
+                    crate::Side::A
+                } else {
+                    crate::Side::B
+                }));
+                Belongs::AboutTcp(flow.stream)
+            }),
+            udp::PROTOCOL => self.udp.between(ends).map_or(Belongs::Nowhere, |slot| {
+                let flow = self.udp.get_mut(slot);
+                flow.trouble(error(flow.side_of(quoted.source)));
+                Belongs::AboutUdp(flow.stream)
+            }),
+            _ => Belongs::Nowhere,
+        }
     }
 
     /// The slot of the conversation that this segment belongs to, a new one if it opens another; true if that takes the
     /// place of one between the same addresses.
     fn slot_for(&mut self, tcp: &TcpSegment<'_>, segment: &Segment, frame: &Frame<'_>) -> (usize, bool) {
         let ends = [tcp.source, tcp.destination];
-        let pair = pair(ends);
         let mut reuses = false;
-        if let Some(&slot) = self.current.get(&pair) {
-            let following = &mut self.slots[slot];
+        if let Some(slot) = self.tcp.between(ends) {
+            let following = self.tcp.get_mut(slot);
             if !following.is_succeeded_by(following.side_of(tcp.source), segment) {
                 return (slot, false);
             }
-            reuses = true;
             following.settle(self.limits.gaps);
+            reuses = true;
         }
         let listens = self.listening.contains(&tcp.destination);
-        let following = Following::begin(self.streams, segment, ends, frame.time, listens);
-        self.streams += 1;
-        let slot = self.place(following);
-        self.current.insert(pair, slot);
+        let following = Following::begin(self.tcp_streams, segment, ends, frame.time, listens);
+        self.tcp_streams += 1;
+        self.make_room();
+        let (slot, gone) = self.tcp.begin(ends, following);
+        if let Some(gone) = gone {
+            self.depart(gone);
+        }
         (slot, reuses)
     }
 
-    /// Finds a slot; when all are taken, that of the conversation idle longest.
-    fn place(&mut self, following: Following) -> usize {
-        let full = self.slots.len() >= self.limits.flows.max(1);
-        let Some(slot) = self.idle.longest().filter(|_| full) else {
-            self.slots.push(following);
-            self.idle.join();
-            return self.slots.len() - 1;
-        };
-        let evicted = std::mem::replace(&mut self.slots[slot], following);
-        self.counters.evicted += 1;
-        self.rows -= evicted.flow.rows.len();
-        let pair = pair([evicted.flow.a, evicted.flow.b]);
-        if self.current.get(&pair) == Some(&slot) {
-            self.current.remove(&pair);
+    /// Hands out the rows of the conversation that must go next, and those before them.
+    fn make_room(&mut self) {
+        let Some(slot) = self.tcp.next_to_go() else { return };
+        self.tcp.get_mut(slot).settle(self.limits.gaps);
+        while self.tcp.get(slot).waiting.len() > 0 {
+            self.hand_out_first();
         }
-        slot
+    }
+
+    fn depart(&mut self, gone: Following) {
+        self.counters.evicted += 1;
+        self.rows -= gone.flow.rows.len();
+        if self.limits.rows == Rows::HandedOut {
+            self.hand_out.departed.push_back(Departed::Tcp(Box::new(gone.flow)));
+        }
+    }
+
+    fn hand_out_first(&mut self) {
+        let Some(slot) = self.hand_out.order.pop_front() else { return };
+        let following = self.tcp.get_mut(slot);
+        let stream = following.flow.stream;
+        if let Some(row) = following.waiting.pop() {
+            self.hand_out.rows.push_back(HandedRow { stream, row });
+        }
     }
 
     fn room(&self, slot: usize) -> Room {
-        let rows = self.slots[slot].flow.rows.len();
+        let kept = self.tcp.get(slot).flow.rows.len();
+        let rows = match self.limits.rows {
+            Rows::Kept(most) if kept >= most || self.rows >= self.limits.rows_in_all => Rows::LeftOut,
+            rows => rows,
+        };
         Room {
-            row: rows < self.limits.rows && self.rows < self.limits.rows_in_all,
+            rows,
             bounds: Bounds { gaps: self.limits.gaps, segments: self.limits.segments },
             underway: self.limits.underway,
         }
     }
-}
-
-fn pair([one, other]: [SocketAddr; 2]) -> [SocketAddr; 2] {
-    if one <= other { [one, other] } else { [other, one] }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(crate) struct Underway {
     pub(crate) time: Time,
     pub(crate) certainty: Certainty,
     /// Where its row stands, if it was kept.
-    pub(crate) row: Option<u32>,
+    pub(crate) row: Option<u64>,
     /// It would have closed the receiver, which went on sending nevertheless.
     pub(crate) late: bool,
 }
@@ -114,7 +114,7 @@ impl Transit {
     }
 
     /// The rows of all that waits and was not taken in, each once: the end went on sending without it.
-    pub(crate) fn take_unheard_rows(&mut self, mut tell: impl FnMut(u32)) {
+    pub(crate) fn take_unheard_rows(&mut self, mut tell: impl FnMut(u64)) {
         self.waiting
             .iter_mut()
             .skip(self.told)

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use draw::number::count;
 use draw::{Names, list};
-use flow::{Flow, Frame, Limits, Tracker};
+use flow::{Flow, Frame, Limits, Rows, Tracker};
 use wire::capture::{CaptureError, Reader};
 use wire::{Cause, Doing, End, Fault, Time};
 
@@ -71,7 +71,7 @@ impl Flags {
         let whole = self.ladder || self.svg.is_some() || (json && !self.list);
         match whole {
             true => Limits::default(),
-            false => Limits { rows: 32, rows_in_all: 100_000, ..Limits::default() },
+            false => Limits { rows: Rows::Kept(32), rows_in_all: 100_000, ..Limits::default() },
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flow::{ClosedBy, Closing, FindingId, Flow, Row, Side, SideTotals};
+use flow::{
+    AnalysisFlags, ClosedBy, Closing, FindingId, Flow, PathErrors, RoundTrips, Row, Side, SideTotals,
+};
 use lab::event::{Backend, DirectionReport, Role};
 use serde_json::{Map, Value};
 use wire::Time;
@@ -37,6 +39,7 @@ pub fn segment(flow: &Flow, row: &Row, start: Time, world: World) -> Record {
     let record = record.with("len_bytes", row.len_bytes).with("window_bytes", row.window_bytes);
     let record = record.with("state_a", row.state_a.name()).with("state_b", row.state_b.name());
     let record = record.with_some("in_flight_bytes", row.in_flight_bytes);
+    let record = record.with_some("rtt_us", row.round_trip.map(micros));
     let record = record.with("flags", row.analysis.names().collect::<Vec<_>>());
     let record = match &row.passage {
         None => record,
@@ -54,50 +57,105 @@ pub fn segment(flow: &Flow, row: &Row, start: Time, world: World) -> Record {
 pub fn flow(flow: &Flow, start: Time, world: World) -> Record {
     let (a, b) = (&flow.totals_a, &flow.totals_b);
     let record = Record::new("flow").with("stream", flow.stream);
-    let record = record.with("a", flow.a.to_string()).with("b", flow.b.to_string());
+    let record = record.with("transport", "tcp").with("a", flow.a.to_string()).with("b", flow.b.to_string());
     let record = record.with("t_s", seconds(flow.first.since(start)));
     let record = record.with("open_s", seconds(flow.last.since(flow.first)));
     let record = record.with("segments", a.segments + b.segments);
-    let record = side(record, a, SIDE_A);
-    let record = side(record, b, SIDE_B);
+    let record = side(record, a, &SIDE_A);
+    let record = side(record, b, &SIDE_B);
     let record = record.with("state_a", flow.state_a.name()).with("state_b", flow.state_b.name());
     let record =
         record.with("closed_by", closed_by_word(flow.closed_by)).with("how", closing_word(flow.closing));
     let record = record.with("rtt_us", flow.handshake_rtt.map_or(Value::Null, micros));
     let record = record.with("completeness", flow.completeness.0);
     let record = record.with_some("rows_left_out", (flow.rows_left_out > 0).then_some(flow.rows_left_out));
+    let record = match flow.path_errors.count {
+        0 => record,
+        count => record.with("icmp_errors", count).with("icmp", path_errors(&flow.path_errors)),
+    };
     record.with("findings", findings(flow)).with_some("world", world.map(world_word))
 }
 
-type SideNames = [&'static str; 8];
-const SIDE_A: SideNames = [
-    "segments_a",
-    "bytes_a",
-    "resent_segments_a",
-    "resent_bytes_a",
-    "lost_segments_a",
-    "mss_a",
-    "window_scale_a",
-    "rtt_min_us_a",
-];
-const SIDE_B: SideNames = [
-    "segments_b",
-    "bytes_b",
-    "resent_segments_b",
-    "resent_bytes_b",
-    "lost_segments_b",
-    "mss_b",
-    "window_scale_b",
-    "rtt_min_us_b",
-];
+/// The names of one side's fields.
+struct SideNames {
+    segments: &'static str,
+    bytes: &'static str,
+    resent_segments: &'static str,
+    resent_bytes: &'static str,
+    lost_segments: &'static str,
+    mss: &'static str,
+    window_scale: &'static str,
+    in_flight_max: &'static str,
+    /// Their number, the shortest, the mean, the longest.
+    round_trips: [&'static str; 4],
+    duplicate_sacks: &'static str,
+    flags: &'static str,
+}
 
-fn side(record: Record, totals: &SideTotals, names: SideNames) -> Record {
-    let [segments, bytes, resent_segments, resent_bytes, lost_segments, mss, window_scale, rtt_min] = names;
-    let record = record.with(segments, totals.segments).with(bytes, totals.bytes);
-    let record = record.with(resent_segments, totals.resent_segments);
-    let record = record.with(resent_bytes, totals.resent_bytes).with(lost_segments, totals.lost_segments);
-    let record = record.with_some(mss, totals.mss).with_some(window_scale, totals.window_scale);
-    record.with_some(rtt_min, totals.rtt_min.map(micros))
+const SIDE_A: SideNames = SideNames {
+    segments: "segments_a",
+    bytes: "bytes_a",
+    resent_segments: "resent_segments_a",
+    resent_bytes: "resent_bytes_a",
+    lost_segments: "lost_segments_a",
+    mss: "mss_a",
+    window_scale: "window_scale_a",
+    in_flight_max: "in_flight_max_bytes_a",
+    round_trips: ["rtt_samples_a", "rtt_min_us_a", "rtt_mean_us_a", "rtt_max_us_a"],
+    duplicate_sacks: "duplicate_sacks_a",
+    flags: "flags_a",
+};
+
+const SIDE_B: SideNames = SideNames {
+    segments: "segments_b",
+    bytes: "bytes_b",
+    resent_segments: "resent_segments_b",
+    resent_bytes: "resent_bytes_b",
+    lost_segments: "lost_segments_b",
+    mss: "mss_b",
+    window_scale: "window_scale_b",
+    in_flight_max: "in_flight_max_bytes_b",
+    round_trips: ["rtt_samples_b", "rtt_min_us_b", "rtt_mean_us_b", "rtt_max_us_b"],
+    duplicate_sacks: "duplicate_sacks_b",
+    flags: "flags_b",
+};
+
+fn side(record: Record, totals: &SideTotals, names: &SideNames) -> Record {
+    let record = record.with(names.segments, totals.segments).with(names.bytes, totals.bytes);
+    let record = record.with(names.resent_segments, totals.resent_segments);
+    let record = record.with(names.resent_bytes, totals.resent_bytes);
+    let record = record.with(names.lost_segments, totals.lost_segments);
+    let record = record.with_some(names.mss, totals.mss).with_some(names.window_scale, totals.window_scale);
+    let record = record.with(names.in_flight_max, totals.in_flight_max);
+    let record = round_trips(record, &totals.round_trips, names.round_trips);
+    let record = record.with(names.duplicate_sacks, totals.duplicate_sacks);
+    record.with(names.flags, flags_counted(&totals.analysis))
+}
+
+fn round_trips(record: Record, trips: &RoundTrips, [samples, min, mean, max]: [&'static str; 4]) -> Record {
+    let record = record.with(samples, trips.samples).with_some(min, trips.min.map(micros));
+    let record = record.with_some(mean, trips.mean().map(micros));
+    record.with_some(max, trips.min.map(|_| micros(trips.max)))
+}
+
+/// The analysis flags that were given at all, with how often.
+fn flags_counted(counts: &[u32; AnalysisFlags::COUNT]) -> Value {
+    let given = AnalysisFlags::NAMES.iter().zip(counts).filter(|(_, count)| **count > 0);
+    Value::Object(given.map(|((_, name), count)| ((*name).to_owned(), (*count).into())).collect())
+}
+
+fn path_errors(errors: &PathErrors) -> Value {
+    let told = errors.first.iter().map(|error| {
+        let mtu = error.next_hop_mtu.map_or(Value::Null, Value::from);
+        object([
+            ("frame", error.frame.into()),
+            ("by", error.by.to_string().into()),
+            ("about", side_word(error.about).into()),
+            ("text", error.meaning.into()),
+            ("next_hop_mtu_bytes", mtu),
+        ])
+    });
+    Value::Array(told.collect())
 }
 
 /// What a capture held as a whole.
@@ -233,5 +291,6 @@ fn finding_word(id: FindingId) -> &'static str {
         FindingId::HalfClosed => "half_closed",
         FindingId::BeganEarlier => "began_earlier",
         FindingId::TimeWait => "time_wait",
+        FindingId::PathError => "icmp_error",
     }
 }

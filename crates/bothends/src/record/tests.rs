@@ -33,6 +33,7 @@ fn row() -> Row {
         state_b: State::Established,
         phase: Phase::Data,
         resent: None,
+        round_trip: None,
         analysis: flow::AnalysisFlags::WINDOW_FULL,
         passage: Some(Passage {
             fate: Fate::Delivered,
@@ -49,7 +50,7 @@ fn conversation() -> Flow {
         bytes: 16,
         mss: Some(1460),
         window_scale: Some(7),
-        rtt_min: Some(Duration::from_micros(31)),
+        round_trips: flow::RoundTrips::one(Duration::from_micros(31)),
         ..SideTotals::default()
     };
     Flow {
@@ -67,6 +68,7 @@ fn conversation() -> Flow {
         totals_b: totals,
         handshake_rtt: Some(Duration::from_nanos(31_250)),
         completeness: flow::Completeness(9),
+        path_errors: flow::PathErrors::default(),
         saw_opening: true,
         closed_by: flow::ClosedBy::A,
         closing: Closing::Fin,

@@ -108,7 +108,7 @@ const LEAST_RTO: Duration = Duration::from_millis(200);
 
 /// True when only a retransmission timeout explains so long a wait.
 pub(crate) fn is_rto(flow: &Flow, after: Duration) -> bool {
-    let round_trip = [flow.handshake_rtt, flow.totals_a.rtt_min, flow.totals_b.rtt_min];
+    let round_trip = [flow.handshake_rtt, flow.totals_a.round_trips.min, flow.totals_b.round_trips.min];
     let least = round_trip.into_iter().flatten().min().unwrap_or_default();
     after >= LEAST_RTO + least
 }

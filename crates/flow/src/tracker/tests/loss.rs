@@ -137,7 +137,7 @@ fn lost_data_repeated_by_a_timer() {
     assert_eq!(told.rows[3].in_flight_bytes, Some(16));
     assert_eq!(told.rows[4].in_flight_bytes, Some(16));
     assert_eq!(
-        told.totals_a.rtt_min,
+        told.totals_a.round_trips.min,
         Some(Duration::from_millis(2)),
         "the handshake; Karn's rule for the rest"
     );
@@ -396,8 +396,8 @@ fn round_trips() {
          1250 A ACK 11 ack 11",
     );
     assert_eq!(told.handshake_rtt, Some(Duration::from_millis(200)));
-    assert_eq!(told.totals_a.rtt_min, Some(Duration::from_millis(200)));
-    assert_eq!(told.totals_b.rtt_min, Some(Duration::from_millis(200)));
+    assert_eq!(told.totals_a.round_trips.min, Some(Duration::from_millis(200)));
+    assert_eq!(told.totals_b.round_trips.min, Some(Duration::from_millis(200)));
     let seen_at_a = flow_of(
         "0    A SYN 0
          200  B SYN,ACK 0 ack 1
@@ -406,8 +406,12 @@ fn round_trips() {
          1190 B PSH,ACK 1 ack 11 len 10
          1191 A ACK 11 ack 11",
     );
-    assert_eq!(seen_at_a.totals_a.rtt_min, Some(Duration::from_millis(190)));
-    assert_eq!(seen_at_a.totals_b.rtt_min, Some(Duration::ZERO), "from the wire to the program beside it");
+    assert_eq!(seen_at_a.totals_a.round_trips.min, Some(Duration::from_millis(190)));
+    assert_eq!(
+        seen_at_a.totals_b.round_trips.min,
+        Some(Duration::ZERO),
+        "from the wire to the program beside it"
+    );
 }
 
 #[test]

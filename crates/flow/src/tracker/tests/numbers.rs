@@ -4,7 +4,7 @@ use wire::Time;
 use wire::link_type::LinkType;
 
 use crate::script::{check, feed, parse, run};
-use crate::{Closing, Flow, Frame, Limits, Tracker};
+use crate::{Belongs, Closing, DatagramPlacement, Flow, Frame, Limits, Rows, Side, Tracker};
 
 fn flow_of(table: &str) -> Flow {
     run(&parse(table), Limits::default()).flows().next().unwrap().clone()
@@ -32,7 +32,7 @@ fn sequence_numbers_wrap_in_the_middle() {
 #[test]
 fn more_than_4_gib() {
     const STEP: u32 = 1 << 20;
-    let mut tracker = Tracker::new(Limits { rows: 4, ..Limits::default() });
+    let mut tracker = Tracker::new(Limits { rows: Rows::Kept(4), ..Limits::default() });
     let script = parse(
         "0 A SYN 0 scale 8
          1 B SYN,ACK 0 ack 1 scale 8
@@ -134,7 +134,9 @@ fn rows_are_bounded_and_everything_else_still_counts() {
                  3 A FIN,ACK 1 ack 1
                  4 B FIN,ACK 1 ack 2
                  5 A ACK 2 ack 2";
-    for limits in [Limits { rows: 2, ..Limits::default() }, Limits { rows_in_all: 2, ..Limits::default() }] {
+    for limits in
+        [Limits { rows: Rows::Kept(2), ..Limits::default() }, Limits { rows_in_all: 2, ..Limits::default() }]
+    {
         let tracker = run(&parse(table), limits);
         let flow = tracker.flows().next().unwrap();
         assert_eq!((flow.rows.len(), flow.rows_left_out), (2, 4));
@@ -149,7 +151,7 @@ fn the_conversation_idle_longest_makes_room() {
     let syn = parse("0 A SYN 0").lines.remove(0);
     let mut seqs = [1, 2, 3].into_iter();
     let open = |tracker: &mut Tracker, seq: u32| {
-        feed(tracker, &crate::script::Line { seq, ..syn.clone() }, 1).unwrap().stream
+        feed(tracker, &crate::script::Line { seq, ..syn.clone() }, 1).tcp().unwrap().stream
     };
     // Three conversations with the same ports, each SYN with another number.
     assert_eq!(seqs.by_ref().map(|seq| open(&mut tracker, seq)).collect::<Vec<_>>(), [0, 1, 2]);
@@ -176,11 +178,12 @@ fn what_is_not_tcp_is_counted() {
     let arp = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 6, 0, 1];
     let fragment =
         [0x45, 0, 0, 28, 0, 0, 0x20, 0, 64, 6, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 1, 0, 2, 0, 8, 0, 0];
-    assert_eq!(frame(LinkType::RAW, &udp), None);
-    assert_eq!(frame(LinkType::ETHERNET, &arp), None);
-    assert_eq!(frame(LinkType::RAW, &fragment), None);
-    assert_eq!(frame(LinkType::RAW, &udp[..10]), None);
-    assert_eq!(frame(LinkType(147), &udp), None);
+    let placement = DatagramPlacement { stream: 0, from: Side::A, len_bytes: 0 };
+    assert_eq!(frame(LinkType::RAW, &udp), Belongs::Udp(placement));
+    assert_eq!(frame(LinkType::ETHERNET, &arp), Belongs::Nowhere);
+    assert_eq!(frame(LinkType::RAW, &fragment), Belongs::Nowhere);
+    assert_eq!(frame(LinkType::RAW, &udp[..10]), Belongs::Nowhere);
+    assert_eq!(frame(LinkType(147), &udp), Belongs::Nowhere);
     let counters = tracker.counters();
     let found = (counters.frames, counters.tcp, counters.udp, counters.other, counters.fragments);
     assert_eq!(found, (5, 0, 1, 1, 1));

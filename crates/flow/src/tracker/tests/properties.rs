@@ -7,7 +7,7 @@ use wire::tcp::{TcpFlags, TcpOptions};
 use super::model::{Act, Play, World, play};
 use crate::machine::tests::is_edge;
 use crate::script::{B, Line, delivered, feed};
-use crate::{Closing, Flow, Limits, Side, State, Tracker};
+use crate::{Closing, Departed, Flow, Limits, Row, Rows, Side, State, Tracker};
 
 fn tracked(lines: &[Line], listens: bool, limits: Limits) -> Tracker {
     let mut tracker = Tracker::new(limits);
@@ -33,12 +33,33 @@ fn only(tracker: &Tracker) -> &Flow {
 }
 
 fn steps_are_edges(tracker: &Tracker) -> Result<(), TestCaseError> {
-    for end in tracker.slots.iter().flat_map(|following| &following.ends) {
+    for end in tracker.tcp.iter().flat_map(|following| &following.ends) {
         for pair in end.trail.windows(2) {
             prop_assert!(is_edge(pair[0], pair[1]), "{:?} -> {:?} in {:?}", pair[0], pair[1], end.trail);
         }
     }
     Ok(())
+}
+
+/// The rows as they are handed out while the segments come, and the conversations that had to make room.
+fn handed_out(lines: &[Line], limits: Limits) -> (Vec<(u64, Row)>, Vec<u64>) {
+    let mut tracker = Tracker::new(Limits { rows: Rows::HandedOut, ..limits });
+    let (mut rows, mut departed) = (Vec::new(), Vec::new());
+    let mut take = |tracker: &mut Tracker| {
+        rows.extend(std::iter::from_fn(|| tracker.next_row()).map(|handed| (handed.stream, handed.row)));
+        let gone = std::iter::from_fn(|| tracker.next_departed());
+        departed.extend(gone.map(|gone| match gone {
+            Departed::Tcp(flow) => flow.stream,
+            Departed::Udp(flow) => flow.stream,
+        }));
+    };
+    for (line, number) in lines.iter().zip(1..) {
+        feed(&mut tracker, line, number);
+        take(&mut tracker);
+    }
+    tracker.finish();
+    take(&mut tracker);
+    (rows, departed)
 }
 
 /// The segments, for people.
@@ -133,7 +154,8 @@ proptest! {
 
     #[test]
     fn any_segments_in_any_order(lines in prop::collection::vec(line(), 0..60), gaps in 1usize..4, room in 0usize..9) {
-        let limits = Limits { flows: 3, rows: 40, rows_in_all: 50, gaps, segments: room, underway: room };
+        let rows = Rows::Kept(40);
+        let limits = Limits { flows: 3, rows, waiting: 4, rows_in_all: 50, gaps, segments: room, underway: room };
         let tracker = tracked(&lines, true, limits);
         steps_are_edges(&tracker)?;
         prop_assert!(tracker.flows().count() <= 3);
@@ -142,6 +164,32 @@ proptest! {
         let shown: u64 = tracker.flows().map(|flow| flow.rows.len() as u64 + flow.rows_left_out).sum();
         prop_assert!(shown == lines.len() as u64 || tracker.counters().evicted > 0);
         prop_assert!(tracker.flows().all(|flow| flow.findings.iter().all(|finding| finding.evidence.len() <= 16)));
+    }
+
+    #[test]
+    fn every_row_is_handed_out_once_in_the_order_of_frames(
+        lines in prop::collection::vec(line(), 0..60), waiting in 0usize..9,
+    ) {
+        let (rows, departed) = handed_out(&lines, Limits { flows: 2, waiting, ..Limits::default() });
+        let frames: Vec<u64> = rows.iter().map(|(_, row)| row.frame).collect();
+        prop_assert_eq!(frames, (1..=lines.len() as u64).collect::<Vec<_>>());
+        let streams = rows.iter().map(|(stream, _)| stream + 1).max().unwrap_or(0);
+        prop_assert_eq!(departed.len() as u64, streams.saturating_sub(2));
+    }
+
+    #[test]
+    fn rows_handed_out_tell_what_kept_ones_tell(world in world(true, 700)) {
+        let played = play(&world);
+        let kept = tracked(&played.lines, false, Limits::default());
+        let (handed, _) = handed_out(&played.lines, Limits { waiting: 1000, ..Limits::default() });
+        let kept: Vec<String> = only(&kept).rows.iter().map(|row| format!("{row:?}")).collect();
+        // Phases are for pictures: there the end of an opening is corrected later on.
+        let without_phase = |row: &str| row.replace("phase: Opening", "phase: Data");
+        let handed: Vec<String> = handed.iter().map(|(_, row)| format!("{row:?}")).collect();
+        for (kept, handed) in kept.iter().zip(&handed) {
+            prop_assert_eq!(without_phase(kept), without_phase(handed));
+        }
+        prop_assert_eq!(kept.len(), handed.len());
     }
 
     #[test]
