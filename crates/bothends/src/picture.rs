@@ -49,7 +49,7 @@ pub fn records(flows: &[&Flow], start: Time, world: World, with_segments: bool, 
         let rows = flows.iter().flat_map(|flow| flow.rows.iter().map(move |row| (*flow, row)));
         let mut rows: Vec<(&Flow, &Row)> = rows.collect();
         rows.sort_by_key(|(_, row)| row.frame);
-        rows.iter().for_each(|(flow, row)| out.record(&record::segment(flow, row, start, world)));
+        rows.iter().for_each(|(flow, row)| out.record(&record::segment(flow.stream, row, start, world)));
     }
     flows.iter().for_each(|flow| out.record(&record::flow(flow, start, world)));
 }
@@ -67,7 +67,13 @@ pub fn not_tcp(counters: Counters) -> Vec<(&'static str, u64)> {
     kinds.into_iter().filter(|(_, frames)| *frames > 0).collect()
 }
 
+/// The frames that belong to no conversation that is followed, by what they are.
+pub fn not_followed(counters: Counters) -> Vec<(&'static str, u64)> {
+    not_tcp(Counters { udp: 0, ..counters })
+}
+
 /// The file that a picture goes to, opened early.
+#[derive(Default)]
 pub struct Svg(Option<OutputFile>);
 
 impl Svg {

@@ -338,9 +338,8 @@ impl Flow {
 pub enum Rows {
     /// As many as this are kept of each conversation, for pictures.
     Kept(usize),
-    /// None is kept: [`Tracker::next_row`](crate::Tracker::next_row) gives each as soon as it is settled, and
-    /// [`Tracker::next_departed`](crate::Tracker::next_departed) the conversations that make room. Who asks for this must
-    /// take them.
+    /// None is kept: [`Tracker::next_row`](crate::Tracker::next_row) gives each as soon as it is settled. Who asks for this
+    /// must take them.
     HandedOut,
     /// There are none.
     LeftOut,
@@ -353,6 +352,9 @@ pub struct Limits {
     pub flows: usize,
     /// What becomes of the rows.
     pub rows: Rows,
+    /// Conversations that make room are given by [`Tracker::next_departed`](crate::Tracker::next_departed). Who asks for
+    /// this must take them.
+    pub departed: bool,
     /// Rows that wait for their receiver to speak before they are handed out, of all conversations together; where there
     /// are more the first goes as it is.
     pub waiting: usize,
@@ -371,6 +373,7 @@ impl Default for Limits {
         Limits {
             flows: 100_000,
             rows: Rows::Kept(2_000),
+            departed: false,
             waiting: 4_096,
             rows_in_all: 1_000_000,
             gaps: 64,

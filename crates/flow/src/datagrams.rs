@@ -99,8 +99,8 @@ impl DatagramFlow {
         if source == self.a { Side::A } else { Side::B }
     }
 
-    /// Takes the next datagram in; its row is kept where there is room.
-    pub(crate) fn take(&mut self, from: Side, len_bytes: u32, seen: Sighting<'_>, keep: bool) {
+    /// Takes the next datagram in; gives its row.
+    pub(crate) fn take(&mut self, from: Side, len_bytes: u32, seen: Sighting<'_>) -> DatagramRow {
         let totals = match from {
             Side::A => &mut self.totals_a,
             Side::B => &mut self.totals_b,
@@ -111,12 +111,7 @@ impl DatagramFlow {
         let lost = seen.passage.is_some_and(|passage| passage.fate == Fate::Lost);
         totals.lost += u64::from(lost);
         self.last = self.last.max(seen.time);
-        if keep {
-            let (frame, time, passage) = (seen.frame, seen.time, seen.passage.cloned());
-            self.rows.push(DatagramRow { frame, time, from, len_bytes, passage });
-        } else {
-            self.rows_left_out += 1;
-        }
+        DatagramRow { frame: seen.frame, time: seen.time, from, len_bytes, passage: seen.passage.cloned() }
     }
 
     pub(crate) fn trouble(&mut self, error: PathError) {

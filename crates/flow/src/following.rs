@@ -37,6 +37,8 @@ pub(crate) struct Room {
 #[derive(Debug)]
 pub(crate) struct Following {
     pub(crate) flow: Flow,
+    /// It is among those that are wanted.
+    pub(crate) chosen: bool,
     /// Rows that are to be handed out, where they are not kept.
     pub(crate) waiting: Waiting,
     /// A and B.
@@ -73,6 +75,7 @@ impl Following {
         }
         Following {
             flow: empty_flow(stream, [a, b], time, before, first.opens()),
+            chosen: true,
             waiting: Waiting::default(),
             ends,
             transit: Default::default(),
@@ -120,6 +123,7 @@ impl Following {
             from,
             start: placed.payload().0,
             len_bytes: placed.len,
+            chosen: self.chosen,
             analysis,
         }
     }

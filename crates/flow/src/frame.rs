@@ -4,7 +4,7 @@ use wire::link_type::LinkType;
 use wire::{Fate, Passage, Time};
 
 use crate::transit::Certainty;
-use crate::{AnalysisFlags, Side};
+use crate::{AnalysisFlags, Protocol, Side};
 
 /// One captured frame.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Placement {
     pub start: i64,
     /// Payload bytes on the wire.
     pub len_bytes: u32,
+    /// Its conversation is among those that are wanted ([`Tracker::choose`](crate::Tracker::choose)).
+    pub chosen: bool,
     /// What Wireshark's analysis says of it.
     pub analysis: AnalysisFlags,
 }
@@ -47,6 +49,8 @@ pub struct DatagramPlacement {
     pub from: Side,
     /// Payload bytes on the wire.
     pub len_bytes: u32,
+    /// Its conversation is among those that are wanted.
+    pub chosen: bool,
 }
 
 /// Which conversation a frame belongs to.
@@ -56,10 +60,15 @@ pub enum Belongs {
     Tcp(Placement),
     /// A datagram of this one of UDP.
     Udp(DatagramPlacement),
-    /// An ICMP error about the conversation of TCP with this number.
-    AboutTcp(u64),
-    /// An ICMP error about the conversation of UDP with this number.
-    AboutUdp(u64),
+    /// An ICMP error about a conversation.
+    About {
+        /// Of which kind that is.
+        protocol: Protocol,
+        /// Its number.
+        stream: u64,
+        /// It is among those that are wanted.
+        chosen: bool,
+    },
     /// None that is followed.
     Nowhere,
 }

@@ -4,18 +4,18 @@
 use std::collections::VecDeque;
 
 use crate::conversation::{Flow, Row};
-use crate::datagrams::DatagramFlow;
+use crate::datagrams::{DatagramFlow, DatagramRow};
 
-/// A row, and the number of the conversation that it belongs to.
+/// A row on its way out, with the number of the conversation that it belongs to.
 #[derive(Clone, Debug)]
-pub struct HandedRow {
-    /// The conversation's number.
-    pub stream: u64,
-    /// The row.
-    pub row: Row,
+pub enum HandedRow {
+    /// A segment of TCP.
+    Segment(u64, Row),
+    /// A datagram of UDP.
+    Datagram(u64, DatagramRow),
 }
 
-/// A conversation that is over, or had to make room.
+/// A conversation that had to make room.
 #[derive(Clone, Debug)]
 pub enum Departed {
     /// Of TCP.
@@ -24,11 +24,20 @@ pub enum Departed {
     Udp(Box<DatagramFlow>),
 }
 
+/// What waits to be handed out.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// The first waiting row of the conversation in this slot.
+    Segment(usize),
+    /// A datagram of this conversation; there is nothing that it could wait for.
+    Datagram(u64, DatagramRow),
+}
+
 /// What waits to be taken.
 #[derive(Debug, Default)]
 pub(crate) struct HandOut {
-    /// The slots of the conversations whose rows wait, in the order of frames.
-    pub(crate) order: VecDeque<usize>,
+    /// In the order of frames.
+    pub(crate) order: VecDeque<Turn>,
     /// Rows that are settled, or had to be taken as they are.
     pub(crate) rows: VecDeque<HandedRow>,
     pub(crate) departed: VecDeque<Departed>,

@@ -10,6 +10,7 @@
 //! the rest of a [`Flow`]. `analysis` stands beside all that: what Wireshark says of each segment.
 
 mod analysis;
+mod choice;
 mod conversation;
 mod datagrams;
 mod end;
@@ -37,6 +38,7 @@ mod transit;
 mod waiting;
 
 pub use analysis::{AnalysisFlags, Completeness};
+pub use choice::{Choice, NoPart, Part, Protocol};
 pub use conversation::{
     ClosedBy, Closing, Finding, FindingId, Flow, Limits, Phase, Resent, RoundTrips, Row, Rows, Side,
     SideTotals,

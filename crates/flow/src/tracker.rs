@@ -7,11 +7,12 @@ use wire::icmp::IcmpMessage;
 use wire::packet::{self, Packet, TcpSegment, Transport, UdpDatagram, Undecoded};
 use wire::{tcp, udp};
 
+use crate::choice::{Choice, Protocol};
 use crate::conversation::{Flow, Limits, Rows};
 use crate::datagrams::DatagramFlow;
 use crate::following::{Following, Room};
 use crate::frame::{Belongs, DatagramPlacement, Frame, Placement, Sighting};
-use crate::handout::{Departed, HandOut, HandedRow};
+use crate::handout::{Departed, HandOut, HandedRow, Turn};
 use crate::path_error::PathError;
 use crate::segment::Segment;
 use crate::sent::Bounds;
@@ -44,9 +45,10 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Tracker {
     limits: Limits,
+    choice: Choice,
     listening: HashSet<SocketAddr>,
     tcp: Slots<Following>,
-    udp: Slots<DatagramFlow>,
+    udp: Slots<Datagrams>,
     hand_out: HandOut,
     /// Rows kept of all conversations.
     rows: usize,
@@ -60,6 +62,7 @@ impl Tracker {
     pub fn new(limits: Limits) -> Tracker {
         Tracker {
             limits,
+            choice: Choice::default(),
             listening: HashSet::new(),
             tcp: Slots::new(limits.flows),
             udp: Slots::new(limits.flows),
@@ -74,6 +77,12 @@ impl Tracker {
     /// It is known that a socket listens at `address`: its end of a conversation begins in LISTEN.
     pub fn listening(&mut self, address: SocketAddr) {
         self.listening.insert(address);
+    }
+
+    /// From now on rows are kept, or handed out, of these conversations only, and the others depart in silence. All are
+    /// followed and numbered, chosen or not.
+    pub fn choose(&mut self, choice: Choice) {
+        self.choice = choice;
     }
 
     /// Takes the next frame; frames come in the order of sending. Tells where it belongs.
@@ -112,7 +121,7 @@ impl Tracker {
 
     /// The conversations of UDP in order of appearance.
     pub fn datagram_flows(&self) -> impl Iterator<Item = &DatagramFlow> {
-        let mut flows: Vec<&DatagramFlow> = self.udp.iter().collect();
+        let mut flows: Vec<&DatagramFlow> = self.udp.iter().map(|datagrams| &datagrams.flow).collect();
         flows.sort_unstable_by_key(|flow| flow.stream);
         flows.into_iter()
     }
@@ -120,17 +129,18 @@ impl Tracker {
     /// The next row that is handed out ([`Rows::HandedOut`]), in the order of frames.
     pub fn next_row(&mut self) -> Option<HandedRow> {
         while self.hand_out.rows.is_empty() {
-            let first = *self.hand_out.order.front()?;
             let pressed = self.hand_out.order.len() > self.limits.waiting;
-            if !pressed && !self.tcp.get(first).waiting.is_first_settled() {
-                return None;
+            match self.hand_out.order.front()? {
+                Turn::Segment(slot) if !pressed && !self.tcp.get(*slot).waiting.is_first_settled() => {
+                    return None;
+                }
+                _ => self.hand_out_first(),
             }
-            self.hand_out_first();
         }
         self.hand_out.rows.pop_front()
     }
 
-    /// The next conversation that had to make room, where rows are handed out. It is judged.
+    /// The next conversation that had to make room, where [`Limits::departed`] asks for them. It is judged.
     pub fn next_departed(&mut self) -> Option<Departed> {
         self.hand_out.departed.pop_front()
     }
@@ -162,7 +172,7 @@ impl Tracker {
         let placement = following.take(from, &segment, Sighting::of(frame), reuses, room);
         self.rows += following.flow.rows.len() - rows;
         if room.rows == Rows::HandedOut {
-            self.hand_out.order.push_back(slot);
+            self.hand_out.order.push_back(Turn::Segment(slot));
         }
         placement
     }
@@ -171,25 +181,34 @@ impl Tracker {
         self.counters.udp += 1;
         let ends = [udp.source, udp.destination];
         let slot = self.udp.between(ends).unwrap_or_else(|| {
+            let chosen = self.choice.takes(Protocol::Udp, self.udp_streams, ends);
             let flow = DatagramFlow::begin(self.udp_streams, ends, frame.time);
             self.udp_streams += 1;
-            let (slot, gone) = self.udp.begin(ends, flow);
+            let (slot, gone) = self.udp.begin(ends, Datagrams { flow, chosen });
             if let Some(gone) = gone {
                 self.counters.evicted += 1;
-                self.rows -= gone.rows.len();
-                if self.limits.rows == Rows::HandedOut {
-                    self.hand_out.departed.push_back(Departed::Udp(Box::new(gone)));
+                self.rows -= gone.flow.rows.len();
+                if gone.chosen && self.limits.departed {
+                    self.hand_out.departed.push_back(Departed::Udp(Box::new(gone.flow)));
                 }
             }
             slot
         });
         let room_in_all = self.rows < self.limits.rows_in_all;
-        let flow = self.udp.touch(slot);
-        let keep = room_in_all && matches!(self.limits.rows, Rows::Kept(most) if flow.rows.len() < most);
+        let Datagrams { flow, chosen } = self.udp.touch(slot);
+        let room = matches!(self.limits.rows, Rows::Kept(most) if flow.rows.len() < most);
+        let keep = *chosen && room && room_in_all;
         let from = flow.side_of(udp.source);
-        flow.take(from, udp.payload_len, Sighting::of(frame), keep);
-        self.rows += usize::from(keep);
-        DatagramPlacement { stream: flow.stream, from, len_bytes: udp.payload_len }
+        let row = flow.take(from, udp.payload_len, Sighting::of(frame));
+        match self.limits.rows {
+            Rows::HandedOut if *chosen => self.hand_out.order.push_back(Turn::Datagram(flow.stream, row)),
+            _ if keep => {
+                self.rows += 1;
+                flow.rows.push(row);
+            }
+            _ => flow.rows_left_out += 1,
+        }
+        DatagramPlacement { stream: flow.stream, from, len_bytes: udp.payload_len, chosen: *chosen }
     }
 
     /// An ICMP message belongs to the conversation that it is about, if that is followed.
@@ -207,18 +226,16 @@ impl Tracker {
         };
         match quoted.protocol {
             tcp::PROTOCOL => self.tcp.between(ends).map_or(Belongs::Nowhere, |slot| {
-                let flow = &mut self.tcp.get_mut(slot).flow;
-                flow.path_errors.push(error(if quoted.source == flow.a {
-                    crate::Side::A
-                } else {
-                    crate::Side::B
-                }));
-                Belongs::AboutTcp(flow.stream)
+                let following = self.tcp.get_mut(slot);
+                let about = following.side_of(quoted.source);
+                following.flow.path_errors.push(error(about));
+                let (stream, chosen) = (following.flow.stream, following.chosen);
+                Belongs::About { protocol: Protocol::Tcp, stream, chosen }
             }),
             udp::PROTOCOL => self.udp.between(ends).map_or(Belongs::Nowhere, |slot| {
-                let flow = self.udp.get_mut(slot);
+                let Datagrams { flow, chosen } = self.udp.get_mut(slot);
                 flow.trouble(error(flow.side_of(quoted.source)));
-                Belongs::AboutUdp(flow.stream)
+                Belongs::About { protocol: Protocol::Udp, stream: flow.stream, chosen: *chosen }
             }),
             _ => Belongs::Nowhere,
         }
@@ -238,7 +255,8 @@ impl Tracker {
             reuses = true;
         }
         let listens = self.listening.contains(&tcp.destination);
-        let following = Following::begin(self.tcp_streams, segment, ends, frame.time, listens);
+        let mut following = Following::begin(self.tcp_streams, segment, ends, frame.time, listens);
+        following.chosen = self.choice.takes(Protocol::Tcp, self.tcp_streams, ends);
         self.tcp_streams += 1;
         self.make_room();
         let (slot, gone) = self.tcp.begin(ends, following);
@@ -260,23 +278,29 @@ impl Tracker {
     fn depart(&mut self, gone: Following) {
         self.counters.evicted += 1;
         self.rows -= gone.flow.rows.len();
-        if self.limits.rows == Rows::HandedOut {
+        if gone.chosen && self.limits.departed {
             self.hand_out.departed.push_back(Departed::Tcp(Box::new(gone.flow)));
         }
     }
 
     fn hand_out_first(&mut self) {
-        let Some(slot) = self.hand_out.order.pop_front() else { return };
-        let following = self.tcp.get_mut(slot);
-        let stream = following.flow.stream;
-        if let Some(row) = following.waiting.pop() {
-            self.hand_out.rows.push_back(HandedRow { stream, row });
-        }
+        let handed = match self.hand_out.order.pop_front() {
+            Some(Turn::Segment(slot)) => {
+                let following = self.tcp.get_mut(slot);
+                let stream = following.flow.stream;
+                following.waiting.pop().map(|row| HandedRow::Segment(stream, row))
+            }
+            Some(Turn::Datagram(stream, row)) => Some(HandedRow::Datagram(stream, row)),
+            None => None,
+        };
+        self.hand_out.rows.extend(handed);
     }
 
     fn room(&self, slot: usize) -> Room {
-        let kept = self.tcp.get(slot).flow.rows.len();
+        let following = self.tcp.get(slot);
+        let kept = following.flow.rows.len();
         let rows = match self.limits.rows {
+            _ if !following.chosen => Rows::LeftOut,
             Rows::Kept(most) if kept >= most || self.rows >= self.limits.rows_in_all => Rows::LeftOut,
             rows => rows,
         };
@@ -286,6 +310,13 @@ impl Tracker {
             underway: self.limits.underway,
         }
     }
+}
+
+/// A conversation of datagrams, and whether it is among those that are wanted.
+#[derive(Debug)]
+struct Datagrams {
+    flow: DatagramFlow,
+    chosen: bool,
 }
 
 #[cfg(test)]

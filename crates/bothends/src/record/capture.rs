@@ -31,8 +31,8 @@ pub struct Counts {
 }
 
 /// One segment. Times count from `start`, the capture's first frame.
-pub fn segment(flow: &Flow, row: &Row, start: Time, world: World) -> Record {
-    let record = Record::new("segment").with("frame", row.frame).with("stream", flow.stream);
+pub fn segment(stream: u64, row: &Row, start: Time, world: World) -> Record {
+    let record = Record::new("segment").with("frame", row.frame).with("stream", stream);
     let record = record.with("t_s", seconds(row.time.since(start))).with("from", side_word(row.from));
     let flags = row.flags.names().collect::<Vec<_>>().join(",");
     let record = record.with("seq", row.seq).with_some("ack", row.ack).with("flags_tcp", flags);

@@ -154,7 +154,7 @@ fn captured_records_are_what_they_were() {
     let refused = Fault::errno(End::Peer, Doing::Connect, "tcp://[::1]:80", 111);
     let all = [
         capture(&counts),
-        segment(&flow_, &row(), start, Some(Backend::Tun)),
+        segment(flow_.stream, &row(), start, Some(Backend::Tun)),
         flow(&flow_, start, Some(Backend::Simulated)),
         link(Backend::Packet, 7, Some(start), &up, &DirectionReport::default()),
         output(Role::Server, 1, b"hello\n"),
@@ -187,8 +187,8 @@ fn simulated_records_have_no_wall_clock() {
 fn flags_are_named_in_the_fixed_order() {
     let mut all = row();
     all.flags = TcpFlags(0xff);
-    let record = segment(&conversation(), &all, Time::ZERO, None);
+    let record = segment(conversation().stream, &all, Time::ZERO, None);
     assert_eq!(read(&record)["flags_tcp"], "SYN,FIN,RST,PSH,ACK,URG,ECE,CWR");
     all.flags = TcpFlags(0x12);
-    assert_eq!(read(&segment(&conversation(), &all, Time::ZERO, None))["flags_tcp"], "SYN,ACK");
+    assert_eq!(read(&segment(conversation().stream, &all, Time::ZERO, None))["flags_tcp"], "SYN,ACK");
 }

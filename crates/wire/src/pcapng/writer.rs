@@ -17,6 +17,8 @@ const NANOSECONDS: u8 = 9;
 pub struct Writer<W> {
     out: W,
     interfaces: u32,
+    /// Bytes kept of each packet; zero means all.
+    snap_len: u32,
     block: Vec<u8>,
 }
 
@@ -28,13 +30,20 @@ impl<W: Write> Writer<W> {
 
     /// The same where at most `snap_len` bytes of each packet are kept; zero means all.
     pub fn with_snap_len(out: W, interfaces: &[Interface], snap_len: u32) -> io::Result<Writer<W>> {
-        let count = u32::try_from(interfaces.len()).map_err(|_| unfit("too many interfaces"))?;
-        let mut writer = Writer { out, interfaces: count, block: Vec::new() };
+        let mut writer = Writer { out, interfaces: 0, snap_len, block: Vec::new() };
         writer.section_header()?;
         for interface in interfaces {
-            writer.interface_description(interface, snap_len)?;
+            writer.interface(interface)?;
         }
         Ok(writer)
+    }
+
+    /// Announces one more interface; gives the number that its packets have.
+    pub fn interface(&mut self, interface: &Interface) -> io::Result<u32> {
+        let number = self.interfaces;
+        self.interfaces = number.checked_add(1).ok_or_else(|| unfit("too many interfaces"))?;
+        self.interface_description(interface)?;
+        Ok(number)
     }
 
     /// Writes one packet: where and when it was captured, how long it was, what was kept of it, and what there is to say
@@ -81,11 +90,11 @@ impl<W: Write> Writer<W> {
         self.end()
     }
 
-    fn interface_description(&mut self, interface: &Interface, snap_len: u32) -> io::Result<()> {
+    fn interface_description(&mut self, interface: &Interface) -> io::Result<()> {
         self.begin(super::INTERFACE_DESCRIPTION);
         self.block.extend(interface.link_type.0.to_le_bytes());
         self.block.extend([0; 2]);
-        self.block.extend(snap_len.to_le_bytes());
+        self.block.extend(self.snap_len.to_le_bytes());
         if !interface.name.is_empty() {
             self.option(option::IF_NAME, interface.name.as_bytes())?;
         }

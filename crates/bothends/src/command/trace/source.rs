@@ -37,6 +37,14 @@ impl Source {
             .map_err(|error| Fault::io(End::You, Doing::Open, path.display().to_string(), &error))
     }
 
+    /// The file, where it is one.
+    pub(super) fn file(&self) -> Option<&File> {
+        match self {
+            Source::File(file) => Some(file),
+            Source::Stdin(_) => None,
+        }
+    }
+
     pub(super) fn is_stdin(&self) -> bool {
         matches!(self, Source::Stdin(_))
     }

@@ -178,7 +178,7 @@ fn what_is_not_tcp_is_counted() {
     let arp = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 6, 0, 1];
     let fragment =
         [0x45, 0, 0, 28, 0, 0, 0x20, 0, 64, 6, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 1, 0, 2, 0, 8, 0, 0];
-    let placement = DatagramPlacement { stream: 0, from: Side::A, len_bytes: 0 };
+    let placement = DatagramPlacement { stream: 0, from: Side::A, len_bytes: 0, chosen: true };
     assert_eq!(frame(LinkType::RAW, &udp), Belongs::Udp(placement));
     assert_eq!(frame(LinkType::ETHERNET, &arp), Belongs::Nowhere);
     assert_eq!(frame(LinkType::RAW, &fragment), Belongs::Nowhere);

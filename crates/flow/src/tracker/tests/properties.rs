@@ -7,7 +7,7 @@ use wire::tcp::{TcpFlags, TcpOptions};
 use super::model::{Act, Play, World, play};
 use crate::machine::tests::is_edge;
 use crate::script::{B, Line, delivered, feed};
-use crate::{Closing, Departed, Flow, Limits, Row, Rows, Side, State, Tracker};
+use crate::{Closing, Departed, Flow, HandedRow, Limits, Row, Rows, Side, State, Tracker};
 
 fn tracked(lines: &[Line], listens: bool, limits: Limits) -> Tracker {
     let mut tracker = Tracker::new(limits);
@@ -43,10 +43,14 @@ fn steps_are_edges(tracker: &Tracker) -> Result<(), TestCaseError> {
 
 /// The rows as they are handed out while the segments come, and the conversations that had to make room.
 fn handed_out(lines: &[Line], limits: Limits) -> (Vec<(u64, Row)>, Vec<u64>) {
-    let mut tracker = Tracker::new(Limits { rows: Rows::HandedOut, ..limits });
+    let mut tracker = Tracker::new(Limits { rows: Rows::HandedOut, departed: true, ..limits });
     let (mut rows, mut departed) = (Vec::new(), Vec::new());
     let mut take = |tracker: &mut Tracker| {
-        rows.extend(std::iter::from_fn(|| tracker.next_row()).map(|handed| (handed.stream, handed.row)));
+        let segments = std::iter::from_fn(|| tracker.next_row()).map(|handed| match handed {
+            HandedRow::Segment(stream, row) => (stream, row),
+            HandedRow::Datagram(..) => panic!("there are none"),
+        });
+        rows.extend(segments);
         let gone = std::iter::from_fn(|| tracker.next_departed());
         departed.extend(gone.map(|gone| match gone {
             Departed::Tcp(flow) => flow.stream,
@@ -155,7 +159,7 @@ proptest! {
     #[test]
     fn any_segments_in_any_order(lines in prop::collection::vec(line(), 0..60), gaps in 1usize..4, room in 0usize..9) {
         let rows = Rows::Kept(40);
-        let limits = Limits { flows: 3, rows, waiting: 4, rows_in_all: 50, gaps, segments: room, underway: room };
+        let limits = Limits { flows: 3, rows, departed: false, waiting: 4, rows_in_all: 50, gaps, segments: room, underway: room };
         let tracker = tracked(&lines, true, limits);
         steps_are_edges(&tracker)?;
         prop_assert!(tracker.flows().count() <= 3);

@@ -1,0 +1,125 @@
+//! What should be known about the capture itself: what it lost, what could not be read, why it ended early.
+
+use std::path::Path;
+
+use draw::number::count;
+use wire::capture::CaptureError;
+use wire::{Cause, Doing, End, Fault};
+
+use super::reading::Capture;
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::record::Counts;
+
+/// Tells it, beside what the view shows.
+pub(super) fn tell(capture: &Capture, out: &Out) {
+    let counts = &capture.counts;
+    if let Some(lost) = counts.lost_by_capture.filter(|lost| *lost > 0) {
+        let lost = count(lost, "frame");
+        out.tell(&format!("the capture itself lost {lost}: what looks missing may have been on the wire\n"));
+    }
+    if let Some(left_out) = counts.unread_in_words() {
+        out.tell(&format!("{left_out}\n"));
+    }
+    let evicted = capture.tracker.counters().evicted;
+    if evicted > 0 {
+        let evicted = count(evicted, "conversation");
+        let told = format!("{evicted} had to make room for others before the end of the capture\n");
+        out.tell(&told);
+    }
+    let followed = capture.tracker.counters().tcp + capture.tracker.counters().udp;
+    if counts.frames == 0 && capture.damage.is_none() {
+        out.tell("there is no frame in it\n");
+    } else if followed == 0 && counts.frames > 0 {
+        out.tell(&format!("there is neither TCP nor UDP in it, but {}\n", counts.in_words()));
+    } else {
+        out.narrate(1, &format!("{}\n", counts.in_words()));
+    }
+}
+
+/// Tells why the capture was not read to its end. A stream may end anywhere: it was stopped.
+pub(super) fn damage(error: &CaptureError, file: &Path, from_stdin: bool, out: &Out) -> Exit {
+    let name = if from_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    if let (true, CaptureError::Cut { packets, .. }) = (from_stdin, error) {
+        out.tell(&format!(
+            "standard input ended in the middle of a record, behind {}\n",
+            count(*packets, "frame")
+        ));
+        return Exit::Ok;
+    }
+    let cause = match error {
+        CaptureError::Io(error) => match error.raw_os_error() {
+            Some(errno) => Cause::Errno(errno),
+            None => Cause::Words(error.to_string()),
+        },
+        CaptureError::Empty if from_stdin => Cause::Words("it ended before a capture began".to_owned()),
+        other => Cause::Words(other.to_string()),
+    };
+    out.fault(&Fault { end: End::You, doing: Doing::Read, at: name, cause })
+}
+
+impl Counts {
+    pub(super) fn name_links(&mut self, types: impl Iterator<Item = wire::link_type::LinkType>) {
+        let mut types: Vec<_> = types.collect();
+        types.sort_by_key(|link| link.0);
+        types.dedup();
+        self.link_types = types
+            .iter()
+            .map(|link| match link.name() {
+                Some(name) => name.to_owned(),
+                None => format!("link type {}", link.0),
+            })
+            .collect();
+    }
+
+    /// Frames that may belong to conversations and could not be followed: a picture without them is not the whole.
+    fn unread_in_words(&self) -> Option<String> {
+        let of = |wanted: &str| {
+            self.unsupported.iter().find(|(kind, _)| *kind == wanted).map(|(_, frames)| *frames)
+        };
+        let whys = [
+            ("unreadable", ["could not be read: cut too short, or malformed"; 2]),
+            (
+                "fragment",
+                [
+                    "is a piece of a fragmented packet, which is not put together",
+                    "are pieces of fragmented packets, which are not put together",
+                ],
+            ),
+        ];
+        let told = whys.iter().filter_map(|(kind, [one, many])| {
+            let frames = of(kind)?;
+            Some(format!("{} {}", count(frames, "frame"), if frames == 1 { one } else { many }))
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    /// `12 frames of Ethernet: 10 udp, 2 other`.
+    fn in_words(&self) -> String {
+        let kinds: Vec<String> = self.unsupported.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let links = if self.link_types.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", self.link_types.join(", "))
+        };
+        let kinds =
+            if kinds.is_empty() { String::new() } else { format!("; not followed: {}", kinds.join(", ")) };
+        format!("{}{links}{kinds}", count(self.frames, "frame"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_followed_is_told() {
+        let counts = |unsupported| Counts { frames: 20, unsupported, ..Counts::default() };
+        assert_eq!(counts(vec![("udp", 2), ("icmp", 1)]).unread_in_words(), None);
+        let unread = counts(vec![("udp", 2), ("fragment", 1), ("unreadable", 14)]).unread_in_words();
+        let told = "14 frames could not be read: cut too short, or malformed; \
+                    1 frame is a piece of a fragmented packet, which is not put together";
+        assert_eq!(unread.as_deref(), Some(told));
+    }
+}
