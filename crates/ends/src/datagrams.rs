@@ -16,7 +16,7 @@ use self::addressing::{Addressed, Reach, addressed};
 use self::arrivals::{Arrivals, Eyes};
 use self::complaints::Complaints;
 use self::input::{DatagramInput, Said};
-use self::outbox::{Message, NoRoom, Outbox, is_want_of_room};
+use self::outbox::{Message, NoRoom, Outbox};
 use self::peers::Peers;
 use crate::address::{fitting, plain};
 use crate::datagram_socket::{DatagramSocket, Received, shown};
@@ -24,6 +24,7 @@ use crate::engine::timespec_until;
 use crate::event::{Account, ClosedBy, Event, How};
 use crate::pump::output::Wrote;
 use crate::pump::{Expect, Input, Over, watch};
+use crate::shortage::{PAUSE, is_short_of_memory, is_want_of_room};
 use crate::stop::Stop;
 
 mod addressing;
@@ -462,7 +463,7 @@ impl<'o, 'c> Conversation<'o, 'c> {
     fn wait_for_room(&mut self, to: &Address, error: Errno, now: Instant) -> bool {
         let poll_tells = error == Errno::AGAIN && self.socket.transport.is_internet();
         match self.outbox.found_no_room(now, poll_tells) {
-            NoRoom::Begins if error == Errno::NOBUFS => {
+            NoRoom::Begins if is_short_of_memory(error) => {
                 let at = shown(to).in_full(self.socket.transport);
                 let fault = Fault::errno(End::Us, Doing::Send, at, error.raw_os_error());
                 self.complaints.complain(fault, now);
@@ -570,7 +571,11 @@ impl<'o, 'c> Conversation<'o, 'c> {
     /// Its interface may be gone, and come back.
     fn cannot_receive(&mut self, error: Errno) {
         let now = Instant::now();
-        self.failed_until = Some(now + RETRY);
+        let goes_by = is_short_of_memory(error);
+        let goes_on = self.failed_until.replace(now + if goes_by { PAUSE } else { RETRY }).is_some();
+        if goes_by && goes_on {
+            return;
+        }
         let at = self.socket.address.in_full(self.socket.transport);
         self.complaints.complain(Fault::errno(End::Us, Doing::Receive, at, error.raw_os_error()), now);
     }

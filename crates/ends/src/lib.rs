@@ -26,5 +26,6 @@ mod places;
 pub mod pump;
 pub mod serve;
 pub mod service;
+mod shortage;
 pub mod stop;
 pub mod supervisor;

@@ -3,6 +3,8 @@
 use kernel::socket::is_out_of_descriptors;
 use rustix::io::Errno;
 
+use crate::shortage::is_short_of_memory;
+
 /// Why there is no client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoClient {
@@ -23,7 +25,7 @@ impl NoClient {
         match error {
             Errno::AGAIN => NoClient::NobodyWaits,
             error if is_out_of_descriptors(error) => NoClient::NoDescriptor,
-            Errno::NOBUFS | Errno::NOMEM => NoClient::NoMemory,
+            error if is_short_of_memory(error) => NoClient::NoMemory,
             // accept(2): Linux reports here what befell a connection while it waited; EPERM is a firewall's.
             Errno::INTR
             | Errno::CONNABORTED

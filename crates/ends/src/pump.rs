@@ -25,6 +25,7 @@ use crate::dial::Connected;
 use crate::ending::{Ending, Sums, abort_at_close};
 use crate::engine::timespec_until;
 use crate::event::{Account, ClosedBy, Event, How};
+use crate::shortage::{PAUSE, is_short_of_memory};
 use crate::stop::{Asked, Stop};
 
 mod arrival;
@@ -152,7 +153,7 @@ pub struct Outcome {
     pub tcp_info: Option<TcpInfo>,
 }
 
-/// Carries bytes until the conversation is over, and closes the connection.
+/// Carries bytes until the conversation is over, and closes the connection. What goes by is told as [`Event::Trouble`].
 ///
 /// # Errors
 /// When the input cannot be read or the output not written, and when what was received breaks the framing. What happens
@@ -181,6 +182,7 @@ struct Pump<'o, 'c> {
     socket: BorrowedFd<'c>,
     transport: Transport,
     remote: &'c Address,
+    tell: &'c dyn Fn(Event),
     rules: Rules,
     opened: Instant,
     outgoing: Outgoing<'o>,
@@ -192,6 +194,9 @@ struct Pump<'o, 'c> {
     peer_is_gone: bool,
     closes: Closes,
     broken: Option<Errno>,
+    /// The kernel had no memory for the connection: when it is tried again.
+    memory_again: Option<Instant>,
+    shortage_was_told: bool,
     linger_ends: Option<Instant>,
     last_said: Instant,
     next_look: Duration,
@@ -252,6 +257,7 @@ impl<'o, 'c> Pump<'o, 'c> {
             socket: connected.as_fd(),
             transport,
             remote: &connected.remote,
+            tell,
             rules,
             opened,
             outgoing,
@@ -262,6 +268,8 @@ impl<'o, 'c> Pump<'o, 'c> {
             peer_is_gone: false,
             closes: Closes::default(),
             broken: None,
+            memory_again: None,
+            shortage_was_told: false,
             linger_ends: None,
             last_said: opened,
             next_look: FIRST_LOOK,
@@ -348,8 +356,10 @@ impl<'o, 'c> Pump<'o, 'c> {
     /// Waits until something can go on. What cannot is not looked at: a peer that has closed would wake us for ever.
     fn wait(&mut self, stop: Option<&Stop>) -> Result<Ready, Fault> {
         let timeout = self.timeout();
-        let can_send = !self.outgoing.is_empty() && self.broken.is_none();
-        let can_receive = !self.peer_ended && self.arrivals.are_written();
+        self.memory_again.take_if(|at| *at <= Instant::now());
+        let has_memory = self.memory_again.is_none();
+        let can_send = has_memory && !self.outgoing.is_empty() && self.broken.is_none();
+        let can_receive = has_memory && !self.peer_ended && self.arrivals.are_written();
         let mut wanted = PollFlags::empty();
         wanted.set(PollFlags::OUT, can_send);
         wanted.set(PollFlags::IN, can_receive);
@@ -389,8 +399,8 @@ impl<'o, 'c> Pump<'o, 'c> {
 
     fn timeout(&mut self) -> Option<Timespec> {
         let due = self.outgoing.due().filter(|_| self.outgoing.is_empty() && self.broken.is_none());
-        let mut until =
-            [self.linger_ends, self.total_ends(), self.idle_ends(), due].into_iter().flatten().min();
+        let times = [self.linger_ends, self.total_ends(), self.idle_ends(), self.memory_again, due];
+        let mut until = times.into_iter().flatten().min();
         if self.rules.send_only && self.has_sent_all() {
             // No event tells that the last acknowledgement has come.
             let look = Instant::now() + self.next_look;
@@ -435,6 +445,10 @@ impl<'o, 'c> Pump<'o, 'c> {
                     let at = self.remote.to_string();
                     return Err(Fault::errno(End::Us, Doing::Send, at, Errno::MSGSIZE.raw_os_error()));
                 }
+                Err(error) if is_short_of_memory(error) => {
+                    self.wait_for_memory(Doing::Send, error);
+                    return Ok(());
+                }
                 // What the peer sent before is still to be read.
                 Err(error) => self.broken = Some(error),
             }
@@ -451,12 +465,23 @@ impl<'o, 'c> Pump<'o, 'c> {
             }
             Ok(_) => self.last_said = Instant::now(),
             Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) if is_short_of_memory(error) => self.wait_for_memory(Doing::Receive, error),
             Err(error) => {
                 self.broken.get_or_insert(error);
                 self.peer_ended = true;
             }
         }
         Ok(())
+    }
+
+    /// The kernel has no memory for the connection, which is no end of it: it is told once. Our own waiting is nobody's silence.
+    fn wait_for_memory(&mut self, doing: Doing, error: Errno) {
+        if !std::mem::replace(&mut self.shortage_was_told, true) {
+            let at = self.remote.to_string();
+            (self.tell)(Event::Trouble(Fault::errno(End::Us, doing, at, error.raw_os_error())));
+        }
+        let again = Instant::now() + PAUSE;
+        (self.memory_again, self.last_said) = (Some(again), again);
     }
 
     /// Behind the peer's FIN came a reset, or its end of a Unix socket was closed as a whole.

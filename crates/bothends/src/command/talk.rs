@@ -7,6 +7,7 @@ mod flags;
 mod looks;
 mod terminal;
 
+use std::cell::OnceCell;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -57,10 +58,14 @@ impl Talk<'_> {
         let transport = connected.transport;
         let peer = remote.in_full(transport);
         // A reader of standard error who stops must not stop the conversation.
-        let narrator = self.narrator();
-        let narrate = |line: &str| narrator.iter().for_each(|narrator| narrator.tell(line));
-        narrate(&narrate::talk::open(&peer, &local, self.leaves_at_fin));
-        narrator.iter().for_each(|narrator| narrator.settle(SETTLED));
+        let narrator = OnceCell::new();
+        let narrate = |verbosity: u8, line: &str| {
+            if out.verbosity >= verbosity && !out.quiet {
+                narrator.get_or_init(|| Narrator::with_thread(out.stderr.ascii)).tell(line);
+            }
+        };
+        narrate(1, &narrate::talk::open(&peer, &local, self.leaves_at_fin));
+        narrator.get().into_iter().for_each(|narrator| narrator.settle(SETTLED));
         out.record(&record::opened(self.clock, 1, transport, &local, &remote));
         out.flush();
         let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
@@ -77,24 +82,19 @@ impl Talk<'_> {
             may_leave_open_input: self.leaves_at_fin || !matches!(input, Input::Fd(_)) || stdin.is_terminal(),
             ..self.options(input)
         };
-        let outcome = pump::run(connected, options, Some(&stop), &|event| {
-            if let Event::Data { bytes, .. } = event {
-                narrate(&format!("{peer}: {}\n", narrate::says(&bytes)));
-            }
+        let outcome = pump::run(connected, options, Some(&stop), &|event| match event {
+            Event::Data { bytes, .. } => narrate(2, &format!("{peer}: {}\n", narrate::says(&bytes))),
+            Event::Trouble(fault) => narrate(0, &narrate::talk::trouble(&fault)),
+            _ => {}
         })?;
         // From here on a signal ends the program as it ends any: what is left to write may have to wait.
         drop(stop);
-        narrator.iter().for_each(Narrator::finish);
+        narrator.get().into_iter().for_each(Narrator::finish);
         self.account(&Accounted::of(&outcome, transport), &looks, &peer);
         let Outcome { over, account, never_sent_bytes, .. } = &outcome;
         let never_sent_bytes = *never_sent_bytes;
         let ended = Ended { over: *over, account, never_sent_bytes, peer: &peer, has_connection: true };
         Ok(ending::exit(&ended, self.flags, out))
-    }
-
-    fn narrator(&self) -> Option<Narrator> {
-        let out = self.out;
-        (out.verbosity >= 1 && !out.quiet).then(|| Narrator::with_thread(out.stderr.ascii))
     }
 
     fn input<'f>(&self, stdin: std::os::fd::BorrowedFd<'f>) -> Input<'f> {

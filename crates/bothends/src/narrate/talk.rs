@@ -145,7 +145,7 @@ fn micros(micros: u64) -> String {
     duration(Duration::from_micros(micros))
 }
 
-/// A peer's fault, which ends nothing where there is no connection.
+/// A fault that ends nothing: a peer's where there is no connection, or a want of memory.
 pub fn trouble(fault: &Fault) -> String {
     let advice = explain::problem(fault).map(|problem| format!(" ({})", problem.advice));
     format!("{}{}\n", explain::sentence(fault), advice.unwrap_or_default())

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
 use crate::running::{
-    PATIENCE, Server, bothends, has, left_out, lines, noise, of_type, records, run, stderr, stdout, wait,
+    PATIENCE, Server, bothends, can_inject, failing, has, left_out, lines, noise, of_type, records, run,
+    stderr, stdout, wait,
 };
 
 /// A server of one connection, run by the test itself.
@@ -215,6 +216,36 @@ fn servers_that_others_wrote_are_understood() {
         server.wait().unwrap();
         assert_eq!(output.status.code(), Some(0), "{program}: {}", stderr(&output));
         assert!(output.stdout == sent, "{program}: {} bytes of {}", output.stdout.len(), sent.len());
+    }
+}
+
+/// Again and again in the middle of a conversation, which goes on whole.
+#[test]
+fn trouble_of_the_kernel_with_its_memory_ends_nothing() {
+    if !can_inject("connect: want of memory") {
+        return;
+    }
+    let server = Server::start(&["echo", "127.0.0.1:0"]);
+    let address = server.address.to_string();
+    for (call, doing) in [("sendto", "send to"), ("recvfrom", "receive from")] {
+        for (error, words) in [("ENOBUFS", "no buffer space"), ("ENOMEM", "cannot allocate memory")] {
+            let talk = ["connect", &address, "--send", "hello ", "--send", "world", "--json"];
+            let output = run(&mut failing(call, error, "1+2", &talk), b"");
+            let (said, records) = (stderr(&output), records(&output));
+            assert_eq!(output.status.code(), Some(0), "{call}, {error}: {said}");
+            let texts = records.iter().filter_map(|record| record["text"].as_str());
+            assert_eq!(texts.collect::<String>(), "hello world", "{call}, {error}: {records:?}");
+            let told = said.lines().filter(|line| line.starts_with(doing) && line.contains(words));
+            assert_eq!((told.count(), said.matches(words).count()), (1, 1), "{call}, {error}: {said}");
+        }
+    }
+    // Where pages are moved instead of bytes.
+    let sent = noise(7, 1 << 20);
+    for when in ["1+2", "2+3", "2+5", "3+4"] {
+        let output = run(&mut failing("splice", "ENOMEM", when, &["connect", &address]), &sent);
+        assert_eq!(output.status.code(), Some(0), "{when}: {}", stderr(&output));
+        assert!(output.stdout == sent, "{when}: {} bytes of {}", output.stdout.len(), sent.len());
+        assert!(stderr(&output).lines().count() <= 1, "{when}: {}", stderr(&output));
     }
 }
 

@@ -40,6 +40,31 @@ pub fn has(program: &str, test: &str) -> bool {
     found
 }
 
+/// Whether strace can answer here instead of the kernel.
+pub fn can_inject(test: &str) -> bool {
+    if !has("strace", test) {
+        return false;
+    }
+    let works = run(Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]), b"").status.success();
+    if !works {
+        left_out(test, "strace may trace nothing here");
+    }
+    works
+}
+
+/// The binary, whose calls of this name fail so where strace(1) says `when`: `1..2`, the first two of each thread.
+pub fn failing(call: &str, error: &str, when: &str, arguments: &[&str]) -> Command {
+    let inject = format!("inject={call}:error={error}:when={when}");
+    let mut command = Command::new("strace");
+    command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]);
+    command
+        .arg(env!("CARGO_BIN_EXE_bothends"))
+        .args(arguments)
+        .env_remove("COLUMNS")
+        .env("LC_ALL", "C.UTF-8");
+    command
+}
+
 /// Whether this test may act as another user.
 pub fn is_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
 use wire::Address;
 
 /// How long a datagram waits for room before it is given up.
@@ -100,12 +99,6 @@ impl Waits {
     fn retry_at(&self) -> Instant {
         if self.is_told { self.since + PATIENCE } else { self.next_try }
     }
-}
-
-/// Whether a datagram was not sent for want of room that there may be later: `ENOBUFS` says that the device's queue is
-/// full, which sockets hear of that receive errors (ip(7), `IP_RECVERR`).
-pub(super) fn is_want_of_room(error: Errno) -> bool {
-    matches!(error, Errno::AGAIN | Errno::NOBUFS)
 }
 
 #[cfg(test)]

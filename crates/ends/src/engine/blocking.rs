@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use wire::Doing;
 
 pub(super) use self::allowance::Allowance;
 use super::message::{self, Received};
@@ -19,6 +20,7 @@ use crate::ending::{Ending, Sums, abort_at_close, end_at_close};
 use crate::event::ClosedBy;
 use crate::serve::Limits;
 use crate::service::{Action, Appetite, Arrival, Client, Line, Output, Service, Shape};
+use crate::shortage::{PAUSE, is_short_of_memory};
 
 mod allowance;
 
@@ -34,9 +36,6 @@ const ROOM: usize = 256 * 1024;
 
 /// How long a client may go on sending after we have closed, before it is reset.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
-
-/// How long the kernel gets to find memory again (ENOBUFS, ENOMEM).
-const SHORT_OF_MEMORY: Duration = Duration::from_millis(20);
 
 /// How often a session that waits for nothing but time looks whether it was cut.
 const LOOK: Duration = Duration::from_millis(50);
@@ -67,8 +66,8 @@ pub(super) trait Ears {
     /// Waits until more lines may be shown, but not for long. Whether they may.
     fn wait_for_room(&self) -> bool;
 
-    /// Something failed, and the session goes on.
-    fn trouble(&self, errno: Errno);
+    /// Sending or receiving failed, and the session goes on.
+    fn trouble(&self, doing: Doing, errno: Errno);
 }
 
 /// One session.
@@ -267,7 +266,9 @@ impl Session<'_> {
             }
             match self.receive_once(buffer, count_only, at_most) {
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(error @ (Errno::NOBUFS | Errno::NOMEM)) => self.wait_for_memory(error, progress)?,
+                Err(error) if is_short_of_memory(error) => {
+                    self.wait_for_memory(Doing::Receive, error, progress)?;
+                }
                 result => return Ok(result?),
             }
         }
@@ -381,7 +382,9 @@ impl Session<'_> {
             match send(self.socket, &bytes[..at_most], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.wait_to_send(progress)?,
-                Err(error @ (Errno::NOBUFS | Errno::NOMEM)) => self.wait_for_memory(error, progress)?,
+                Err(error) if is_short_of_memory(error) => {
+                    self.wait_for_memory(Doing::Send, error, progress)?;
+                }
                 result => return Ok(result?),
             }
         }
@@ -472,11 +475,11 @@ impl Session<'_> {
     }
 
     /// The kernel's want of memory is no end of the conversation.
-    fn wait_for_memory(&self, error: Errno, progress: &mut Progress) -> Result<(), Broken> {
+    fn wait_for_memory(&self, doing: Doing, error: Errno, progress: &mut Progress) -> Result<(), Broken> {
         if !std::mem::replace(&mut progress.trouble_was_told, true) {
-            self.ears.trouble(error);
+            self.ears.trouble(doing, error);
         }
-        self.pause_until(Instant::now() + SHORT_OF_MEMORY, progress)
+        self.pause_until(Instant::now() + PAUSE, progress)
     }
 }
 
@@ -499,6 +502,7 @@ pub(super) fn drain_until_fin(
             Ok((_, 0)) => return Ok(()),
             Ok((_, length)) => *discarded += length as u64,
             Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) if is_short_of_memory(error) => std::thread::sleep(PAUSE),
             Err(error) => return Err(error),
         }
         if Instant::now() >= until {

@@ -31,6 +31,7 @@ use crate::listen::{DatagramSocket, Listener};
 use crate::operator::Operator;
 use crate::serve::{Server, Sink, Stage};
 use crate::service::{Appetite, Arrival, Output, Service};
+use crate::shortage::is_short_of_memory;
 use crate::stop::{Stop, take_one};
 
 mod clients;
@@ -158,7 +159,7 @@ impl<'a> Worker<'a> {
         let poll = Poll::new().map_err(|error| cannot_poll(&error))?;
         let service = (server.config.service)();
         let count_only = service.appetite() == Appetite::CountOnly && !server.config.tells.data;
-        let sessions = Sessions::new(poll, server.config.limits);
+        let sessions = Sessions::new(server, poll);
         Ok(Worker {
             server,
             number,
@@ -410,7 +411,7 @@ impl<'a> Worker<'a> {
         for _ in 0..if self.is_shared { 1 } else { READS_AT_ONCE } {
             let Some(session) = self.clients.sessions.get(index) else { return };
             // Room for less than a good read is waited for: the queue's last bytes will bring us back.
-            let room = if session.closing { QUEUE } else { session.room() };
+            let room = if session.closing && !session.lacks_memory { QUEUE } else { session.room() };
             if !session.has_input || session.peer_ended || session.is_over() || room == 0 {
                 return;
             }
@@ -435,6 +436,9 @@ impl<'a> Worker<'a> {
                     return;
                 }
                 Err(Errno::INTR) => {}
+                Err(error) if is_short_of_memory(error) => {
+                    return self.clients.sessions.wait_for_memory(index, Doing::Receive, error);
+                }
                 Err(error) => return self.clients.sessions.end(index, Ending::broken(error)),
             }
         }

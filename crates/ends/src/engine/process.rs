@@ -38,8 +38,8 @@ const ACCEPTS_AT_ONCE: usize = 64;
 pub(crate) struct Prepared<'a> {
     parent: Parent<'a>,
     child_signals: Signals,
-    /// Where what the children have to tell comes in, when somebody wants to know.
-    heard: Option<OwnedFd>,
+    /// Where what the children have to tell comes in.
+    heard: OwnedFd,
 }
 
 /// The process that accepts.
@@ -54,8 +54,8 @@ struct Parent<'a> {
     ended: VecDeque<Gone>,
     reports: Reports,
     hearsay: Hearsay,
-    /// For the children, when somebody wants to know what they have to tell.
-    teller: Option<Teller>,
+    /// For the children.
+    teller: Teller,
     /// For the children: a child's first reads copy only the pages that they fill.
     buffer: Pages,
     /// Whether the children's lines go to a sink, which may have no room for them.
@@ -95,9 +95,7 @@ pub(crate) fn prepare<'a>(server: &'a Server<'a>) -> Result<Prepared<'a>, Fault>
         return Err(cannot(Errno::BUSY.raw_os_error()));
     }
     let shows_lines = server.config.sink.is_some() && (server.config.service)().shows_lines();
-    let is_wanted = server.config.tells.data || shows_lines;
-    let channel = if is_wanted { Some(hearsay::channel().map_err(cannot)?) } else { None };
-    let (heard, teller) = channel.unzip();
+    let (heard, teller) = hearsay::channel().map_err(cannot)?;
     let parent = Parent {
         server,
         door: Door::new(server, SocketFlags::CLOEXEC),
@@ -117,7 +115,7 @@ pub(crate) fn prepare<'a>(server: &'a Server<'a>) -> Result<Prepared<'a>, Fault>
 /// Serves until stopped.
 pub(crate) fn run(prepared: Prepared<'_>, listeners: Vec<Listener>, stop: &Stop) -> Result<(), Fault> {
     let Prepared { mut parent, child_signals, heard } = prepared;
-    let news = News { child_signals: &child_signals, heard: heard.as_ref().map(AsFd::as_fd) };
+    let news = News { child_signals: &child_signals, heard: heard.as_fd() };
     let result = parent.accept_until_stopped(&listeners, stop, &news);
     drop(listeners);
     if result.is_err() {
@@ -130,12 +128,12 @@ pub(crate) fn run(prepared: Prepared<'_>, listeners: Vec<Listener>, stop: &Stop)
 /// Where the parent hears of its children.
 struct News<'f> {
     child_signals: &'f Signals,
-    heard: Option<BorrowedFd<'f>>,
+    heard: BorrowedFd<'f>,
 }
 
 impl<'f> News<'f> {
     fn fds(&self) -> impl Iterator<Item = BorrowedFd<'f>> {
-        [Some(self.child_signals.as_fd()), self.heard].into_iter().flatten()
+        [self.child_signals.as_fd(), self.heard].into_iter()
     }
 }
 
@@ -214,18 +212,13 @@ impl Parent<'_> {
         opened: Instant,
     ) -> ! {
         process::die_with_parent();
-        let teller = self.teller.as_ref();
-        match teller {
-            Some(teller) => descriptors::keep_only(&[socket, teller.as_fd()]),
-            None => descriptors::keep_only(&[socket]),
-        }
+        let teller = &self.teller;
+        descriptors::keep_only(&[socket, teller.as_fd()]);
         signal::reset_in_child();
-        if let Some(teller) = teller {
-            let total = self.server.config.limits.total;
-            let ends_at = total.and_then(|total| Instant::now().checked_add(total));
-            let ends = ends_at.and_then(|at| Some((at, socket.try_clone_to_owned().ok()?)));
-            teller.speak_of(About { client: client.0, ends });
-        }
+        let total = self.server.config.limits.total;
+        let ends_at = total.and_then(|total| Instant::now().checked_add(total));
+        let ends = ends_at.and_then(|at| Some((at, socket.try_clone_to_owned().ok()?)));
+        teller.speak_of(About { client: client.0, ends });
         let ears = ChildEars { teller, wants_data: self.server.config.tells.data };
         let report = self.reports.row(row);
         let session = Session {
@@ -260,7 +253,7 @@ impl Parent<'_> {
         while let Some(ended) = process::reap() {
             let Some(client) = self.running.remove(&ended.pid) else { continue };
             let open = self.children.get(&client).map(|child| child.opened.elapsed()).unwrap_or_default();
-            let heard_at = news.heard.map_or(0, |channel| self.hearsay.taken_with_all_of(channel));
+            let heard_at = self.hearsay.taken_with_all_of(news.heard);
             self.ended.push_back(Gone { client, ended, open, heard_at });
         }
     }
@@ -296,7 +289,6 @@ impl Parent<'_> {
     /// Takes no more than was there at the start, whatever the others go on to say. Where the sink is full, its batch is
     /// handed over; if that does not help, the children have to wait.
     fn tell_what_was_heard(&mut self, news: &News<'_>) {
-        let Some(channel) = news.heard else { return };
         let (server, children) = (self.server, &self.children);
         for _ in 0..PACKETS_AT_ONCE {
             if !self.listens() {
@@ -305,7 +297,7 @@ impl Parent<'_> {
                     return;
                 }
             }
-            let heard_something = self.hearsay.hear(channel, |client, heard| {
+            let heard_something = self.hearsay.hear(news.heard, |client, heard| {
                 if let Some(child) = children.get(&client) {
                     tell_of(server, child, heard);
                 }
@@ -338,8 +330,8 @@ impl Parent<'_> {
         until: Option<Instant>,
     ) -> Result<bool, Fault> {
         let listens = self.listens();
-        if let Some(heard) = news.heard.filter(|_| self.shows_lines) {
-            watch.watch_own(HEARD, heard, listens);
+        if self.shows_lines {
+            watch.watch_own(HEARD, news.heard, listens);
         }
         let room_again = (!listens).then(|| Instant::now() + ROOM_AGAIN);
         let until = [until, room_again].into_iter().flatten().min();
@@ -371,7 +363,7 @@ impl Parent<'_> {
 
 /// A child's ears: what they hear goes to the parent.
 struct ChildEars<'c> {
-    teller: Option<&'c Teller>,
+    teller: &'c Teller,
     wants_data: bool,
 }
 
@@ -381,36 +373,28 @@ impl Ears for ChildEars<'_> {
     }
 
     fn data(&self, bytes: &[u8], whole: Option<u64>) {
-        if let Some(teller) = self.teller {
-            teller.data(bytes, whole);
-            // Before the service answers it.
-            teller.flush();
-        }
+        self.teller.data(bytes, whole);
+        // Before the service answers it.
+        self.teller.flush();
     }
 
     /// Services whose lines have rooms and names have one value for all clients, which processes cannot have.
     fn line(&self, line: &Line) {
-        if let Some(teller) = self.teller {
-            teller.line(&line.bytes, line.cut);
-        }
+        self.teller.line(&line.bytes, line.cut);
     }
 
     fn flush(&self) {
-        if let Some(teller) = self.teller {
-            teller.flush();
-        }
+        self.teller.flush();
     }
 
     /// The parent lets the channel fill up when there is none.
     fn wait_for_room(&self) -> bool {
-        self.teller.is_none_or(Teller::wait_for_room)
+        self.teller.wait_for_room()
     }
 
-    fn trouble(&self, errno: Errno) {
-        if let Some(teller) = self.teller {
-            teller.trouble(errno.raw_os_error());
-            teller.flush();
-        }
+    fn trouble(&self, doing: Doing, errno: Errno) {
+        self.teller.trouble(doing, errno.raw_os_error());
+        self.teller.flush();
     }
 }
 
@@ -427,8 +411,8 @@ fn tell_of(server: &Server<'_>, child: &Child, heard: Heard) {
                 sink.take(Some(&remote), &line);
             }
         }
-        Heard::Trouble(errno) => {
-            (server.tell)(Event::Trouble(Fault::errno(End::Us, Doing::Receive, remote.to_string(), errno)));
+        Heard::Trouble(doing, errno) => {
+            (server.tell)(Event::Trouble(Fault::errno(End::Us, doing, remote.to_string(), errno)));
         }
     }
 }

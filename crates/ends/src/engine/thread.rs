@@ -260,9 +260,9 @@ impl Ears for Life<'_> {
         }
     }
 
-    fn trouble(&self, errno: Errno) {
+    fn trouble(&self, doing: Doing, errno: Errno) {
         let at = self.guest.remote.to_string();
-        (self.server.tell)(Event::Trouble(Fault::errno(End::Us, Doing::Receive, at, errno.raw_os_error())));
+        (self.server.tell)(Event::Trouble(Fault::errno(End::Us, doing, at, errno.raw_os_error())));
     }
 }
 

@@ -15,6 +15,7 @@ use super::output::{Output, Wrote};
 use super::{Expect, Options, Over, Show};
 use crate::dial::Connected;
 use crate::event::Event;
+use crate::shortage::is_short_of_memory;
 
 /// The longest message that is taken where each has its length in front, in bytes: an announced one is kept until it is
 /// there.
@@ -138,6 +139,7 @@ impl<'o, 'c> Arrivals<'o, 'c> {
                 self.first.get_or_insert_with(Instant::now);
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) if is_short_of_memory(error) => {}
             Ok(_) | Err(_) => self.cut = self.splitter.as_mut().map_or(0, |splitter| splitter.finish().len()),
         }
         Ok(received)

@@ -14,6 +14,7 @@ use super::block::Block;
 use super::conduit::Conduit;
 use super::source::{Input, Source};
 use super::typed::{Goes, Typed, script_text};
+use crate::shortage::is_short_of_memory;
 
 /// Where messages are kept apart, the most that one read makes a message of, in bytes: a socket takes no message larger
 /// than its send buffer.
@@ -107,8 +108,8 @@ impl<'a> Outgoing<'a> {
     fn read_from(&mut self, input: BorrowedFd<'_>) -> Result<usize, Errno> {
         if let Some(conduit) = &mut self.conduit {
             match conduit.fill(input) {
-                // This file system cannot.
-                Err(error) if Conduit::is_refusal(error) => self.conduit = None,
+                // This file system cannot, or there is no memory for the pages: the bytes can still be copied.
+                Err(error) if Conduit::is_refusal(error) || is_short_of_memory(error) => self.conduit = None,
                 result => return result,
             }
         }

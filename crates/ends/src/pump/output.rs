@@ -12,6 +12,7 @@ use wire::{Doing, End, Fault};
 
 use super::block::Block;
 use super::conduit::Conduit;
+use crate::shortage::is_short_of_memory;
 
 /// The device numbers of `/dev/null` (Linux's devices.txt).
 const NULL: (u32, u32) = (1, 3);
@@ -23,7 +24,7 @@ pub(crate) enum Wrote {
     Some,
     /// Nobody reads what is written there, and nobody will.
     NobodyReads,
-    /// The kernel does not move pages there: it has to be written from a buffer.
+    /// The kernel does not move pages there, or not now: it has to be written from a buffer.
     NotByConduit,
 }
 
@@ -76,7 +77,9 @@ impl<'a> Output<'a> {
             match conduit.drain(self.as_fd(), false) {
                 Ok(0) => return Ok(Wrote::NotByConduit),
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) if Conduit::is_refusal(error) => return Ok(Wrote::NotByConduit),
+                Err(error) if Conduit::is_refusal(error) || is_short_of_memory(error) => {
+                    return Ok(Wrote::NotByConduit);
+                }
                 Err(Errno::AGAIN) => return Ok(Wrote::Some),
                 Err(Errno::PIPE) => return Ok(Wrote::NobodyReads),
                 Err(error) => return Err(unwritable(error)),

@@ -88,7 +88,8 @@ fn sockets_from_a_supervisor_are_served_and_it_is_told() {
     for engine in super::ENGINES {
         let arguments = ["-c", SUPERVISOR, env!("CARGO_BIN_EXE_bothends"), engine];
         let output = run(Command::new("python3").args(arguments), b"");
-        let child = if engine == "process" { "a child has 1\n" } else { "" };
+        // Its client's and the way to its parent; not the listener.
+        let child = if engine == "process" { "a child has 2\n" } else { "" };
         let expected = format!("READY=1\nhi\n{child}STOPPING=1\nho\n0\n");
         assert_eq!(stdout(&output), expected, "{engine}: {}", stderr(&output));
     }

@@ -21,7 +21,7 @@ pub(super) enum Who {
 /// The clients of one worker.
 pub(super) struct Clients<'a> {
     server: &'a Server<'a>,
-    pub(super) sessions: Sessions,
+    pub(super) sessions: Sessions<'a>,
     pub(super) datagrams: Datagrams<'a>,
     /// Whom the service was asked about last: most actions are on it.
     at_work: Option<(Client, Who)>,
@@ -32,7 +32,11 @@ pub(super) struct Clients<'a> {
 }
 
 impl<'a> Clients<'a> {
-    pub(super) fn new(server: &'a Server<'a>, sessions: Sessions, datagrams: Datagrams<'a>) -> Clients<'a> {
+    pub(super) fn new(
+        server: &'a Server<'a>,
+        sessions: Sessions<'a>,
+        datagrams: Datagrams<'a>,
+    ) -> Clients<'a> {
         Clients { server, sessions, datagrams, at_work: None, offered: VecDeque::new(), has_shown: false }
     }
 

@@ -22,6 +22,7 @@ use crate::listen::DatagramSocket;
 use crate::peers::{Peer, PeerIndex, Peers, Silence};
 use crate::serve::{Limits, Server};
 use crate::service::Client;
+use crate::shortage::{PAUSE, is_short_of_memory, is_want_of_room};
 
 /// How long a peer is remembered that says nothing, unless something else is asked for.
 const IDLE: Duration = Duration::from_secs(60);
@@ -262,7 +263,8 @@ impl<'a> Datagrams<'a> {
     fn failed(&mut self, place: usize, error: Errno) {
         let Some(place) = self.places.get_mut(place) else { return };
         place.has_input = false;
-        let before = place.failed.replace(Failed { error, retry_at: self.now + RETRY });
+        let retry_at = self.now + if is_short_of_memory(error) { PAUSE } else { RETRY };
+        let before = place.failed.replace(Failed { error, retry_at });
         if before.is_none_or(|before| before.error != error) {
             let at = place.socket.address.to_string();
             let fault = Fault::errno(End::Us, Doing::Receive, at, error.raw_os_error());
@@ -413,12 +415,11 @@ impl<'a> Datagrams<'a> {
         let place = peer.place;
         let Err(error) = self.send_once(index, bytes) else { return };
         // The error may be an ICMP message about an earlier datagram, to whomever: then this one was not tried.
-        let error = match error {
-            Errno::AGAIN | Errno::NOBUFS => Some(error),
-            _ => {
-                self.hear_errors(place);
-                self.send_once(index, bytes).err()
-            }
+        let error = if is_want_of_room(error) {
+            Some(error)
+        } else {
+            self.hear_errors(place);
+            self.send_once(index, bytes).err()
         };
         if let Some(error) = error {
             self.cannot_send(index, bytes.len(), error);
@@ -444,7 +445,7 @@ impl<'a> Datagrams<'a> {
     fn cannot_send(&mut self, index: PeerIndex, length: usize, error: Errno) {
         let Some(peer) = self.peers.get(index) else { return };
         peer.unsent_bytes += length as u64;
-        if matches!(error, Errno::AGAIN | Errno::NOBUFS) {
+        if is_want_of_room(error) {
             if let Some(place) = self.places.get_mut(peer.place) {
                 place.unsent += 1;
             }

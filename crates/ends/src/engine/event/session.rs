@@ -58,6 +58,10 @@ pub(super) struct Session {
     pub(super) is_listed: bool,
     /// Its rate makes it wait.
     pub(super) is_paused: bool,
+    /// The kernel had no memory for it: nothing is moved until it is tried again.
+    pub(super) lacks_memory: bool,
+    /// That something failed that goes by is told once.
+    pub(super) trouble_was_told: bool,
     /// It is over; removed as soon as nobody works on it.
     pub(super) ending: Option<Ending>,
 }
@@ -90,6 +94,8 @@ impl Session {
             is_bulk: false,
             is_listed: false,
             is_paused: false,
+            lacks_memory: false,
+            trouble_was_told: false,
             ending: None,
         }
     }
@@ -112,12 +118,12 @@ impl Session {
     /// How much more may be read for it now.
     pub(super) fn room(&self) -> usize {
         let weight = self.queue.weight();
-        if weight > QUEUE / 2 { 0 } else { QUEUE - weight }
+        if weight > QUEUE / 2 || self.lacks_memory { 0 } else { QUEUE - weight }
     }
 
     /// How much more output the service may be asked for now.
     pub(super) fn output_room(&self) -> usize {
-        match self.takes_output() {
+        match self.takes_output() && !self.lacks_memory {
             true if self.queue.is_empty() => OFFER,
             true => self.room(),
             false => 0,

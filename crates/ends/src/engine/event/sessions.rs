@@ -10,6 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
+use wire::{Doing, End, Fault};
 
 use super::session::Session;
 use super::timers::{Due, Timer, Timers};
@@ -18,15 +19,17 @@ use crate::engine::Guest;
 use crate::engine::blocking::LINGER;
 use crate::engine::message;
 use crate::engine::rate::Rate;
-use crate::event::ClosedBy;
-use crate::serve::Limits;
+use crate::event::{ClosedBy, Event};
+use crate::serve::{Limits, Server};
 use crate::service::Client;
+use crate::shortage::{PAUSE, is_short_of_memory};
 
 /// What a service may put into one queue on top, for clients who do not read while others talk to them, in bytes.
 const QUEUE_AT_MOST: usize = 1024 * 1024;
 
 /// A worker's sessions and the poll that watches them.
-pub(super) struct Sessions {
+pub(super) struct Sessions<'a> {
+    server: &'a Server<'a>,
     pub(super) poll: Poll,
     table: Vec<Option<Session>>,
     free: Vec<usize>,
@@ -42,9 +45,11 @@ pub(super) struct Sessions {
     now: Instant,
 }
 
-impl Sessions {
-    pub(super) fn new(poll: Poll, limits: Limits) -> Sessions {
+impl<'a> Sessions<'a> {
+    pub(super) fn new(server: &'a Server<'a>, poll: Poll) -> Sessions<'a> {
+        let limits = server.config.limits;
         Sessions {
+            server,
             poll,
             table: Vec::new(),
             free: Vec::new(),
@@ -171,6 +176,29 @@ impl Sessions {
         }
     }
 
+    /// The kernel has no memory for this session, which is no end of it: it is told once, and tried again by the clock.
+    pub(super) fn wait_for_memory(&mut self, index: usize, doing: Doing, error: Errno) {
+        let server = self.server;
+        let Some(session) = self.get(index).filter(|session| !session.is_over()) else { return };
+        if !std::mem::replace(&mut session.trouble_was_told, true) {
+            let at = session.guest.remote.to_string();
+            (server.tell)(Event::Trouble(Fault::errno(End::Us, doing, at, error.raw_os_error())));
+        }
+        if !std::mem::replace(&mut session.lacks_memory, true) {
+            let client = session.client;
+            self.timers.set(Timer { at: Instant::now() + PAUSE, index, client, due: Due::Memory });
+        }
+    }
+
+    /// It is tried again. Our own waiting was nobody's silence.
+    fn try_with_memory(&mut self, index: usize, now: Instant) {
+        let Some(session) = self.get(index) else { return };
+        session.lacks_memory = false;
+        session.last_said = now;
+        self.flush(index);
+        self.list(index);
+    }
+
     /// Sends at once what the socket takes and queues the rest.
     pub(super) fn send(&mut self, index: usize, bytes: &[u8]) {
         let (now, rate) = (self.now, self.rate);
@@ -187,7 +215,7 @@ impl Sessions {
             rate.take(&mut session.given, bytes.len(), now);
         }
         let mut rest = bytes;
-        if session.queue.is_empty() {
+        if session.queue.is_empty() && !session.lacks_memory {
             match session.send(bytes) {
                 Ok(Some(sent)) => {
                     session.last_said = now;
@@ -197,12 +225,14 @@ impl Sessions {
                     rest = bytes.get(sent..).unwrap_or_default();
                 }
                 Ok(None) => {}
+                Err(error) if is_short_of_memory(error) => self.wait_for_memory(index, Doing::Send, error),
                 Err(error) => {
                     session.refused += bytes.len() as u64;
                     return self.end(index, Ending::broken(error));
                 }
             }
         }
+        let Some(session) = self.get(index) else { return };
         if session.queue.weight() + rest.len() > QUEUE_AT_MOST {
             session.refused += rest.len() as u64;
             return self.end(index, Ending::LIMIT);
@@ -219,14 +249,19 @@ impl Sessions {
     /// The socket takes bytes again: sends the queue and what was to come after it. Whether the queue is empty.
     pub(super) fn flush(&mut self, index: usize) -> bool {
         let now = self.now;
-        let Some(session) = self.get(index).filter(|session| !session.is_over()) else { return false };
+        let can_send = |session: &&mut Session| !session.is_over() && !session.lacks_memory;
+        let Some(session) = self.get(index).filter(can_send) else { return false };
         let sent_before = session.out_bytes;
-        if let Err(error) = session.send_queue() {
-            self.end(index, Ending::broken(error));
-            return false;
-        }
+        let result = session.send_queue();
         if session.out_bytes > sent_before {
             session.last_said = now;
+        }
+        if let Err(error) = result {
+            match is_short_of_memory(error) {
+                true => self.wait_for_memory(index, Doing::Send, error),
+                false => self.end(index, Ending::broken(error)),
+            }
+            return false;
         }
         if !session.queue.is_empty() {
             return false;
@@ -338,6 +373,7 @@ impl Sessions {
                     session.is_paused = false;
                     self.list(index);
                 }
+                Due::Memory => self.try_with_memory(index, now),
                 Due::Idle => {
                     let quiet_since = session.last_said;
                     self.look_at_idle(timer, quiet_since, now);

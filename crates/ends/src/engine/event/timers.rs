@@ -20,6 +20,8 @@ pub(super) enum Due {
     Total,
     /// Bytes may be moved again.
     Resume,
+    /// The kernel may have memory again.
+    Memory,
 }
 
 /// One entry: when, whose (the place in the table and who was there), and what.

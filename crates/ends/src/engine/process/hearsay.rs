@@ -16,9 +16,11 @@ use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,
 };
+use wire::Doing;
 
 use crate::engine::timespec_until;
 use crate::service::Client;
+use crate::shortage::{PAUSE, is_short_of_memory};
 
 /// The longest packet in bytes.
 const PACKET: usize = 32 * 1024;
@@ -41,8 +43,8 @@ pub(super) enum Heard {
     Data(Vec<u8>, Option<u64>),
     /// The service shows a line; whether it is cut.
     Line(Vec<u8>, bool),
-    /// A call failed with this errno, and the session goes on.
-    Trouble(i32),
+    /// Sending or receiving failed with this errno, and the session goes on.
+    Trouble(Doing, i32),
 }
 
 /// What is told; the numbers stand in the records.
@@ -50,7 +52,8 @@ pub(super) enum Heard {
 enum Kind {
     Data = 0,
     Line = 1,
-    Trouble = 2,
+    CannotSend = 2,
+    CannotReceive = 3,
 }
 
 /// The children's end.
@@ -117,8 +120,9 @@ impl Teller {
         self.tell(Kind::Line, is_cut.into(), bytes);
     }
 
-    pub(super) fn trouble(&self, errno: i32) {
-        self.tell(Kind::Trouble, u64::from(errno.unsigned_abs()), b"");
+    pub(super) fn trouble(&self, doing: Doing, errno: i32) {
+        let kind = if doing == Doing::Send { Kind::CannotSend } else { Kind::CannotReceive };
+        self.tell(kind, u64::from(errno.unsigned_abs()), b"");
     }
 
     /// Sends what was told since the last time. Ends quietly when the parent is gone: so is the child, soon.
@@ -127,7 +131,8 @@ impl Teller {
         while !packet.is_empty() {
             match send(&self.socket, &packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Err(Errno::AGAIN) => self.wait(),
-                Err(Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => std::thread::yield_now(),
+                Err(Errno::INTR) => {}
+                Err(error) if is_short_of_memory(error) => std::thread::sleep(PAUSE),
                 _ => packet.clear(),
             }
         }
@@ -230,7 +235,8 @@ fn first_record(packet: &[u8]) -> Option<(Record<'_>, &[u8])> {
     let kind = match kind {
         0 => Kind::Data,
         1 => Kind::Line,
-        _ => Kind::Trouble,
+        2 => Kind::CannotSend,
+        _ => Kind::CannotReceive,
     };
     Some((Record { kind, is_part: *is_part != 0, number: u64::from_ne_bytes(*number), bytes }, rest))
 }
@@ -248,7 +254,8 @@ fn put_together(parts: &mut HashMap<Client, Part>, sender: Client, record: &Reco
     Some(match kind {
         Kind::Data => Heard::Data(whole, (number > 0).then_some(number)),
         Kind::Line => Heard::Line(whole, number != 0),
-        Kind::Trouble => Heard::Trouble(i32::try_from(number).unwrap_or_default()),
+        Kind::CannotSend => Heard::Trouble(Doing::Send, i32::try_from(number).unwrap_or_default()),
+        Kind::CannotReceive => Heard::Trouble(Doing::Receive, i32::try_from(number).unwrap_or_default()),
     })
 }
 
@@ -276,7 +283,8 @@ mod tests {
         teller.line(b"", false);
         teller.data(&long[..PACKET], None);
         teller.data(b"short", Some(1 << 40));
-        teller.trouble(105);
+        teller.trouble(Doing::Send, 105);
+        teller.trouble(Doing::Receive, 12);
         teller.flush();
         let expected = [
             Heard::Line(b"first".to_vec(), false),
@@ -284,7 +292,8 @@ mod tests {
             Heard::Line(Vec::new(), false),
             Heard::Data(long[..PACKET].to_vec(), None),
             Heard::Data(b"short".to_vec(), Some(1 << 40)),
-            Heard::Trouble(105),
+            Heard::Trouble(Doing::Send, 105),
+            Heard::Trouble(Doing::Receive, 12),
         ];
         assert_eq!(heard(&mut hearsay, &ours), expected);
         assert_eq!(heard(&mut hearsay, &ours), []);

@@ -14,7 +14,7 @@ use std::time::Instant;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
-use wire::Address;
+use wire::{Address, Doing};
 
 use super::ROOM_AGAIN;
 use crate::ending::{Ending, Sums, abort_at_close};
@@ -26,6 +26,7 @@ use crate::engine::{Guest, timespec_until};
 use crate::event::{ClosedBy, Event};
 use crate::serve::{Limits, Server, Stage};
 use crate::service::{Action, Arrival, Client, Line, Output, Service, Shape};
+use crate::shortage::{PAUSE, is_short_of_memory};
 use crate::stop::{counter, ring, take_one};
 
 /// The service is asked for output, and the client is read, while no more than half of this waits for it, in bytes.
@@ -210,7 +211,8 @@ impl Work<'_, '_> {
         let sent = if is_idle && limits.bytes_per_s.is_none() { member.send(bytes) } else { Ok(None) };
         match sent {
             // Without memory its own thread tries again.
-            Ok(None) | Err(Errno::NOBUFS | Errno::NOMEM) => mailbox.keep(bytes, member.shape),
+            Ok(None) => mailbox.keep(bytes, member.shape),
+            Err(error) if is_short_of_memory(error) => mailbox.keep(bytes, member.shape),
             Ok(Some(sent)) => {
                 mailbox.gave(sent, limits);
                 if sent == bytes.len() {
@@ -402,9 +404,9 @@ impl Session<'_, '_> {
                     self.allowance.gave(sent);
                 }
                 Ok(None) => return Ok(Post::Waits),
-                Err(error @ (Errno::NOBUFS | Errno::NOMEM)) => {
-                    self.tell_of_trouble(error);
-                    return Ok(Post::Until(Instant::now() + ROOM_AGAIN));
+                Err(error) if is_short_of_memory(error) => {
+                    self.tell_of_trouble(Doing::Send, error);
+                    return Ok(Post::Until(Instant::now() + PAUSE));
                 }
                 Err(error) => return Err(error),
             }
@@ -471,9 +473,9 @@ impl Session<'_, '_> {
             Ok(Received::End) => self.peer_ended(),
             Ok(Received::Message { length, whole }) => self.arrived(&buffer[..length], whole),
             Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(error @ (Errno::NOBUFS | Errno::NOMEM)) => {
-                self.tell_of_trouble(error);
-                std::thread::sleep(ROOM_AGAIN);
+            Err(error) if is_short_of_memory(error) => {
+                self.tell_of_trouble(Doing::Receive, error);
+                std::thread::sleep(PAUSE);
             }
             Err(error) => return Err(error),
         }
@@ -481,9 +483,9 @@ impl Session<'_, '_> {
     }
 
     /// The kernel's want of memory is no end of the conversation.
-    fn tell_of_trouble(&mut self, error: Errno) {
+    fn tell_of_trouble(&mut self, doing: Doing, error: Errno) {
         if !std::mem::replace(&mut self.trouble_was_told, true) {
-            self.ears.trouble(error);
+            self.ears.trouble(doing, error);
         }
     }
 
