@@ -92,7 +92,7 @@ impl Tracker {
             Ok(packet) => self.packet(&packet, frame),
             Err(undecoded) => {
                 match undecoded {
-                    Undecoded::EtherType(_) | Undecoded::Ieee8023 => self.counters.other += 1,
+                    reason if reason.is_not_ip() => self.counters.other += 1,
                     Undecoded::LinkType(_) => self.counters.unsupported_links += 1,
                     _ => self.counters.unreadable += 1,
                 }
@@ -155,8 +155,8 @@ impl Tracker {
             Transport::Tcp(segment) => return Belongs::Tcp(self.segment(segment, frame)),
             Transport::Udp(datagram) => return Belongs::Udp(self.datagram(datagram, frame)),
             Transport::Icmp(message) => return self.message(message, packet, frame),
-            Transport::Fragment => self.counters.fragments += 1,
-            Transport::Other(_) => self.counters.other += 1,
+            Transport::Fragment(_) => self.counters.fragments += 1,
+            Transport::Igmp(_) | Transport::Other(_) => self.counters.other += 1,
         }
         Belongs::Nowhere
     }

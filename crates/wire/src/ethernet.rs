@@ -19,8 +19,39 @@ pub mod ether_type {
     pub const SERVICE_VLAN: u16 = 0x88a8;
     /// QinQ's outer tag before there was a standard.
     pub const OLD_QINQ: u16 = 0x9100;
+    /// The second of three tags, on some old switches.
+    pub const OLDER_QINQ: u16 = 0x9200;
+    /// ARP (RFC 826).
+    pub const ARP: u16 = 0x0806;
+    /// Reverse ARP (RFC 903).
+    pub const RARP: u16 = 0x8035;
+    /// An MPLS label (RFC 3032 §5).
+    pub const MPLS: u16 = 0x8847;
+    /// An MPLS label that the sender assigned (RFC 5332 §4).
+    pub const MPLS_UPSTREAM: u16 = 0x8848;
+    /// Looking for a PPPoE server (RFC 2516 §4).
+    pub const PPPOE_DISCOVERY: u16 = 0x8863;
+    /// A PPPoE session (RFC 2516 §4).
+    pub const PPPOE_SESSION: u16 = 0x8864;
+    /// PPP, in GRE (RFC 2637 §4.1).
+    pub const PPP: u16 = 0x880b;
+    /// A whole Ethernet frame, in GRE and its likes (RFC 1701).
+    pub const BRIDGED: u16 = 0x6558;
+    /// Cisco's FabricPath, whose tag stands before the customer's frame.
+    pub const FABRIC_PATH: u16 = 0x8903;
+    /// A service instance tag and a customer's frame (IEEE 802.1ah).
+    pub const PROVIDER_BACKBONE: u16 = 0x88e7;
+    /// A tag of six bytes that names a virtual port (IEEE 802.1BR's forerunner).
+    pub const VN_TAG: u16 = 0x8926;
+    /// A tag of eight bytes in which Cisco's switches name a security group.
+    pub const CISCO_METADATA: u16 = 0x8909;
     /// Below this the field is a length (IEEE 802.3 §3.2.6).
     pub const FIRST: u16 = 0x0600;
+
+    /// Whether it is a VLAN tag of some age.
+    pub fn is_tag(number: u16) -> bool {
+        matches!(number, VLAN | SERVICE_VLAN | OLD_QINQ | OLDER_QINQ)
+    }
 }
 
 /// An Ethernet frame, borrowed.
@@ -41,7 +72,7 @@ impl<'a> EthernetView<'a> {
         let mut view =
             EthernetView { addresses, ether_type: u16::from_be_bytes(*ether_type), vlan: None, payload };
         for _ in 0..MAX_TAGS {
-            if !is_tag(view.ether_type) {
+            if !ether_type::is_tag(view.ether_type) {
                 return Ok(view);
             }
             let (&[a, b, c, d], payload) = view.payload.split_first_chunk().ok_or(cut)?;
@@ -49,7 +80,7 @@ impl<'a> EthernetView<'a> {
             view.ether_type = u16::from_be_bytes([c, d]);
             view.payload = payload;
         }
-        match is_tag(view.ether_type) {
+        match ether_type::is_tag(view.ether_type) {
             true => Err(Undecoded::Malformed(Header::Ethernet, "more than 4 VLAN tags")),
             false => Ok(view),
         }
@@ -81,10 +112,6 @@ impl<'a> EthernetView<'a> {
     pub fn payload(&self) -> &'a [u8] {
         self.payload
     }
-}
-
-fn is_tag(number: u16) -> bool {
-    matches!(number, ether_type::VLAN | ether_type::SERVICE_VLAN | ether_type::OLD_QINQ)
 }
 
 #[cfg(test)]

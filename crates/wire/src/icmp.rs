@@ -111,7 +111,7 @@ fn quoted_v4(bytes: &[u8]) -> Option<(IpAddr, IpAddr, u8, &[u8])> {
 
 fn quoted_v6(bytes: &[u8]) -> Option<(IpAddr, IpAddr, u8, &[u8])> {
     let header = Ipv6View::new(bytes).ok()?;
-    let upper = header.upper().ok().filter(|upper| !upper.fragment)?;
+    let upper = header.upper().ok().filter(|upper| upper.fragment.is_none())?;
     Some((header.source().into(), header.destination().into(), upper.protocol, bytes.get(upper.offset..)?))
 }
 

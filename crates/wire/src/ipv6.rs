@@ -34,8 +34,19 @@ pub struct Upper {
     pub protocol: u8,
     /// Where it begins, in bytes from the start of the packet.
     pub offset: usize,
-    /// True when the packet is a piece of one: what is at `offset` need not be the start of a header.
-    pub fragment: bool,
+    /// Set when the packet is a piece of one: what is at `offset` need not be the start of a header.
+    pub fragment: Option<Piece>,
+}
+
+/// What a fragment header says (RFC 8200 §4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// What all pieces of the packet share.
+    pub identification: u32,
+    /// Where this one belongs, in bytes.
+    pub offset: u32,
+    /// False for the last.
+    pub more: bool,
 }
 
 /// An IPv6 header, borrowed, and what was captured behind it.
@@ -93,22 +104,27 @@ impl<'a> Ipv6View<'a> {
 
     /// Walks the extension headers up to the first thing that is none, or to the fragment header of a fragment.
     pub fn upper(&self) -> Result<Upper, Undecoded> {
-        let mut upper = Upper { protocol: self.next_header(), offset: HEADER_LEN, fragment: false };
-        let mut rest = self.rest;
-        for _ in 0..=MAX_EXTENSION_HEADERS {
-            let Some(unit) = length_unit(upper.protocol) else { return Ok(upper) };
-            let (start, _) = rest.split_first_chunk::<8>().ok_or(Undecoded::Cut(Header::Ipv6Extension))?;
-            let len = extension_len(unit, start);
-            upper.fragment = upper.protocol == next::FRAGMENT && is_piece(start);
-            upper.protocol = start[0];
-            upper.offset += len;
-            if upper.fragment {
-                return Ok(upper);
-            }
-            rest = rest.get(len..).ok_or(Undecoded::Cut(Header::Ipv6Extension))?;
-        }
-        Err(Undecoded::Malformed(Header::Ipv6Extension, "more than 16 of them"))
+        let upper = upper(self.next_header(), self.rest)?;
+        Ok(Upper { offset: HEADER_LEN + upper.offset, ..upper })
     }
+}
+
+/// The same for what stands behind a fixed header or in a payload that was put together; offsets count from there.
+pub(crate) fn upper(protocol: u8, mut rest: &[u8]) -> Result<Upper, Undecoded> {
+    let mut upper = Upper { protocol, offset: 0, fragment: None };
+    for _ in 0..=MAX_EXTENSION_HEADERS {
+        let Some(unit) = length_unit(upper.protocol) else { return Ok(upper) };
+        let (start, _) = rest.split_first_chunk::<8>().ok_or(Undecoded::Cut(Header::Ipv6Extension))?;
+        let len = extension_len(unit, start);
+        upper.fragment = if upper.protocol == next::FRAGMENT { piece(start) } else { None };
+        upper.protocol = start[0];
+        upper.offset += len;
+        if upper.fragment.is_some() {
+            return Ok(upper);
+        }
+        rest = rest.get(len..).ok_or(Undecoded::Cut(Header::Ipv6Extension))?;
+    }
+    Err(Undecoded::Malformed(Header::Ipv6Extension, "more than 16 of them"))
 }
 
 /// How an extension header tells its length.
@@ -145,9 +161,16 @@ fn extension_len(unit: LengthUnit, start: &[u8; 8]) -> usize {
     }
 }
 
-/// False for an atomic fragment: offset zero and no more to come, which is a whole packet (RFC 6946 §3).
-fn is_piece(fragment: &[u8; 8]) -> bool {
-    u16::from_be_bytes([fragment[2], fragment[3]]) & 0xfff9 != 0
+/// None for an atomic fragment: offset zero and no more to come, which is a whole packet (RFC 6946 §3).
+fn piece(header: &[u8; 8]) -> Option<Piece> {
+    let [_, _, a, b, c, d, e, f] = *header;
+    let word = u16::from_be_bytes([a, b]);
+    let piece = Piece {
+        identification: u32::from_be_bytes([c, d, e, f]),
+        offset: u32::from(word & 0xfff8),
+        more: word & 1 == 1,
+    };
+    (piece.more || piece.offset > 0).then_some(piece)
 }
 
 fn address(fixed: &[u8; HEADER_LEN], at: usize) -> Ipv6Addr {
@@ -181,7 +204,7 @@ mod tests {
         assert_eq!((view.payload_len(), view.next_header(), view.hop_limit()), (3, 6, 64));
         assert_eq!(view.source(), "fe80::1".parse::<Ipv6Addr>().unwrap());
         assert_eq!(view.destination(), "2001:db8::2".parse::<Ipv6Addr>().unwrap());
-        assert_eq!(view.upper(), Ok(Upper { protocol: 6, offset: 40, fragment: false }));
+        assert_eq!(view.upper(), Ok(Upper { protocol: 6, offset: 40, fragment: None }));
     }
 
     #[test]
@@ -197,18 +220,16 @@ mod tests {
         let authentication = [[44, 4].as_slice(), &[0; 22]].concat();
         let atomic = [6, 0, 0, 0, 1, 2, 3, 4];
         let chain = [&hop_by_hop[..], &destination, &authentication, &atomic, &[9; 20]].concat();
-        assert_eq!(
-            upper(0, &chain),
-            Ok(Upper { protocol: 6, offset: 40 + 8 + 16 + 24 + 8, fragment: false })
-        );
+        assert_eq!(upper(0, &chain), Ok(Upper { protocol: 6, offset: 40 + 8 + 16 + 24 + 8, fragment: None }));
     }
 
     #[test]
     fn pieces_are_told_apart_from_atomic_fragments() {
         let piece = |offset: u8| upper(44, &[17, 0, 0, offset, 1, 2, 3, 4, 5]);
-        assert_eq!(piece(0), Ok(Upper { protocol: 17, offset: 48, fragment: false }));
-        assert_eq!(piece(1), Ok(Upper { protocol: 17, offset: 48, fragment: true }));
-        assert_eq!(piece(8), Ok(Upper { protocol: 17, offset: 48, fragment: true }));
+        assert_eq!(piece(0), Ok(Upper { protocol: 17, offset: 48, fragment: None }));
+        let of = |offset, more| Some(Piece { identification: 0x0102_0304, offset, more });
+        assert_eq!(piece(1), Ok(Upper { protocol: 17, offset: 48, fragment: of(0, true) }));
+        assert_eq!(piece(8), Ok(Upper { protocol: 17, offset: 48, fragment: of(8, false) }));
     }
 
     #[test]
@@ -220,7 +241,7 @@ mod tests {
         );
         let mut sixteen = [60, 0, 0, 0, 0, 0, 0, 0].repeat(16);
         sixteen[120] = 6;
-        assert_eq!(upper(60, &sixteen), Ok(Upper { protocol: 6, offset: 40 + 128, fragment: false }));
+        assert_eq!(upper(60, &sixteen), Ok(Upper { protocol: 6, offset: 40 + 128, fragment: None }));
     }
 
     #[test]

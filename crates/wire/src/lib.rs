@@ -5,6 +5,7 @@
 //! values (`Passage`, `Endpoint`) are owned, comparable and printable.
 
 pub mod address;
+pub mod arp;
 pub mod build;
 pub mod capture;
 pub mod checksum;
@@ -14,8 +15,10 @@ pub mod fault;
 pub mod frame;
 pub mod gso;
 pub mod icmp;
+pub mod igmp;
 pub mod ipv4;
 pub mod ipv6;
+mod link;
 pub mod link_type;
 pub mod network;
 pub mod packet;
@@ -23,11 +26,13 @@ pub mod passage;
 pub mod pcap;
 pub mod pcapng;
 pub mod quantity;
+pub mod reassembly;
 pub mod refusal;
 pub mod sockopt;
 pub mod tcp;
 pub mod tcp_info;
 pub mod time;
+pub mod tunnel;
 pub mod udp;
 pub mod undecoded;
 pub mod virtio_net;

@@ -9,6 +9,18 @@ use crate::link_type::LinkType;
 pub enum Header {
     /// Ethernet, its tags included.
     Ethernet,
+    /// IEEE 802.2 logical link control, SNAP included.
+    Llc,
+    /// A header of another link type.
+    Link,
+    /// PPP.
+    Ppp,
+    /// PPPoE.
+    Pppoe,
+    /// A stack of MPLS labels.
+    Mpls,
+    /// ARP.
+    Arp,
     /// IPv4.
     Ipv4,
     /// IPv6, the fixed 40 bytes.
@@ -21,6 +33,12 @@ pub enum Header {
     Udp,
     /// ICMP or ICMPv6.
     Icmp,
+    /// IGMP.
+    Igmp,
+    /// IPsec's authentication header, in IPv4.
+    Authentication,
+    /// GRE, ERSPAN behind it included.
+    Gre,
 }
 
 /// Why there is no [`Packet`](crate::packet::Packet) in these bytes. `Display` gives a lower-case fragment.
@@ -32,6 +50,14 @@ pub enum Undecoded {
     EtherType(u16),
     /// An IEEE 802.3 frame: a length (LLC follows) where Ethernet II has the protocol.
     Ieee8023,
+    /// PPP that carries something other than IP.
+    PppProtocol(u16),
+    /// Frame Relay's network layer identifier for something other than IP.
+    NetworkLayerId(u8),
+    /// An address family other than those of IP, in a header made up by the capturing system.
+    Family(u32),
+    /// A wireless frame without a packet that could be read: why.
+    Wireless(&'static str),
     /// Neither 4 nor 6 in the first half byte of an IP packet.
     IpVersion(u8),
     /// The bytes end before this header does.
@@ -40,17 +66,44 @@ pub enum Undecoded {
     Malformed(Header, &'static str),
 }
 
+impl Undecoded {
+    /// True when the frame is whole as far as it was looked at, but carries something other than IP.
+    pub fn is_not_ip(self) -> bool {
+        match self {
+            Undecoded::EtherType(_)
+            | Undecoded::Ieee8023
+            | Undecoded::PppProtocol(_)
+            | Undecoded::NetworkLayerId(_)
+            | Undecoded::Family(_)
+            | Undecoded::Wireless(_) => true,
+            Undecoded::LinkType(_)
+            | Undecoded::IpVersion(_)
+            | Undecoded::Cut(_)
+            | Undecoded::Malformed(..) => false,
+        }
+    }
+}
+
 impl Header {
     /// The name that people know it by.
     pub fn name(self) -> &'static str {
         match self {
             Header::Ethernet => "Ethernet",
+            Header::Llc => "LLC",
+            Header::Link => "link-layer",
+            Header::Ppp => "PPP",
+            Header::Pppoe => "PPPoE",
+            Header::Mpls => "MPLS",
+            Header::Arp => "ARP",
             Header::Ipv4 => "IPv4",
             Header::Ipv6 => "IPv6",
             Header::Ipv6Extension => "IPv6 extension",
             Header::Tcp => "TCP",
             Header::Udp => "UDP",
             Header::Icmp => "ICMP",
+            Header::Igmp => "IGMP",
+            Header::Authentication => "authentication",
+            Header::Gre => "GRE",
         }
     }
 }
@@ -64,6 +117,13 @@ impl fmt::Display for Undecoded {
                 None => write!(f, "EtherType 0x{number:04x}, not IP"),
             },
             Undecoded::Ieee8023 => f.write_str("IEEE 802.3 with LLC, not IP"),
+            Undecoded::PppProtocol(number) => match ppp_protocol_name(*number) {
+                Some(name) => write!(f, "{name}, not IP"),
+                None => write!(f, "PPP protocol 0x{number:04x}, not IP"),
+            },
+            Undecoded::NetworkLayerId(number) => write!(f, "network layer 0x{number:02x}, not IP"),
+            Undecoded::Family(number) => write!(f, "address family {number}, not IP"),
+            Undecoded::Wireless(what) => write!(f, "802.11: {what}"),
             Undecoded::IpVersion(version) => write!(f, "IP version {version}, neither 4 nor 6"),
             Undecoded::Cut(header) => write!(f, "ends inside the {} header", header.name()),
             Undecoded::Malformed(header, why) => write!(f, "bad {} header: {why}", header.name()),
@@ -85,10 +145,29 @@ fn ether_type_name(number: u16) -> Option<&'static str> {
         0x8863 => "PPPoE discovery",
         0x8864 => "PPPoE session",
         0x888e => "802.1X",
+        0x88a2 => "ATA over Ethernet",
+        0x88ba | 0x88b8 => "IEC 61850",
         0x88cc => "LLDP",
         0x88e5 => "MACsec",
         0x88f7 => "PTP",
         0x9000 => "Ethernet loopback test",
+        _ => return None,
+    })
+}
+
+/// The PPP protocols that are likely on a line and are not IP (IANA, "Point-to-Point Protocol Field Assignments").
+fn ppp_protocol_name(number: u16) -> Option<&'static str> {
+    Some(match number {
+        0x002d => "compressed TCP",
+        0x003d => "PPP Multilink",
+        0x00fd => "compressed PPP",
+        0x8021 => "IPCP",
+        0x8057 => "IPV6CP",
+        0x80fd => "CCP",
+        0xc021 => "LCP",
+        0xc023 => "PAP",
+        0xc025 => "LQR",
+        0xc223 => "CHAP",
         _ => return None,
     })
 }

@@ -126,7 +126,8 @@ impl Sight {
             Transport::Udp(udp) => (Kind::Udp, (udp.source, udp.destination), None),
             Transport::Icmp(_) if packet.source.is_ipv4() => (Kind::Other(1), no_port, None),
             Transport::Icmp(_) => (Kind::Other(58), no_port, None),
-            Transport::Fragment => (Kind::Other(FRAGMENTS), no_port, None),
+            Transport::Igmp(_) => (Kind::Other(2), no_port, None),
+            Transport::Fragment(_) => (Kind::Other(FRAGMENTS), no_port, None),
             Transport::Other(protocol) => (Kind::Other(u16::from(*protocol)), no_port, None),
         };
         let (client, server) = match direction {
