@@ -59,6 +59,8 @@ pub fn not_tcp(counters: Counters) -> Vec<(&'static str, u64)> {
     let kinds = [
         ("udp", counters.udp),
         ("icmp", counters.icmp),
+        ("arp", counters.arp),
+        ("igmp", counters.igmp),
         ("fragment", counters.fragments),
         ("other", counters.other),
         ("unreadable", counters.unreadable),

@@ -29,6 +29,9 @@ const FAST: Duration = Duration::from_millis(20);
 /// How late a segment may come and still be out of order, where no round trip is known.
 const OUT_OF_ORDER: Duration = Duration::from_millis(3);
 
+/// Segments without an acknowledgement of which the original keeps account.
+const ACCOUNT: u32 = 10_000;
+
 /// A duplicate-ACK counter that says "this gap was told already". It counts as more than two duplicates.
 const TOLD: u32 = u32::MAX;
 
@@ -53,6 +56,8 @@ struct Direction {
     next_time: Time,
     /// What the other side may acknowledge: the end of what was seen without a gap.
     contiguous: u32,
+    /// Segments of it since the other side last acknowledged something new.
+    unacknowledged: u32,
     /// The acknowledgement field that it sent last, and when.
     last_ack: u32,
     last_ack_time: Time,
@@ -82,6 +87,7 @@ impl Default for Direction {
             next: 0,
             next_time: Time(0),
             contiguous: 0,
+            unacknowledged: 0,
             last_ack: 0,
             last_ack_time: Time(0),
             duplicates: 0,
@@ -117,6 +123,7 @@ impl Analysis {
         flags |= ours.rules_of_numbers(segment, theirs);
         if segment.ack_field != ours.last_ack {
             ours.duplicates = 0;
+            theirs.unacknowledged = 0;
         }
         if theirs.is_acknowledged_beyond(segment) {
             flags |= AnalysisFlags::ACK_LOST_SEGMENT;
@@ -248,7 +255,7 @@ impl Direction {
         if len == 0 && !segment.flags.has_any(TcpFlags::SYN | TcpFlags::FIN) {
             return AnalysisFlags::NONE;
         }
-        if len > 0 && theirs.last_ack != 0 && !is_behind(seq.wrapping_add(len), theirs.last_ack) {
+        if len > 0 && theirs.last_ack != 0 && is_up_to(seq.wrapping_add(len), theirs.last_ack) {
             return AnalysisFlags::RETRANSMISSION | AnalysisFlags::SPURIOUS_RETRANSMISSION;
         }
         let follows_probe = len > 1 && seq == self.next.wrapping_sub(1);
@@ -272,9 +279,11 @@ impl Direction {
                 self.next = end;
                 self.next_time = time;
             }
-            if self.contiguous == 0 || segment.seq.0 == self.contiguous {
+            let in_account = self.unacknowledged < ACCOUNT;
+            if self.contiguous == 0 || segment.seq.0 == self.contiguous && in_account {
                 self.contiguous = self.next;
             }
+            self.unacknowledged += u32::from(in_account && end != segment.seq.0);
         }
         self.window = Some(segment.window);
         self.last_ack = segment.ack_field;
@@ -311,7 +320,12 @@ fn end(segment: &Segment) -> u32 {
     segment.seq.0.wrapping_add(segment.len).wrapping_add(u32::from(control))
 }
 
-/// True when `number` comes behind `other` on the circle.
+/// True when `number` comes behind `other` on the circle. Of two that are half the circle apart each is behind the other.
 fn is_behind(number: u32, other: u32) -> bool {
-    number.wrapping_sub(other).cast_signed() > 0
+    other.wrapping_sub(number).cast_signed() < 0
+}
+
+/// True when `number` does not reach beyond `other`.
+fn is_up_to(number: u32, other: u32) -> bool {
+    number.wrapping_sub(other).cast_signed() <= 0
 }

@@ -69,19 +69,29 @@ impl Following {
             (true, false) => [State::Closed, State::Unknown],
             (false, _) => [State::Unknown; 2],
         };
+        let opening = Opening::new(first.flags.has(TcpFlags::SYN));
+        Following::new(empty_flow(stream, [a, b], time, before, first.opens()), opening)
+    }
+
+    /// A conversation of which no segment was captured yet; `source` sent the one that is known of.
+    pub(crate) fn unseen(stream: u64, ends: [SocketAddr; 2], time: Time) -> Following {
+        Following::new(empty_flow(stream, ends, time, [State::Unknown; 2], false), Opening::new(false))
+    }
+
+    fn new(flow: Flow, opening: Opening) -> Following {
         let mut ends = [End::default(), End::default()];
-        for (end, state) in ends.iter_mut().zip(before) {
+        for (end, state) in ends.iter_mut().zip(flow.before) {
             end.enter(state);
         }
         Following {
-            flow: empty_flow(stream, [a, b], time, before, first.opens()),
+            flow,
             chosen: true,
             waiting: Waiting::default(),
             ends,
             transit: Default::default(),
             analysis: Analysis::default(),
             handshake: Handshake::default(),
-            opening: Opening::new(first.flags.has(TcpFlags::SYN)),
+            opening,
             story: Story::default(),
             evidence: Evidence::default(),
         }

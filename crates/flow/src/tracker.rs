@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use wire::icmp::IcmpMessage;
+use wire::ethernet::ether_type;
+use wire::icmp::{IcmpMessage, Quoted};
 use wire::packet::{self, Packet, TcpSegment, Transport, UdpDatagram, Undecoded};
+use wire::reassembly::Reassembler;
 use wire::{tcp, udp};
 
 use crate::choice::{Choice, Protocol};
@@ -29,7 +31,11 @@ pub struct Counters {
     pub udp: u64,
     /// Those with an ICMP message.
     pub icmp: u64,
-    /// Pieces of fragmented packets.
+    /// Those with an ARP packet.
+    pub arp: u64,
+    /// Those with an IGMP message.
+    pub igmp: u64,
+    /// Pieces of packets of which the rest was missing when they came; the last piece counts as what they make together.
     pub fragments: u64,
     /// Other protocols, over IP or over the link.
     pub other: u64,
@@ -47,6 +53,7 @@ pub struct Tracker {
     limits: Limits,
     choice: Choice,
     listening: HashSet<SocketAddr>,
+    reassembler: Reassembler,
     tcp: Slots<Following>,
     udp: Slots<Datagrams>,
     hand_out: HandOut,
@@ -64,6 +71,7 @@ impl Tracker {
             limits,
             choice: Choice::default(),
             listening: HashSet::new(),
+            reassembler: Reassembler::default(),
             tcp: Slots::new(limits.flows),
             udp: Slots::new(limits.flows),
             hand_out: HandOut::default(),
@@ -90,14 +98,7 @@ impl Tracker {
         self.counters.frames += 1;
         match packet::dissect_captured(frame.link_type, frame.bytes, frame.wire_len) {
             Ok(packet) => self.packet(&packet, frame),
-            Err(undecoded) => {
-                match undecoded {
-                    reason if reason.is_not_ip() => self.counters.other += 1,
-                    Undecoded::LinkType(_) => self.counters.unsupported_links += 1,
-                    _ => self.counters.unreadable += 1,
-                }
-                Belongs::Nowhere
-            }
+            Err(undecoded) => self.count_undecoded(undecoded),
         }
     }
 
@@ -155,8 +156,34 @@ impl Tracker {
             Transport::Tcp(segment) => return Belongs::Tcp(self.segment(segment, frame)),
             Transport::Udp(datagram) => return Belongs::Udp(self.datagram(datagram, frame)),
             Transport::Icmp(message) => return self.message(message, packet, frame),
-            Transport::Fragment(_) => self.counters.fragments += 1,
-            Transport::Igmp(_) | Transport::Other(_) => self.counters.other += 1,
+            Transport::Fragment(_) => return self.fragment(packet, frame),
+            Transport::Igmp(_) => self.counters.igmp += 1,
+            Transport::Other(_) => self.counters.other += 1,
+        }
+        Belongs::Nowhere
+    }
+
+    /// The piece that completes a packet stands for the whole.
+    fn fragment(&mut self, packet: &Packet<'_>, frame: &Frame<'_>) -> Belongs {
+        let mut reassembler = std::mem::take(&mut self.reassembler);
+        let belongs = match reassembler.take(*packet, frame.time) {
+            Ok(Some(whole)) => self.packet(&whole, frame),
+            Ok(None) => {
+                self.counters.fragments += 1;
+                Belongs::Nowhere
+            }
+            Err(undecoded) => self.count_undecoded(undecoded),
+        };
+        self.reassembler = reassembler;
+        belongs
+    }
+
+    fn count_undecoded(&mut self, undecoded: Undecoded) -> Belongs {
+        match undecoded {
+            Undecoded::EtherType(ether_type::ARP | ether_type::RARP) => self.counters.arp += 1,
+            reason if reason.is_not_ip() => self.counters.other += 1,
+            Undecoded::LinkType(_) => self.counters.unsupported_links += 1,
+            _ => self.counters.unreadable += 1,
         }
         Belongs::Nowhere
     }
@@ -225,7 +252,7 @@ impl Tracker {
             next_hop_mtu: message.next_hop_mtu(),
         };
         match quoted.protocol {
-            tcp::PROTOCOL => self.tcp.between(ends).map_or(Belongs::Nowhere, |slot| {
+            tcp::PROTOCOL => self.quoted_slot(&quoted, frame).map_or(Belongs::Nowhere, |slot| {
                 let following = self.tcp.get_mut(slot);
                 let about = following.side_of(quoted.source);
                 following.flow.path_errors.push(error(about));
@@ -239,6 +266,17 @@ impl Tracker {
             }),
             _ => Belongs::Nowhere,
         }
+    }
+
+    /// The conversation that an error is about. Where none of its segments was captured, the error may be all that is known
+    /// of it.
+    fn quoted_slot(&mut self, quoted: &Quoted, frame: &Frame<'_>) -> Option<usize> {
+        let ends = [quoted.source, quoted.destination];
+        let known = self.tcp.between(ends);
+        if known.is_some() || !quoted.has_tcp_header {
+            return known;
+        }
+        Some(self.begin(Following::unseen(self.tcp_streams, ends, frame.time), ends))
     }
 
     /// The slot of the conversation that this segment belongs to, a new one if it opens another; true if that takes the
@@ -255,7 +293,12 @@ impl Tracker {
             reuses = true;
         }
         let listens = self.listening.contains(&tcp.destination);
-        let mut following = Following::begin(self.tcp_streams, segment, ends, frame.time, listens);
+        let following = Following::begin(self.tcp_streams, segment, ends, frame.time, listens);
+        (self.begin(following, ends), reuses)
+    }
+
+    /// Gives another conversation a slot, and the next number.
+    fn begin(&mut self, mut following: Following, ends: [SocketAddr; 2]) -> usize {
         following.chosen = self.choice.takes(Protocol::Tcp, self.tcp_streams, ends);
         self.tcp_streams += 1;
         self.make_room();
@@ -263,7 +306,7 @@ impl Tracker {
         if let Some(gone) = gone {
             self.depart(gone);
         }
-        (slot, reuses)
+        slot
     }
 
     /// Hands out the rows of the conversation that must go next, and those before them.

@@ -39,6 +39,8 @@ pub struct Quoted {
     pub destination: SocketAddr,
     /// Its sequence number, for TCP.
     pub seq: Option<u32>,
+    /// For TCP, that the header is quoted as a whole, without its options.
+    pub has_tcp_header: bool,
 }
 
 impl<'a> IcmpMessage<'a> {
@@ -99,7 +101,8 @@ impl<'a> IcmpMessage<'a> {
         };
         let source = SocketAddr::new(source, u16::from_be_bytes([a, b]));
         let destination = SocketAddr::new(destination, u16::from_be_bytes([c, d]));
-        Some(Quoted { protocol, source, destination, seq })
+        let has_tcp_header = protocol == tcp::PROTOCOL && start.len() >= tcp::MIN_HEADER_LEN;
+        Some(Quoted { protocol, source, destination, seq, has_tcp_header })
     }
 }
 

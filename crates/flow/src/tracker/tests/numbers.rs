@@ -185,7 +185,7 @@ fn what_is_not_tcp_is_counted() {
     assert_eq!(frame(LinkType::RAW, &udp[..10]), Belongs::Nowhere);
     assert_eq!(frame(LinkType(147), &udp), Belongs::Nowhere);
     let counters = tracker.counters();
-    let found = (counters.frames, counters.tcp, counters.udp, counters.other, counters.fragments);
+    let found = (counters.frames, counters.tcp, counters.udp, counters.arp, counters.fragments);
     assert_eq!(found, (5, 0, 1, 1, 1));
     assert_eq!((counters.unreadable, counters.unsupported_links), (1, 1));
     assert_eq!(tracker.flows().count(), 0);
