@@ -66,11 +66,16 @@ impl Out {
 
     /// Prints a result on standard output.
     pub fn print(&self, text: &str) {
+        self.print_bytes(text.as_bytes());
+    }
+
+    /// Prints bytes as they are; never what strangers said where a terminal would obey it.
+    pub fn print_bytes(&self, bytes: &[u8]) {
         let mut buffer = self.lock();
         if buffer.closed {
             return;
         }
-        buffer.bytes.extend_from_slice(text.as_bytes());
+        buffer.bytes.extend_from_slice(bytes);
         if buffer.bytes.len() >= BLOCK {
             buffer.write();
         }

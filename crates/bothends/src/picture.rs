@@ -1,6 +1,7 @@
 //! Followed conversations, shown: ladders, verdicts, lists, the SVG, the records. `trace` and `lab` share it, so that a
 //! capture tells the same as the lab did.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use draw::{Names, Style, ladder, list, verdict};
@@ -16,11 +17,14 @@ pub type Naming = fn(&Flow) -> Names;
 
 /// The ends of a lab by their roles, whichever of them opened the conversation.
 pub fn roles(flow: &Flow) -> Names {
-    let names = Names::roles(flow);
-    if flow.a.ip() != lab::config::SERVER_ADDRESS {
-        return names;
-    }
-    Names { a: format!("server :{}", flow.a.port()), b: format!("client :{}", flow.b.port()) }
+    roles_of([flow.a, flow.b])
+}
+
+/// The same for the addresses of opener and other end.
+pub fn roles_of([a, b]: [SocketAddr; 2]) -> Names {
+    let [role_a, role_b] =
+        if a.ip() == lab::config::SERVER_ADDRESS { ["server", "client"] } else { ["client", "server"] };
+    Names { a: format!("{role_a} :{}", a.port()), b: format!("{role_b} :{}", b.port()) }
 }
 
 /// The ladder and under it what it means.

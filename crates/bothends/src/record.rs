@@ -3,6 +3,7 @@
 
 mod capture;
 mod conversation;
+mod stream;
 pub mod talk;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::exit::Exit;
 
 pub use capture::{Counts, World, capture, flow, link, output, ran, role_word, segment};
 pub use conversation::{closed, data, message, of_event, opened, said};
+pub use stream::stream_item;
 
 /// The version of all records.
 const VERSION: u64 = 1;

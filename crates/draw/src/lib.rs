@@ -11,6 +11,7 @@ mod line;
 pub mod list;
 pub mod number;
 pub mod palette;
+pub mod streams;
 mod svg;
 pub mod verdict;
 

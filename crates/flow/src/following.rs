@@ -128,11 +128,20 @@ impl Following {
         self.flow.last = self.flow.last.max(seen.time);
         self.flow.completeness = self.analysis.completeness();
         self.tell_states();
+        self.placement(&placed, analysis)
+    }
+
+    /// Where a segment that was taken in belongs.
+    fn placement(&self, placed: &Placed, analysis: AnalysisFlags) -> Placement {
+        let (start, end) = placed.payload();
+        let other = &self.ends[placed.from.other().index()].sent;
+        let ack = placed.ack.filter(|&ack| !placed.rst && ack <= other.next);
         Placement {
             stream: self.flow.stream,
-            from,
-            start: placed.payload().0,
-            len_bytes: placed.len,
+            from: placed.from,
+            start,
+            len_bytes: u32::try_from(end - start).unwrap_or(0),
+            ack: ack.map(|ack| other.fin.map_or(ack, |fin| ack.min(fin))),
             chosen: self.chosen,
             analysis,
         }

@@ -32,8 +32,11 @@ pub struct Placement {
     pub from: Side,
     /// The position of its first payload byte in its sender's stream: the first byte behind the SYN is 1.
     pub start: i64,
-    /// Payload bytes on the wire.
+    /// Payload bytes on the wire that belong to the stream; what an RST carries does not.
     pub len_bytes: u32,
+    /// The position up to which it acknowledges the other stream, a FIN not counted; none where it does not, or cannot
+    /// be meant.
+    pub ack: Option<i64>,
     /// Its conversation is among those that are wanted ([`Tracker::choose`](crate::Tracker::choose)).
     pub chosen: bool,
     /// What Wireshark's analysis says of it.

@@ -8,6 +8,8 @@
 //! sender receive what `transit` has for it, and moves the sender; `end` is one end's state, moved by the steps of
 //! `machine` and by what `sent`, `received` and `ranges` remember. `opening`, `outcome`, `handshake` and `findings` tell
 //! the rest of a [`Flow`]. `analysis` stands beside all that: what Wireshark says of each segment.
+//!
+//! [`reassembly`] puts the bytes of one direction back in order; who wants them takes the positions from the tracker.
 
 mod analysis;
 mod choice;
@@ -25,6 +27,7 @@ mod opening;
 mod outcome;
 mod path_error;
 mod ranges;
+pub mod reassembly;
 mod received;
 #[cfg(test)]
 mod script;

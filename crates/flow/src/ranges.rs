@@ -54,6 +54,13 @@ impl Ranges {
             .sum()
     }
 
+    /// The first of what is in here between `start` and `end`.
+    pub(crate) fn first_within(&self, start: i64, end: i64) -> Option<(i64, i64)> {
+        let range = self.list.get(self.list.partition_point(|range| range.1 <= start))?;
+        let within = (range.0.max(start), range.1.min(end));
+        (within.0 < within.1).then_some(within)
+    }
+
     /// Takes out the lowest range if it begins at or before `position`, and gives its end.
     pub(crate) fn take_reached_by(&mut self, position: i64) -> Option<i64> {
         let &(start, end) = self.list.first()?;

@@ -95,9 +95,18 @@ impl Tracker {
 
     /// Takes the next frame; frames come in the order of sending. Tells where it belongs.
     pub fn frame(&mut self, frame: &Frame<'_>) -> Belongs {
+        self.frame_showing(frame, &mut |_, _| {})
+    }
+
+    /// The same, and shows the packet that the frame carries, or completes, with where it belongs.
+    pub fn frame_showing(
+        &mut self,
+        frame: &Frame<'_>,
+        show: &mut dyn FnMut(&Packet<'_>, Belongs),
+    ) -> Belongs {
         self.counters.frames += 1;
         match packet::dissect_captured(frame.link_type, frame.bytes, frame.wire_len) {
-            Ok(packet) => self.packet(&packet, frame),
+            Ok(packet) => self.packet(&packet, frame, show),
             Err(undecoded) => self.count_undecoded(undecoded),
         }
     }
@@ -151,23 +160,40 @@ impl Tracker {
         self.counters
     }
 
-    fn packet(&mut self, packet: &Packet<'_>, frame: &Frame<'_>) -> Belongs {
-        match &packet.transport {
-            Transport::Tcp(segment) => return Belongs::Tcp(self.segment(segment, frame)),
-            Transport::Udp(datagram) => return Belongs::Udp(self.datagram(datagram, frame)),
-            Transport::Icmp(message) => return self.message(message, packet, frame),
-            Transport::Fragment(_) => return self.fragment(packet, frame),
-            Transport::Igmp(_) => self.counters.igmp += 1,
-            Transport::Other(_) => self.counters.other += 1,
-        }
-        Belongs::Nowhere
+    fn packet(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: &Frame<'_>,
+        show: &mut dyn FnMut(&Packet<'_>, Belongs),
+    ) -> Belongs {
+        let belongs = match &packet.transport {
+            Transport::Tcp(segment) => Belongs::Tcp(self.segment(segment, frame)),
+            Transport::Udp(datagram) => Belongs::Udp(self.datagram(datagram, frame)),
+            Transport::Icmp(message) => self.message(message, packet, frame),
+            Transport::Fragment(_) => return self.fragment(packet, frame, show),
+            Transport::Igmp(_) => {
+                self.counters.igmp += 1;
+                Belongs::Nowhere
+            }
+            Transport::Other(_) => {
+                self.counters.other += 1;
+                Belongs::Nowhere
+            }
+        };
+        show(packet, belongs);
+        belongs
     }
 
     /// The piece that completes a packet stands for the whole.
-    fn fragment(&mut self, packet: &Packet<'_>, frame: &Frame<'_>) -> Belongs {
+    fn fragment(
+        &mut self,
+        packet: &Packet<'_>,
+        frame: &Frame<'_>,
+        show: &mut dyn FnMut(&Packet<'_>, Belongs),
+    ) -> Belongs {
         let mut reassembler = std::mem::take(&mut self.reassembler);
         let belongs = match reassembler.take(*packet, frame.time) {
-            Ok(Some(whole)) => self.packet(&whole, frame),
+            Ok(Some(whole)) => self.packet(&whole, frame, show),
             Ok(None) => {
                 self.counters.fragments += 1;
                 Belongs::Nowhere

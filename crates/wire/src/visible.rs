@@ -4,6 +4,10 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthChar;
 
+mod stream;
+
+pub use stream::VisibleStream;
+
 /// The text with every character escaped that a terminal would obey or not show: controls, line and paragraph
 /// separators, direction marks (Unicode Standard Annex 9, §2), anything without a width; with `ascii` also everything
 /// beyond 0x7e.

@@ -5,7 +5,6 @@ mod ending;
 mod expectation;
 mod flags;
 mod looks;
-mod terminal;
 
 use std::cell::OnceCell;
 use std::io::IsTerminal;

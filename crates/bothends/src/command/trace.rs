@@ -7,6 +7,7 @@ mod progress;
 mod reading;
 mod records;
 mod source;
+mod streams;
 mod view;
 mod writing;
 
@@ -37,6 +38,8 @@ Examples:
   bothends trace -r talk.pcapng           every conversation, and how it ended
   bothends trace -r talk.pcapng --ladder  drawn, with the states of both ends
   bothends trace -r talk.pcapng --only 3 --svg talk.svg
+  bothends trace -r talk.pcapng --streams what both ends said, turn by turn
+  bothends trace -r talk.pcapng --streams --only 0 --raw b >answer
   bothends trace -r big.pcap --only :443 --write https.pcapng
   tcpdump -w - -c 100 tcp | bothends trace -r -
 
@@ -69,6 +72,9 @@ pub struct Flags {
                 or port (:80). Several may be given; those that any of them takes are shown."
     )]
     only: Vec<Part>,
+    /// What was said.
+    #[command(flatten)]
+    streams: streams::Flags,
     /// A capture.
     #[arg(
         short = 'w',
@@ -93,9 +99,12 @@ impl Flags {
     }
 
     /// The view that was asked for.
-    fn view(&self, json: bool) -> Result<Box<dyn View>, Fault> {
+    fn view<'a>(&self, out: &'a Out) -> Result<Box<dyn View + 'a>, Fault> {
         let svg = Svg::create(self.svg.as_ref())?;
-        Ok(match (json, self.ladder) {
+        if self.streams.streams {
+            return Ok(Box::new(streams::Streams::new(&self.streams, &self.choice(), out)));
+        }
+        Ok(match (out.json, self.ladder) {
             (true, _) => Box::new(records::Records::new(!self.list, svg)),
             (false, true) => Box::new(pictures::Ladders::new(svg)),
             (false, false) => Box::new(list::Listing::new(svg)),
@@ -109,9 +118,12 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
 }
 
 fn read_and_show(flags: &Flags, out: &Out) -> Result<Exit, Fault> {
+    if let Some(wrong) = flags.streams.wrong(&flags.choice(), out.json) {
+        return Ok(out.usage(wrong, None));
+    }
     let source = Source::open(&flags.file)?;
     let writing = flags.write.as_deref().map(Writing::create).transpose()?;
-    let mut view = flags.view(out.json)?;
+    let mut view = flags.view(out)?;
     let reading = Reading { choice: flags.choice(), writing, out };
     let capture = reading.read(source, view.as_mut())?;
     let exit = view.finish(&capture, out)?;

@@ -226,7 +226,7 @@ fn micros(time: Duration) -> Value {
     (time.as_nanos() as f64 / 1e3).into()
 }
 
-fn side_word(side: Side) -> &'static str {
+pub(super) fn side_word(side: Side) -> &'static str {
     match side {
         Side::A => "a",
         Side::B => "b",

@@ -166,6 +166,33 @@ fn captured_records_are_what_they_were() {
 }
 
 #[test]
+fn what_a_stream_hands_out_is_data_gaps_and_conflicts() {
+    use flow::Side;
+    use flow::reassembly::{Conflict, Gap, Item, Missing, Said};
+    let said = |bytes| Said { start: 17, bytes, frame: 5, time: Time(1_500_000_000) };
+    let items = [
+        Item::Data(said(b"grown\r\n")),
+        Item::Late(said(b"\xff")),
+        Item::Gap(Gap { start: 18, len_bytes: 1_394, why: Missing::Cut { kept: 54, of: 1_448 } }),
+        Item::Conflict(Conflict { start: 17, len_bytes: 3, first: 4, again: 9 }),
+    ];
+    let lines = items.map(|item| stream_item(3, Side::B, &item, Time(1_000_000_000)).line());
+    assert_eq!(
+        lines,
+        [
+            "{\"v\":1,\"type\":\"data\",\"stream\":3,\"from\":\"b\",\"frame\":5,\"t_s\":0.5,\"offset_bytes\":16,\
+             \"text\":\"grown\\r\",\"len_bytes\":7}\n",
+            "{\"v\":1,\"type\":\"data\",\"stream\":3,\"from\":\"b\",\"frame\":5,\"t_s\":0.5,\"offset_bytes\":16,\
+             \"base64\":\"/w==\",\"len_bytes\":1,\"late\":true}\n",
+            "{\"v\":1,\"type\":\"gap\",\"stream\":3,\"from\":\"b\",\"offset_bytes\":17,\"len_bytes\":1394,\
+             \"why\":\"cut_by_capture\"}\n",
+            "{\"v\":1,\"type\":\"conflict\",\"stream\":3,\"from\":\"b\",\"offset_bytes\":16,\"len_bytes\":3,\
+             \"frame\":9,\"first_frame\":4}\n",
+        ]
+    );
+}
+
+#[test]
 fn an_unfinished_line_of_a_command_is_told_apart() {
     let fields = |bytes: &[u8]| {
         let record = read(&output(Role::Client, 2, bytes));

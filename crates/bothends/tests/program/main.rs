@@ -12,4 +12,5 @@ mod many_clients;
 mod matrix;
 mod running;
 mod serve;
+mod streams;
 mod trace;

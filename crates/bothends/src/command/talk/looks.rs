@@ -5,9 +5,8 @@ use std::cell::RefCell;
 use std::io::IsTerminal;
 
 use ends::datagrams::Arrival;
-use wire::{Address, Transport, visible};
+use wire::{Address, Transport, VisibleStream, visible};
 
-use super::terminal::Terminal;
 use crate::clock::Clock;
 use crate::out::Out;
 use crate::record;
@@ -17,7 +16,7 @@ pub(super) enum Looks<'a> {
     /// As what they are: in a pipe or a file.
     Plain,
     /// As text that cannot steer the terminal.
-    Terminal(RefCell<Terminal>),
+    Terminal(RefCell<VisibleStream>),
     /// As records.
     Records(&'a Clock),
 }
@@ -26,7 +25,7 @@ impl<'a> Looks<'a> {
     pub(super) fn of(clock: &'a Clock, out: &Out) -> Looks<'a> {
         match (out.json, std::io::stdout().is_terminal()) {
             (true, _) => Looks::Records(clock),
-            (false, true) => Looks::Terminal(RefCell::new(Terminal::new(out.stdout.ascii))),
+            (false, true) => Looks::Terminal(RefCell::new(VisibleStream::new(out.stdout.ascii))),
             (false, false) => Looks::Plain,
         }
     }
@@ -108,7 +107,7 @@ mod tests {
 
     #[test]
     fn on_a_terminal_each_datagram_has_its_label_and_its_line() {
-        let looks = Looks::Terminal(RefCell::new(Terminal::new(false)));
+        let looks = Looks::Terminal(RefCell::new(VisibleStream::new(false)));
         assert_eq!(shown(&looks, b"\x1b[2J\xe2\x82", false), b"127.0.0.1:9: \\u{1b}[2J\\xe2\\x82\n");
         assert_eq!(shown(&looks, b"hi\r\n", false), b"127.0.0.1:9: hi\n");
     }

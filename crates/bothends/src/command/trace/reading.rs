@@ -7,7 +7,7 @@ use wire::{Fault, Time};
 
 use super::progress::Progress;
 use super::source::Source;
-use super::view::View;
+use super::view::{Shown, View};
 use super::writing::Writing;
 use crate::out::Out;
 use crate::picture::{self, Naming};
@@ -123,16 +123,18 @@ impl Capture {
     fn take(&mut self, frame: &CapturedFrame<'_>, view: &mut dyn View, out: &Out) -> flow::Belongs {
         self.seen.frames += 1;
         self.seen.first.get_or_insert(frame.time);
-        let belongs = self.tracker.frame(&Frame {
+        let seen = self.seen;
+        let followed = Frame {
             number: frame.number,
             time: frame.time,
             link_type: frame.link_type,
             bytes: frame.bytes,
             wire_len: frame.wire_len,
             passage: frame.passage.clone(),
-        });
-        view.frame(frame, belongs, &self.seen, out);
-        belongs
+        };
+        self.tracker.frame_showing(&followed, &mut |packet, belongs| {
+            view.packet(&Shown { frame, packet, belongs, seen }, out);
+        })
     }
 
     fn hand_out(&mut self, view: &mut dyn View, out: &Out) {

@@ -4,6 +4,7 @@
 use flow::{Belongs, DatagramFlow, Departed, Flow, HandedRow, Limits, Protocol};
 use wire::Fault;
 use wire::capture::CapturedFrame;
+use wire::packet::Packet;
 
 use super::reading::{Capture, Seen};
 use crate::exit::Exit;
@@ -17,8 +18,8 @@ pub(super) trait View {
         Limits::default()
     }
 
-    /// Takes a frame, whose conversation is known.
-    fn frame(&mut self, _frame: &CapturedFrame<'_>, _belongs: Belongs, _seen: &Seen, _out: &Out) {}
+    /// Takes the packet that a frame carries or completes, and where it belongs.
+    fn packet(&mut self, _packet: &Shown<'_>, _out: &Out) {}
 
     /// Takes a row that is handed out.
     fn row(&mut self, _row: &HandedRow, _seen: &Seen, _out: &Out) {}
@@ -28,6 +29,18 @@ pub(super) trait View {
 
     /// Shows the rest.
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault>;
+}
+
+/// A packet, with the frame that carried it or its last piece.
+pub(super) struct Shown<'a> {
+    /// The frame.
+    pub(super) frame: &'a CapturedFrame<'a>,
+    /// What it carries.
+    pub(super) packet: &'a Packet<'a>,
+    /// The conversation that it belongs to.
+    pub(super) belongs: Belongs,
+    /// How far the capture was read.
+    pub(super) seen: Seen,
 }
 
 /// The conversations that were asked for, in order of appearance.

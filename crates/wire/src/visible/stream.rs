@@ -1,23 +1,30 @@
-//! What a stranger sends to somebody's terminal: text stays text, but nothing in it can move the cursor, change colours
-//! or answer for the person at the keyboard. In a pipe or file every byte stays what it is.
+//! A stranger's bytes on their way to somebody's terminal, as they arrive: text stays text, but nothing in it can move the
+//! cursor, change colours or answer for the person at the keyboard.
 
-use wire::visible;
+use super::visible;
 
 /// Text on its way to a terminal; a character that is cut between two arrivals waits for its rest.
 #[derive(Debug, Default)]
-pub(super) struct Terminal {
+pub struct VisibleStream {
     rest: Vec<u8>,
     ascii: bool,
+    line_ends: bool,
     is_within_a_line: bool,
 }
 
-impl Terminal {
-    pub(super) fn new(ascii: bool) -> Terminal {
-        Terminal { rest: Vec::new(), ascii, is_within_a_line: false }
+impl VisibleStream {
+    /// Nothing has arrived yet. With `ascii` everything beyond 0x7e is escaped.
+    pub fn new(ascii: bool) -> VisibleStream {
+        VisibleStream { ascii, ..VisibleStream::default() }
+    }
+
+    /// The same, with line ends and tabs spelled out too; lines still end where they do.
+    pub fn with_line_ends(ascii: bool) -> VisibleStream {
+        VisibleStream { ascii, line_ends: true, ..VisibleStream::default() }
     }
 
     /// What is to be printed for these bytes.
-    pub(super) fn show(&mut self, bytes: &[u8]) -> String {
+    pub fn show(&mut self, bytes: &[u8]) -> String {
         self.rest.extend_from_slice(bytes);
         let arrived = std::mem::take(&mut self.rest);
         let mut shown = String::with_capacity(arrived.len());
@@ -31,7 +38,8 @@ impl Terminal {
             }
         }
         // A line may end in CR LF, and the LF may still come.
-        if let Some(before) = shown.strip_suffix("\\r")
+        if !self.line_ends
+            && let Some(before) = shown.strip_suffix("\\r")
             && self.rest.is_empty()
             && arrived.ends_with(b"\r")
         {
@@ -43,7 +51,7 @@ impl Terminal {
     }
 
     /// What never got its rest.
-    pub(super) fn finish(&mut self) -> String {
+    pub fn finish(&mut self) -> String {
         let rest = std::mem::take(&mut self.rest);
         let shown: String = rest
             .iter()
@@ -54,7 +62,7 @@ impl Terminal {
     }
 
     /// Whether what was shown last did not end its line: what comes next would stand right behind it.
-    pub(super) fn is_within_a_line(&self) -> bool {
+    pub fn is_within_a_line(&self) -> bool {
         self.is_within_a_line
     }
 
@@ -66,6 +74,13 @@ impl Terminal {
 
     /// Line ends and tabs as they are, CR LF as a line end, all else that is not a letter or sign made visible.
     fn text(&self, text: &str, shown: &mut String) {
+        if self.line_ends {
+            for line in text.split_inclusive('\n') {
+                shown.push_str(&visible(line, self.ascii));
+                shown.push_str(if line.ends_with('\n') { "\n" } else { "" });
+            }
+            return;
+        }
         for (place, line) in text.replace("\r\n", "\n").split('\n').enumerate() {
             if place > 0 {
                 shown.push('\n');
@@ -96,9 +111,9 @@ mod tests {
     use super::*;
 
     fn shown(parts: &[&[u8]]) -> String {
-        let mut terminal = Terminal::new(false);
-        let mut all: String = parts.iter().map(|part| terminal.show(part)).collect();
-        all.push_str(&terminal.finish());
+        let mut stream = VisibleStream::new(false);
+        let mut all: String = parts.iter().map(|part| stream.show(part)).collect();
+        all.push_str(&stream.finish());
         all
     }
 
@@ -107,6 +122,13 @@ mod tests {
         assert_eq!(shown(&["grüß\tdich\n".as_bytes()]), "grüß\tdich\n");
         assert_eq!(shown(&[b"HTTP/1.1 200 OK\r\n\r\n"]), "HTTP/1.1 200 OK\n\n");
         assert_eq!(shown(&[b"line\r", b"\nnext\r", b"\n"]), "line\nnext\n");
+    }
+
+    #[test]
+    fn line_ends_are_spelled_out_on_request() {
+        let mut stream = VisibleStream::with_line_ends(false);
+        let shown: String = [&b"a\tb\r"[..], b"\nc\n", b"\r"].iter().map(|part| stream.show(part)).collect();
+        assert_eq!(shown + &stream.finish(), "a\\tb\\r\\n\nc\\n\n\\r");
     }
 
     #[test]
@@ -127,22 +149,22 @@ mod tests {
 
     #[test]
     fn an_open_line_is_known() {
-        let mut terminal = Terminal::new(false);
-        assert!(!terminal.is_within_a_line());
+        let mut stream = VisibleStream::new(false);
+        assert!(!stream.is_within_a_line());
         for (bytes, is_within) in [(&b"a"[..], true), (b"", true), (b"b\r\n", false), (b"\xe2", false)] {
-            terminal.show(bytes);
-            assert_eq!(terminal.is_within_a_line(), is_within, "{bytes:?}");
+            stream.show(bytes);
+            assert_eq!(stream.is_within_a_line(), is_within, "{bytes:?}");
         }
-        terminal.finish();
-        assert!(terminal.is_within_a_line());
+        stream.finish();
+        assert!(stream.is_within_a_line());
     }
 
     #[test]
     fn memory_stays_bounded() {
-        let mut terminal = Terminal::new(false);
+        let mut stream = VisibleStream::new(false);
         for _ in 0..10_000 {
-            terminal.show(b"\xf0\x9f");
-            assert!(terminal.rest.len() < 4, "{:?}", terminal.rest);
+            stream.show(b"\xf0\x9f");
+            assert!(stream.rest.len() < 4, "{:?}", stream.rest);
         }
     }
 }
