@@ -88,10 +88,15 @@ impl Svg {
         path.map(|path| OutputFile::create(path)).transpose().map(Svg)
     }
 
-    /// Draws the conversation.
+    /// Draws the conversation as a ladder.
     pub fn finish(self, flow: &Flow, naming: Naming) -> Result<(), Fault> {
+        self.finish_with(&ladder::svg(flow, &naming(flow)))
+    }
+
+    /// Writes this drawing.
+    pub fn finish_with(self, drawing: &str) -> Result<(), Fault> {
         match self.0 {
-            Some(file) => file.finish(&ladder::svg(flow, &naming(flow))),
+            Some(file) => file.finish(drawing),
             None => Ok(()),
         }
     }

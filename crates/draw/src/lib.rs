@@ -11,6 +11,8 @@ mod line;
 pub mod list;
 pub mod number;
 pub mod palette;
+pub mod state_diagram;
+pub mod story;
 pub mod streams;
 mod svg;
 pub mod verdict;

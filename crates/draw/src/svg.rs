@@ -12,9 +12,9 @@ use crate::palette::Tint;
 use crate::{Names, Style, verdict};
 
 mod axis;
-mod markup;
+pub(crate) mod markup;
 mod plan;
-mod sheet;
+pub(crate) mod sheet;
 
 use axis::{Axis, axis};
 use markup::{Markup, escaped, short};

@@ -7,7 +7,8 @@
 //! [`Tracker`] finds the conversation of each frame (`tracker`, `idle`). `following` places the segment in it, lets its
 //! sender receive what `transit` has for it, and moves the sender; `end` is one end's state, moved by the steps of
 //! `machine` and by what `sent`, `received` and `ranges` remember. `opening`, `outcome`, `handshake` and `findings` tell
-//! the rest of a [`Flow`]. `analysis` stands beside all that: what Wireshark says of each segment.
+//! the rest of a [`Flow`]. `path` reads from its rows the way of each end through the states, whose arrows stand in
+//! `diagram`. `analysis` stands beside all that: what Wireshark says of each segment.
 //!
 //! [`reassembly`] puts the bytes of one direction back in order; who wants them takes the positions from the tracker.
 
@@ -15,6 +16,7 @@ mod analysis;
 mod choice;
 mod conversation;
 mod datagrams;
+pub mod diagram;
 mod end;
 mod findings;
 mod following;
@@ -25,6 +27,7 @@ mod idle;
 mod machine;
 mod opening;
 mod outcome;
+pub mod path;
 mod path_error;
 mod ranges;
 pub mod reassembly;

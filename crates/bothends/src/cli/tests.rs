@@ -71,7 +71,7 @@ fn every_letter_means_what_it_means_everywhere() {
     ]);
     let nc = || vec![('w', "timeout"), ('i', "idle"), ('C', "crlf")];
     let dialects = HashMap::from([
-        ("bothends trace", vec![('r', "file")]),
+        ("bothends trace", vec![('r', "file"), ('w', "write")]),
         ("bothends serve", vec![('i', "idle")]),
         ("bothends connect", [nc(), vec![('s', "source"), ('p', "source_port")]].concat()),
         ("bothends listen", nc()),

@@ -7,6 +7,8 @@ mod progress;
 mod reading;
 mod records;
 mod source;
+mod state_diagram;
+mod story;
 mod streams;
 mod view;
 mod writing;
@@ -40,6 +42,8 @@ Examples:
   bothends trace -r talk.pcapng --only 3 --svg talk.svg
   bothends trace -r talk.pcapng --streams what both ends said, turn by turn
   bothends trace -r talk.pcapng --streams --only 0 --raw b >answer
+  bothends trace -r talk.pcapng --state-diagram   the ways through TCP's states
+  bothends trace -r talk.pcapng --story   told in prose, a line for each turn
   bothends trace -r big.pcap --only :443 --write https.pcapng
   tcpdump -w - -c 100 tcp | bothends trace -r -
 
@@ -62,6 +66,30 @@ pub struct Flags {
         help = "List the conversations, a line for each; with --json without their segments."
     )]
     list: bool,
+    /// State diagrams.
+    #[arg(
+        long,
+        group = "view",
+        help = "Draw TCP's state diagram with the way of both ends through it.",
+        long_help = "Draw TCP's state diagram (RFC 9293, figure 5) with the way of both ends through it: a2 stands where \
+                     the second step of a led, double frames and heavy arrows show what was passed. Under it each step \
+                     has its frame and its cause. With --svg the same becomes a picture. It takes 80 columns."
+    )]
+    state_diagram: bool,
+    /// Stories.
+    #[arg(
+        long,
+        group = "view",
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "short",
+        help = "Tell each conversation in prose, a line for each turn; =all tells every turn.",
+        long_help = "Tell each conversation in prose, a line for each turn: who sent how much when, who waited for whom, \
+                     what was lost and sent again, who closed. Of a long one the first and the last turns are told; \
+                     --story=all tells every one."
+    )]
+    story: Option<story::Extent>,
     /// Some conversations.
     #[arg(
         long,
@@ -104,10 +132,12 @@ impl Flags {
         if self.streams.streams {
             return Ok(Box::new(streams::Streams::new(&self.streams, &self.choice(), out)));
         }
-        Ok(match (out.json, self.ladder) {
-            (true, _) => Box::new(records::Records::new(!self.list, svg)),
-            (false, true) => Box::new(pictures::Ladders::new(svg)),
-            (false, false) => Box::new(list::Listing::new(svg)),
+        Ok(match self.story {
+            _ if out.json => Box::new(records::Records::new(!self.list, svg)),
+            Some(extent) => Box::new(story::Stories::new(extent, svg)),
+            None if self.state_diagram => Box::new(state_diagram::Diagrams::new(svg)),
+            None if self.ladder => Box::new(pictures::Ladders::new(svg)),
+            None => Box::new(list::Listing::new(svg)),
         })
     }
 }

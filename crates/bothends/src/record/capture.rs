@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flow::path::Cause;
 use flow::{
     AnalysisFlags, ClosedBy, Closing, FindingId, Flow, PathErrors, RoundTrips, Row, Side, SideTotals,
 };
@@ -64,6 +65,8 @@ pub fn flow(flow: &Flow, start: Time, world: World) -> Record {
     let record = side(record, a, &SIDE_A);
     let record = side(record, b, &SIDE_B);
     let record = record.with("state_a", flow.state_a.name()).with("state_b", flow.state_b.name());
+    let record = record.with_some("path_a", path(flow, Side::A, start));
+    let record = record.with_some("path_b", path(flow, Side::B, start));
     let record =
         record.with("closed_by", closed_by_word(flow.closed_by)).with("how", closing_word(flow.closing));
     let record = record.with("rtt_us", flow.handshake_rtt.map_or(Value::Null, micros));
@@ -74,6 +77,39 @@ pub fn flow(flow: &Flow, start: Time, world: World) -> Record {
         count => record.with("icmp_errors", count).with("icmp", path_errors(&flow.path_errors)),
     };
     record.with("findings", findings(flow)).with_some("world", world.map(world_word))
+}
+
+/// The steps of one end through the states, from the one that it was in before the first frame; none where the segments
+/// had left one by one, each with the states after it.
+fn path(flow: &Flow, side: Side, start: Time) -> Option<Value> {
+    let steps = flow::path::path(flow, side).into_iter().map(|step| {
+        object([
+            ("from", step.from.name().into()),
+            ("to", step.to.name().into()),
+            ("frame", step.frame.into()),
+            ("t_s", step.time.map(|time| seconds(time.since(start))).into()),
+            ("cause", cause_word(step.cause).into()),
+        ])
+    });
+    (!flow.rows.is_empty()).then(|| Value::Array(steps.collect()))
+}
+
+fn cause_word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Listens => "listens",
+        Cause::SendsSyn => "sends_syn",
+        Cause::ReceivesSyn => "receives_syn",
+        Cause::ReceivesSynAck => "receives_syn_ack",
+        Cause::ReceivesAckOfSyn => "receives_ack_of_syn",
+        Cause::SendsFin => "sends_fin",
+        Cause::ReceivesFin => "receives_fin",
+        Cause::ReceivesAckOfFin => "receives_ack_of_fin",
+        Cause::ReceivesFinAndAckOfFin => "receives_fin_and_ack_of_fin",
+        Cause::SendsReset => "sends_reset",
+        Cause::ReceivesReset => "receives_reset",
+        Cause::Proved => "proved",
+        Cause::Unseen => "unseen",
+    }
 }
 
 /// The names of one side's fields.

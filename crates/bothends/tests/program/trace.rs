@@ -109,3 +109,79 @@ fn a_list_by_default_and_a_ladder_when_asked() {
     let piped = run(&mut bothends(&["trace", "-r", "-", "--ladder"]), &fs::read(&file).unwrap());
     assert_eq!(stdout(&piped), ladder, "standard input is read the same");
 }
+
+/// The simulated network is the same everywhere, to the nanosecond.
+const LOSSY: [&str; 6] = ["lab", "--simulated", "--loss", "20%", "--seed", "3"];
+
+/// What `lab` wrote of a conversation with losses, read by `trace` with these flags.
+fn of_a_lab(folder: &tempfile::TempDir, arguments: &[&str]) -> String {
+    let file = folder.path().join("lab.pcapng").to_str().unwrap().to_owned();
+    if !fs::exists(&file).unwrap() {
+        let output = run(&mut bothends(&[&LOSSY[..], &["--write", &file]].concat()), b"");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let output = run(&mut bothends(&[&["trace", "-r", &file], arguments].concat()), b"");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stdout(&output)
+}
+
+#[test]
+fn the_state_diagram_tells_what_the_records_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = of_a_lab(&folder, &["--state-diagram"]);
+    assert_eq!(
+        drawn.lines().next(),
+        Some("a  client :40712    b  server :7    a1: its first step; a0: where it began")
+    );
+    assert!(drawn.contains("╔══════════════╗") && drawn.contains("Timeout=2MSL"), "{drawn}");
+    let told = records(&run(&mut bothends(&[&LOSSY[..], &["--json"]].concat()), b""));
+    let flow = of_type(&told, "flow")[0].clone();
+    for (side, first) in [("a", "CLOSED"), ("b", "LISTEN")] {
+        let path = flow[format!("path_{side}")].as_array().unwrap();
+        assert_eq!(path[0]["from"], first);
+        assert_eq!(path.last().unwrap()["to"], flow[format!("state_{side}")]);
+        let told: String = path
+            .iter()
+            .map(|step| format!(" → {} (frame {},", step["to"].as_str().unwrap(), step["frame"]))
+            .collect();
+        let line: String = drawn
+            .lines()
+            .skip_while(|line| !line.starts_with(&format!("{side}: ")))
+            .take_while(|line| line.starts_with(&format!("{side}: ")) || line.starts_with("   →"))
+            .collect();
+        let mut at = 0;
+        for step in told.split(" → ").skip(1) {
+            let found = line[at..].find(step).unwrap_or_else(|| panic!("{step} in {line}"));
+            at += found;
+        }
+    }
+    let picture = folder.path().join("states.svg");
+    of_a_lab(&folder, &["--state-diagram", "--svg", picture.to_str().unwrap()]);
+    assert!(
+        fs::read_to_string(picture)
+            .unwrap()
+            .contains("<title>CLOSED to SYN_SENT: active OPEN / snd SYN</title>")
+    );
+}
+
+#[test]
+fn the_story_is_told_from_the_opening_to_the_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = of_a_lab(&folder, &["--story"]);
+    let places = [
+        "client opens (SYN)",
+        "client sends ",
+        "server sends ",
+        " of silence",
+        "closes (FIN)",
+        "closed first",
+    ];
+    let mut at = 0;
+    for words in places {
+        let found = told[at..].find(words).unwrap_or_else(|| panic!("{words} in:\n{told}"));
+        at += found;
+    }
+    assert_eq!(of_a_lab(&folder, &["--story=all"]), told, "it is short");
+    let bad = run(&mut bothends(&["trace", "-r", "x", "--story", "--ladder"]), b"");
+    assert_eq!(bad.status.code(), Some(2), "one view at a time");
+}

@@ -124,7 +124,7 @@ pub(crate) fn at(side: Side) -> usize {
 }
 
 fn segments(flow: &Flow) -> Vec<Step<'_>> {
-    let times = times(&flow.rows);
+    let times = flow::path::times(&flow.rows);
     let split = split(&flow.rows, &times);
     let mut states = flow.before;
     let news = acks_that_are_news(&flow.rows);
@@ -135,17 +135,6 @@ fn segments(flow: &Flow) -> Vec<Step<'_>> {
         Step::Segment(Segment { row, index, part, time, states, ack_is_news: news[index] })
     });
     steps.collect()
-}
-
-/// Sending and arrival of each row. The rows' order is the order of sending, whatever a capture's clock did.
-pub(super) fn times(rows: &[Row]) -> Vec<(Time, Time)> {
-    let mut latest = Time::ZERO;
-    let times = rows.iter().map(|row| {
-        latest = latest.max(row.time);
-        let arrived = row.passage.as_ref().and_then(|passage| passage.arrived).unwrap_or(latest);
-        (latest, if is_lost(row) { latest } else { arrived.max(latest) })
-    });
-    times.collect()
 }
 
 /// Which rows need two steps. Decided in the order of arriving, so that what a decision depends on is decided before.

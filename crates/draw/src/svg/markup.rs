@@ -6,13 +6,13 @@ use wire::visible;
 
 /// An SVG document's body in the making.
 #[derive(Debug, Default)]
-pub(super) struct Markup {
+pub(crate) struct Markup {
     out: String,
 }
 
 impl Markup {
     /// A text: its classes, its place, `start`, `middle` or `end`, what it says.
-    pub(super) fn text(&mut self, class: &str, [x, y]: [f64; 2], anchor: &str, text: &str) {
+    pub(crate) fn text(&mut self, class: &str, [x, y]: [f64; 2], anchor: &str, text: &str) {
         let (x, y) = (short(x), short(y));
         let anchor = anchored(anchor);
         let _ = writeln!(
@@ -24,7 +24,7 @@ impl Markup {
 
     /// A text along a line of this slope (in degrees), centred on its place and turned around it. The part that marks a repetition has a
     /// class of its own.
-    pub(super) fn slanted(&mut self, [x, y]: [f64; 2], degrees: f64, text: &str) {
+    pub(crate) fn slanted(&mut self, [x, y]: [f64; 2], degrees: f64, text: &str) {
         let (x, y) = (short(x), short(y));
         let turned = if degrees.abs() < 0.05 {
             String::new()
@@ -42,12 +42,12 @@ impl Markup {
     }
 
     /// A path.
-    pub(super) fn path(&mut self, class: &str, path: &str) {
+    pub(crate) fn path(&mut self, class: &str, path: &str) {
         let _ = writeln!(self.out, "<path class=\"{class}\" d=\"{path}\"/>");
     }
 
     /// A straight line.
-    pub(super) fn line(&mut self, class: &str, from: [f64; 2], to: [f64; 2]) {
+    pub(crate) fn line(&mut self, class: &str, from: [f64; 2], to: [f64; 2]) {
         self.path(
             class,
             &format!("M{} {}L{} {}", short(from[0]), short(from[1]), short(to[0]), short(to[1])),
@@ -55,7 +55,7 @@ impl Markup {
     }
 
     /// A rectangle with round corners.
-    pub(super) fn rectangle(&mut self, class: &str, [x, y]: [f64; 2], [width, height]: [f64; 2], round: f64) {
+    pub(crate) fn rectangle(&mut self, class: &str, [x, y]: [f64; 2], [width, height]: [f64; 2], round: f64) {
         let (x, y, width, height, round) = (short(x), short(y), short(width), short(height), short(round));
         let _ = writeln!(
             self.out,
@@ -63,8 +63,18 @@ impl Markup {
         );
     }
 
+    /// Opens a group that says what it is when it is pointed at.
+    pub(crate) fn open(&mut self, class: &str, title: &str) {
+        let _ = writeln!(self.out, "<g class=\"{class}\"><title>{}</title>", escaped(title));
+    }
+
+    /// Closes the group that was opened last.
+    pub(crate) fn close(&mut self) {
+        self.out.push_str("</g>\n");
+    }
+
     /// What was written.
-    pub(super) fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         self.out
     }
 }
@@ -74,7 +84,7 @@ fn anchored(anchor: &str) -> String {
 }
 
 /// Text for an element or an attribute; characters that XML 1.0 §2.2 does not allow are replaced.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in visible(text, false).chars() {
         match character {
@@ -92,7 +102,7 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// A number with at most one decimal.
-pub(super) fn short(number: f64) -> String {
+pub(crate) fn short(number: f64) -> String {
     let text = format!("{number:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }

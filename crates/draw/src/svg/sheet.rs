@@ -50,21 +50,27 @@ stroke-width:4px;stroke-linejoin:round;paint-order:stroke}
 .bothends-ladder .pause{stroke-width:1.1px}
 ";
 
-/// The `<style>` element. Each colour stands there twice, as a value and as a variable: a viewer that knows no
-/// variables ignores the second and shows the light picture.
+/// The style sheet of the ladder.
 pub(super) fn sheet() -> String {
+    style(CLASS, FIXED, &COLOURED)
+}
+
+/// The `<style>` element of a picture of this class: the rules without colours, then those that use the variables
+/// (selector, property, variable), then a fill for each tint. Each colour stands there twice, as a value and as a variable: a viewer that knows no
+/// variables ignores the second and shows the light picture.
+pub(crate) fn style(class: &str, fixed: &str, coloured: &[(&str, &str, &str)]) -> String {
     let mut sheet = String::from("<style>\n");
     let light = variables(|(name, light, _)| (name, light));
     let dark = variables(|(name, _, dark)| (name, dark));
-    let _ = writeln!(sheet, ".{CLASS}{{{light}}}");
-    let _ = writeln!(sheet, "@media (prefers-color-scheme:dark){{.{CLASS}{{{dark}}}}}");
-    sheet.push_str(FIXED);
-    for (selector, property, variable) in COLOURED {
+    let _ = writeln!(sheet, ".{class}{{{light}}}");
+    let _ = writeln!(sheet, "@media (prefers-color-scheme:dark){{.{class}{{{dark}}}}}");
+    sheet.push_str(fixed);
+    for &(selector, property, variable) in coloured {
         let value = value(variable);
-        let _ = writeln!(sheet, ".{CLASS} {selector}{{{property}:{value};{property}:var(--{variable})}}");
+        let _ = writeln!(sheet, ".{class} {selector}{{{property}:{value};{property}:var(--{variable})}}");
     }
     for (_, name, light, _) in TINTS {
-        let _ = writeln!(sheet, ".{CLASS} .{name}{{fill:{light};fill:var(--{name})}}");
+        let _ = writeln!(sheet, ".{class} .{name}{{fill:{light};fill:var(--{name})}}");
     }
     sheet.push_str("</style>\n");
     sheet

@@ -42,7 +42,7 @@ pub(super) struct Flags {
     /// The bytes.
     #[arg(
         long,
-        conflicts_with_all = ["ladder", "list"],
+        group = "view",
         help = "Show what both ends said: their bytes in order, turn by turn. What the capture lacks is told."
     )]
     pub(super) streams: bool,

@@ -1,7 +1,8 @@
 //! What every view of a capture has in common: it takes what it needs while the capture is read, and shows the rest when
 //! that is over.
 
-use flow::{Belongs, DatagramFlow, Departed, Flow, HandedRow, Limits, Protocol};
+use draw::{Names, ladder};
+use flow::{Belongs, DatagramFlow, Departed, Flow, HandedRow, Limits, Protocol, Rows};
 use wire::Fault;
 use wire::capture::CapturedFrame;
 use wire::packet::Packet;
@@ -41,6 +42,12 @@ pub(super) struct Shown<'a> {
     pub(super) belongs: Belongs,
     /// How far the capture was read.
     pub(super) seen: Seen,
+}
+
+/// What must be remembered to tell a conversation in few words: more rows of each than a drawing has room for, no more of
+/// all together.
+pub(super) fn long_memory() -> Limits {
+    Limits { rows: Rows::Kept(50_000), ..Limits::default() }
 }
 
 /// The conversations that were asked for, in order of appearance.
@@ -84,8 +91,19 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// Draws the one conversation that was chosen, if a picture was asked for.
+/// Draws the one conversation that was chosen as a ladder, if a picture was asked for.
 pub(super) fn draw(
+    svg: Svg,
+    chosen: &Chosen<'_>,
+    capture: &Capture,
+    out: &Out,
+) -> Result<Option<Exit>, Fault> {
+    draw_as(ladder::svg, svg, chosen, capture, out)
+}
+
+/// The same as another picture.
+pub(super) fn draw_as(
+    drawing: fn(&Flow, &Names) -> String,
     svg: Svg,
     chosen: &Chosen<'_>,
     capture: &Capture,
@@ -95,7 +113,7 @@ pub(super) fn draw(
         return Ok(None);
     }
     match (chosen.tcp.as_slice(), chosen.udp.as_slice()) {
-        ([flow], []) => svg.finish(flow, capture.naming).map(|()| None),
+        ([flow], []) => svg.finish_with(&drawing(flow, &(capture.naming)(flow))).map(|()| None),
         ([], []) => Ok(None),
         (tcp, udp) => {
             let sentence = format!("--svg draws one conversation, and there are {}", tcp.len() + udp.len());
