@@ -9,6 +9,7 @@ use std::io::Read;
 
 use crate::link_type::LinkType;
 use crate::packet::{self, Packet, Undecoded};
+pub use crate::pcapng::Comments;
 use crate::pcapng::{self, ByteOrder};
 use crate::{Passage, Time, pcap};
 
@@ -47,6 +48,15 @@ pub struct Interface {
     pub name: String,
     /// What its frames begin with.
     pub link_type: LinkType,
+    /// Its speed in bits per second, if the file tells.
+    pub speed: Option<u64>,
+}
+
+impl Interface {
+    /// One that no more is known of.
+    pub fn new(name: impl Into<String>, link_type: LinkType) -> Interface {
+        Interface { name: name.into(), link_type, speed: None }
+    }
 }
 
 /// One frame of a capture, lent until the next is read.
@@ -64,13 +74,23 @@ pub struct CapturedFrame<'a> {
     pub bytes: &'a [u8],
     /// Its length on the wire, in bytes; never less than what was kept.
     pub wire_len: u32,
-    /// The first comment on it.
-    pub comment: Option<&'a str>,
+    /// The comments on it.
+    pub comments: Comments<'a>,
     /// What the emulated link did to it, if a comment says so.
     pub passage: Option<Passage>,
 }
 
 impl<'a> CapturedFrame<'a> {
+    /// The first comment on it.
+    pub fn comment(&self) -> Option<&'a str> {
+        self.comments.clone().next()
+    }
+
+    /// Takes it apart, telling ARP too.
+    pub fn dissect_frame(&self) -> Result<packet::Frame<'a>, Undecoded> {
+        packet::dissect_frame(self.link_type, self.bytes, self.wire_len)
+    }
+
     /// Takes it apart.
     pub fn dissect(&self) -> Result<Packet<'a>, Undecoded> {
         packet::dissect_captured(self.link_type, self.bytes, self.wire_len)
@@ -100,7 +120,7 @@ pub(crate) struct Found<'a> {
     pub(crate) interface: u32,
     pub(crate) bytes: &'a [u8],
     pub(crate) wire_len: u32,
-    pub(crate) comment: Option<&'a str>,
+    pub(crate) comments: Comments<'a>,
     pub(crate) passage: Option<Passage>,
 }
 
@@ -136,7 +156,7 @@ impl<R: Read> Reader<R> {
             interface: found.interface,
             bytes: found.bytes,
             wire_len: found.wire_len.max(u32::try_from(found.bytes.len()).unwrap_or(u32::MAX)),
-            comment: found.comment,
+            comments: found.comments,
             passage: found.passage,
         }))
     }

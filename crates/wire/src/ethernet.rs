@@ -37,8 +37,6 @@ pub mod ether_type {
     pub const PPP: u16 = 0x880b;
     /// A whole Ethernet frame, in GRE and its likes (RFC 1701).
     pub const BRIDGED: u16 = 0x6558;
-    /// Cisco's FabricPath, whose tag stands before the customer's frame.
-    pub const FABRIC_PATH: u16 = 0x8903;
     /// A service instance tag and a customer's frame (IEEE 802.1ah).
     pub const PROVIDER_BACKBONE: u16 = 0x88e7;
     /// A tag of six bytes that names a virtual port (IEEE 802.1BR's forerunner).

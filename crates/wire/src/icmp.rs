@@ -4,6 +4,7 @@
 //! [`IcmpMessage::new`] checks that the fixed 8 bytes are there; after that no accessor panics. What an error quotes is
 //! checked like any packet from a stranger.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::ipv4::Ipv4View;
@@ -106,6 +107,20 @@ impl<'a> IcmpMessage<'a> {
     }
 }
 
+impl fmt::Display for IcmpMessage<'_> {
+    /// One line: what it says, by type and code where there are no words, and the MTU that it tells.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.meaning() {
+            Some(meaning) => f.write_str(meaning)?,
+            None => write!(f, "type {}, code {}", self.kind(), self.code())?,
+        }
+        match self.next_hop_mtu() {
+            Some(mtu) => write!(f, ", at most {mtu} bytes"),
+            None => Ok(()),
+        }
+    }
+}
+
 fn quoted_v4(bytes: &[u8]) -> Option<(IpAddr, IpAddr, u8, &[u8])> {
     let header = Ipv4View::new(bytes).ok()?;
     let whole = header.fragment_offset() == 0;
@@ -126,13 +141,23 @@ fn meaning_v4(kind: u8, code: u8) -> Option<&'static str> {
         (3, 2) => "protocol unreachable",
         (3, 3) => "port unreachable",
         (3, 4) => "packet too big, and it may not be cut",
+        (3, 5) => "source route failed",
+        (3, 6) => "network unknown",
+        (3, 7) => "host unknown",
         (3, 9 | 10 | 13) => "administratively prohibited",
+        (3, 11) => "network unreachable for this type of service",
+        (3, 12) => "host unreachable for this type of service",
         (3, _) => "destination unreachable",
+        (4, _) => "source quench",
         (5, _) => "redirect",
         (8, _) => "echo request",
+        (9, _) => "router advertisement",
+        (10, _) => "router solicitation",
         (11, 0) => "time to live ran out on the way",
         (11, 1) => "not all fragments came in time",
         (12, _) => "bad header",
+        (13, _) => "timestamp request",
+        (14, _) => "timestamp reply",
         _ => return None,
     })
 }
@@ -142,12 +167,18 @@ fn meaning_v6(kind: u8, code: u8) -> Option<&'static str> {
         (1, 0) => "no route to the destination",
         (1, 1) => "administratively prohibited",
         (1, 3) => "address unreachable",
+        (1, 2) => "beyond the scope of the source address",
         (1, 4) => "port unreachable",
+        (1, 5) => "source address refused by policy",
+        (1, 6) => "route to the destination refused",
         (1, _) => "destination unreachable",
         (2, _) => "packet too big",
         (3, 0) => "hop limit ran out on the way",
         (3, 1) => "not all fragments came in time",
+        (4, 1) => "unknown next header",
+        (4, 2) => "unknown IPv6 option",
         (4, _) => "bad header",
+        (137, _) => "redirect",
         (128, _) => "echo request",
         (129, _) => "echo reply",
         (130, _) => "multicast listener query",
@@ -226,6 +257,16 @@ mod tests {
             (message.is_error(), message.quoted(), message.meaning()),
             (false, None, Some("echo request"))
         );
+    }
+
+    #[test]
+    fn a_message_is_told_in_one_line() {
+        let told = |v6, bytes: [u8; 8]| IcmpMessage::new(v6, &bytes).unwrap().to_string();
+        assert_eq!(told(false, [3, 3, 0, 0, 0, 0, 0, 0]), "port unreachable");
+        assert_eq!(told(false, [11, 0, 0, 0, 0, 0, 0, 0]), "time to live ran out on the way");
+        assert_eq!(told(true, [2, 0, 0, 0, 0, 0, 5, 0]), "packet too big, at most 1280 bytes");
+        assert_eq!(told(true, [1, 4, 0, 0, 0, 0, 0, 0]), "port unreachable");
+        assert_eq!(told(false, [42, 1, 0, 0, 0, 0, 0, 0]), "type 42, code 1");
     }
 
     #[test]

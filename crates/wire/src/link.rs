@@ -167,7 +167,6 @@ fn of_ether_type(layer: Layer<'_>, number: u16) -> Result<Layer<'_>, Undecoded> 
         ether_type::PPPOE_SESSION => pppoe(layer),
         ether_type::PPP => as_it_is(Protocol::Ppp),
         ether_type::BRIDGED => as_it_is(Protocol::Ethernet),
-        ether_type::FABRIC_PATH => layer.behind(2, Protocol::Ethernet, Header::Ethernet),
         ether_type::PROVIDER_BACKBONE => layer.behind(4, Protocol::Ethernet, Header::Ethernet),
         // IEEE 802.3 §3.2.6: a length, and what lies behind it is padding.
         len @ 0..=MAX_LENGTH => Ok(Layer { protocol: Protocol::Llc, ..layer.limited(usize::from(len)) }),

@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use crate::Time;
 use crate::capture::{CaptureError, Found, Interface, MAX_PACKET_LEN, Window};
 use crate::link_type::LinkType;
-use crate::pcapng::ByteOrder;
+use crate::pcapng::{ByteOrder, Comments};
 
 #[cfg(test)]
 mod tests;
@@ -70,16 +70,20 @@ impl Decoder {
             return Err(CaptureError::Cut { offset: 0, packets: 0 });
         };
         let [a, b, c, d, major_a, major_b, minor_a, minor_b, .., e, f, g, h] = *header;
-        let magic = Magic::read([a, b, c, d]).ok_or_else(|| CaptureError::not_a_capture(header))?;
+        let mut magic = Magic::read([a, b, c, d]).ok_or_else(|| CaptureError::not_a_capture(header))?;
         let major = magic.order.u16([major_a, major_b]);
         let minor = magic.order.u16([minor_a, minor_b]);
         if major != 2 {
             return Err(CaptureError::Unsupported(format!("pcap version {major}.{minor}")));
         }
         // The upper bits tell of a frame check sequence behind each frame, which the IP length leaves out anyway.
-        let link_type = LinkType((magic.order.u32([e, f, g, h]) & 0xffff) as u16);
+        let mut link_type = LinkType((magic.order.u32([e, f, g, h]) & 0xffff) as u16);
+        if let (2, Some(of_aix)) = (minor, aix_link_type(link_type.0)) {
+            link_type = of_aix;
+            magic.unit_nanos = 1;
+        }
         window.take(FILE_HEADER_LEN);
-        let interface = Interface { name: String::new(), link_type };
+        let interface = Interface::new("", link_type);
         Ok(Decoder { magic, lengths_may_be_swapped: minor < 4, interface })
     }
 
@@ -119,13 +123,24 @@ impl Decoder {
             interface: 0,
             bytes: window.take(header_len + len).get(header_len..).unwrap_or_default(),
             wire_len,
-            comment: None,
+            comments: Comments::NONE,
             passage: None,
         }))
     }
 
     pub(crate) fn interfaces(&self) -> &[Interface] {
         std::slice::from_ref(&self.interface)
+    }
+}
+
+/// AIX writes version 2.2 with nanoseconds and with the interface types of SNMP (RFC 1573, ifType) for link types.
+fn aix_link_type(interface_type: u16) -> Option<LinkType> {
+    match interface_type {
+        6 => Some(LinkType::ETHERNET),
+        9 => Some(LinkType::TOKEN_RING),
+        15 => Some(LinkType::FDDI),
+        24 => Some(LinkType::NULL),
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ mod writer;
 mod tests;
 
 pub use crate::capture::Interface;
+pub use decoder::Comments;
 pub(crate) use decoder::Decoder;
 pub use writer::Writer;
 
@@ -32,6 +33,7 @@ mod option {
     pub(super) const COMMENT: u16 = 1;
     pub(super) const SHB_USERAPPL: u16 = 4;
     pub(super) const IF_NAME: u16 = 2;
+    pub(super) const IF_SPEED: u16 = 8;
     pub(super) const IF_TSRESOL: u16 = 9;
     pub(super) const IF_TSOFFSET: u16 = 14;
     pub(super) const ISB_IFDROP: u16 = 5;

@@ -1,6 +1,7 @@
 //! `trace`: a capture, its conversations followed and shown.
 
 mod account;
+mod compression;
 mod list;
 mod pictures;
 mod progress;

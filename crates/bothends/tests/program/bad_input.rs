@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::running::{bothends, noise, run, stderr, wait};
+use crate::running::{bothends, has, noise, run, stderr, wait};
 
 /// Runs it and gives exit code and the first line of stderr, checking the form of the sentence.
 fn refused(arguments: &[&str]) -> (i32, String) {
@@ -91,6 +91,34 @@ fn damaged_captures_are_told_after_all_that_could_be_read() {
     let output = run(&mut bothends(&["trace", "-r", "-"]), &bytes[..bytes.len() - 50]);
     assert_eq!(output.status.code(), Some(0), "standard input may end anywhere");
     assert!(!stderr(&output).is_empty(), "but it is said");
+
+    for packer in ["gzip", "zstd"] {
+        if !has(packer, "damaged_captures_are_told_after_all_that_could_be_read") {
+            continue;
+        }
+        let packed = run(Command::new(packer).arg("-c"), &bytes).stdout;
+        let path = file("packed", &packed);
+        let shown = run(&mut bothends(&["trace", "-r", &path]), b"");
+        assert_eq!(shown.status.code(), Some(0), "{packer}: {}", stderr(&shown));
+        assert_eq!(shown.stdout, run(&mut bothends(&["trace", "-r", name]), b"").stdout, "{packer}");
+        assert_eq!(run(&mut bothends(&["trace", "-r", "-"]), &packed).stdout, shown.stdout, "{packer}");
+
+        let mut damaged = packed.clone();
+        let len = damaged.len();
+        damaged[len - 2] ^= 1; // in what the packer checks the whole with
+        for arguments in [["trace", "-r", &file("damaged", &damaged)], ["trace", "-r", "-"]] {
+            let output = run(&mut bothends(&arguments), &damaged);
+            assert_eq!(output.status.code(), Some(26), "{packer}: {}", stderr(&output));
+            assert_eq!(output.stdout, shown.stdout, "{packer}: what could be read is shown");
+            assert!(
+                stderr(&output).contains(&format!("the {packer} stream is damaged")),
+                "{}",
+                stderr(&output)
+            );
+        }
+        let cut = file("cut", &packed[..len - 10]);
+        assert_eq!(run(&mut bothends(&["trace", "-r", &cut]), b"").status.code(), Some(26), "{packer}");
+    }
 
     // Every single cut and a flip in every byte: an answer each, never a panic.
     for length in (0..bytes.len()).step_by(37) {

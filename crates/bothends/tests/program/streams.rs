@@ -138,7 +138,7 @@ fn written(file: &Path, snap_len: u32, packets: &[Packet<'_>]) {
 
 /// The same with the number of the client, whose port that is counted from.
 fn several_written(file: &Path, snap_len: u32, packets: &[(u16, Packet<'_>)]) {
-    let interface = Interface { name: String::new(), link_type: LinkType::RAW };
+    let interface = Interface::new("", LinkType::RAW);
     let mut writer = Writer::with_snap_len(fs::File::create(file).unwrap(), &[interface], snap_len).unwrap();
     for (millis, (client, (up, flags, seq, ack, payload))) in (1..).zip(packets) {
         let [mut client_end, server] = [CLIENT, SERVER].map(|end| end.parse::<SocketAddr>().unwrap());

@@ -79,7 +79,7 @@ impl std::error::Error for CaptureError {
 }
 
 /// What other things begin with, and what to call them.
-const KNOWN: [(&[u8], &str); 14] = [
+const KNOWN: [(&[u8], &str); 19] = [
     (b"\x1f\x8b", "gzip: unpack it first"),
     (b"\x28\xb5\x2f\xfd", "zstd: unpack it first"),
     (b"\xfd7zXZ", "xz: unpack it first"),
@@ -87,6 +87,11 @@ const KNOWN: [(&[u8], &str); 14] = [
     (b"\x04\x22\x4d\x18", "lz4: unpack it first"),
     (b"PK\x03\x04", "zip: unpack it first"),
     (b"snoop\0\0\0", "snoop, Solaris's own format"),
+    (b"\x1c\x00\x01\xac", "pcap as IXIA's hardware writes it"),
+    (b"\xac\x01\x00\x1c", "pcap as IXIA's hardware writes it"),
+    (b"\x1c\x00\x01\xab", "pcap as IXIA's software writes it"),
+    (b"\xab\x01\x00\x1c", "pcap as IXIA's software writes it"),
+    (b"\xa1\x2b\x3c\x4d", "pcap as Navtel writes it"),
     (b"XCP\0", "NetXRay"),
     (b"GMBU", "Microsoft Network Monitor"),
     (b"TRSNIFF", "Sniffer"),

@@ -35,7 +35,7 @@ pub(crate) fn read_all(source: impl Read) -> (Vec<Kept>, Option<CaptureError>) {
                     interface: frame.interface,
                     bytes: frame.bytes.to_vec(),
                     wire_len: frame.wire_len,
-                    comment: frame.comment.map(str::to_owned),
+                    comment: frame.comment().map(str::to_owned),
                     passage: frame.passage.clone(),
                 });
                 assert_eq!(frame.number, kept.len() as u64);
@@ -98,8 +98,7 @@ fn pcap_sample() -> Vec<u8> {
 }
 
 fn pcapng_sample() -> Vec<u8> {
-    let interfaces =
-        ["client", "server"].map(|name| Interface { name: name.into(), link_type: LinkType::RAW });
+    let interfaces = ["client", "server"].map(|name| Interface::new(name, LinkType::RAW));
     let mut writer = pcapng::Writer::new(Vec::new(), &interfaces).unwrap();
     let comments = [None, Some("lab: lost (loss 20%)"), Some("lab: delivered after 0.000031000 s")];
     for (payload, comment) in [&b"one"[..], b"two", b"three"].into_iter().zip(comments) {

@@ -74,7 +74,6 @@ fn between(v6: bool) -> Vec<Vec<u8>> {
         snap,
         vec![0x88, 0x47, 0, 1, 0x41, 64],
         vec![0x88, 0x47, 0, 1, 0x40, 64, 0, 2, 0x40, 64, 0, 3, 0x41, 64],
-        with_type(&[&[0x89, 0x03, 0, 1][..], &MAC].concat()),
         with_type(&[&[0x88, 0x47, 0, 1, 0x41, 64, 0, 0, 0, 0][..], &MAC].concat()),
         with_type(&[&[0x88, 0x47, 0, 1, 0x41, 64][..], &MAC].concat()),
         vec![0x88, 0x64, 0x11, 0, 0, 1, 0xff, 0xff, 0, ppp],

@@ -125,7 +125,9 @@ fn data(layer: Layer<'_>, flags: u8) -> Result<Layer<'_>, Undecoded> {
     if flags & HAS_PADDING != 0 {
         len = len.next_multiple_of(4);
     }
-    if fragmented(layer.bytes, has(0x04)) {
+    // Pieces are not put together. All but the last say that more follow (IEEE 802.11 §9.2.4.1.5); the last does not begin
+    // with LLC, so that it is refused there.
+    if has(0x04) {
         return Err(Undecoded::Wireless("a fragment"));
     }
     let inner = layer.behind(len, Protocol::Llc, Header::Link)?;
@@ -133,9 +135,4 @@ fn data(layer: Layer<'_>, flags: u8) -> Result<Layer<'_>, Undecoded> {
         (0, _) | (_, None) => inner,
         (_, Some(wire_len)) => inner.limited(wire_len.saturating_sub(CHECK_SEQUENCE_LEN)),
     })
-}
-
-/// Whether the sequence control says that this is a piece, or more pieces follow (IEEE 802.11 §9.2.4.4).
-fn fragmented(bytes: &[u8], more: bool) -> bool {
-    more || bytes.get(22).is_some_and(|control| control & 0x0f != 0)
 }

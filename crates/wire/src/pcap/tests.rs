@@ -60,6 +60,28 @@ fn the_upper_bits_of_the_link_type_are_no_part_of_it() {
 }
 
 #[test]
+fn aix_counts_in_nanoseconds_and_numbers_links_as_snmp_does() {
+    let machine = Machine { big: true };
+    for (minor, number, link, nanos) in [
+        (2, 6, LinkType::ETHERNET, 123),
+        (2, 9, LinkType::TOKEN_RING, 123),
+        (2, 15, LinkType::FDDI, 123),
+        (2, 24, LinkType::NULL, 123),
+        (2, 1, LinkType::ETHERNET, 123_000),
+        (4, 6, LinkType::TOKEN_RING, 123_000),
+    ] {
+        let file =
+            [machine.header(MAGIC_MICROS, minor, number), machine.record([1, 123, 1, 1], &[9])].concat();
+        let kept = read_whole(&file[..]);
+        assert_eq!(
+            (kept[0].link_type, kept[0].time),
+            (link, Time(NANOS_PER_SECOND + nanos)),
+            "{minor} {number}"
+        );
+    }
+}
+
+#[test]
 fn old_versions_may_have_the_lengths_swapped() {
     let machine = Machine { big: false };
     for (minor, record) in [(3, [0, 0, 60, 2]), (3, [0, 0, 2, 60]), (4, [0, 0, 2, 60])] {

@@ -187,11 +187,14 @@ impl Decoder {
             return Err(block.damaged(TOO_SHORT));
         };
         let link_type = LinkType(self.order.u16([a, b]));
-        let mut interface = Interface { name: String::new(), link_type };
+        let mut interface = Interface::new("", link_type);
         let mut clock = Clock::MICROSECONDS;
         for found in self.options(options) {
             match found.map_err(|what| block.damaged(what))? {
                 (option::IF_NAME, name) => interface.name = readable_name(name),
+                (option::IF_SPEED, bits) => {
+                    interface.speed = bits.try_into().ok().map(|bits| self.order.u64(bits));
+                }
                 (option::IF_TSRESOL, &[tsresol]) => clock = clock.with_resolution(tsresol),
                 (option::IF_TSOFFSET, seconds) => {
                     let seconds = seconds
@@ -261,14 +264,15 @@ impl Decoder {
         let (described, index) = self.interface(interface)?;
         let (bytes, rest) = packet_bytes(len, rest)?;
         let time = described.clock.time(u64::from(high) << 32 | u64::from(low));
-        let (comment, passage) = self.comments(rest.get(padding(bytes.len())..).unwrap_or_default(), time);
+        let comments = Comments(self.options(rest.get(padding(bytes.len())..).unwrap_or_default()));
+        let passage = comments.passage(time);
         Ok(Found {
             time,
             link_type: described.link_type,
             interface: index,
             bytes,
             wire_len,
-            comment,
+            comments,
             passage,
         })
     }
@@ -281,7 +285,15 @@ impl Decoder {
         let len = if described.snap_len == 0 { wire_len } else { wire_len.min(described.snap_len) };
         let (bytes, _) = packet_bytes(len, rest)?;
         let link_type = described.link_type;
-        Ok(Found { time: Time::ZERO, link_type, interface, bytes, wire_len, comment: None, passage: None })
+        Ok(Found {
+            time: Time::ZERO,
+            link_type,
+            interface,
+            bytes,
+            wire_len,
+            comments: Comments::NONE,
+            passage: None,
+        })
     }
 
     /// An interface of this section, and its position among those of all sections.
@@ -292,20 +304,6 @@ impl Decoder {
         })?;
         let before = self.interfaces.len() - self.here.len();
         Ok((described, u32::try_from(before + position).unwrap_or(u32::MAX)))
-    }
-
-    /// The first comment, and the first that tells a passage. Damaged options are not worth losing the packet.
-    fn comments<'w>(&self, options: &'w [u8], sent: Time) -> (Option<&'w str>, Option<Passage>) {
-        let comments = || {
-            let options = self.options(options).map_while(Result::ok);
-            options
-                .filter(|(code, _)| *code == option::COMMENT)
-                .filter_map(|(_, text)| str::from_utf8(text).ok())
-        };
-        if options.is_empty() {
-            return (None, None);
-        }
-        (comments().next(), comments().find_map(|text| Passage::from_comment(text, sent)))
     }
 
     fn options<'w>(&self, bytes: &'w [u8]) -> Options<'w> {
@@ -329,7 +327,39 @@ fn readable_name(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_NAME_LEN)]).into_owned()
 }
 
+/// The comments on a packet, one after the other, as far as they are UTF-8. Damaged options end them: they are not worth
+/// losing the packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comments<'w>(Options<'w>);
+
+impl Comments<'_> {
+    pub(crate) const NONE: Comments<'static> = Comments(Options { order: ByteOrder::Little, bytes: &[] });
+
+    /// The first that tells a passage.
+    fn passage(&self, sent: Time) -> Option<Passage> {
+        if self.0.bytes.is_empty() {
+            return None;
+        }
+        self.clone().find_map(|text| Passage::from_comment(text, sent))
+    }
+}
+
+impl<'w> Iterator for Comments<'w> {
+    type Item = &'w str;
+
+    fn next(&mut self) -> Option<&'w str> {
+        loop {
+            if let (option::COMMENT, text) = self.0.next()?.ok()?
+                && let Ok(text) = str::from_utf8(text)
+            {
+                return Some(text);
+            }
+        }
+    }
+}
+
 /// The options behind a block's fixed part (draft §3.5); the first that does not fit ends them with what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Options<'w> {
     order: ByteOrder,
     bytes: &'w [u8],

@@ -78,7 +78,7 @@ fn numbers_are_those_of_the_draft() {
     assert_eq!(blocks, [0x0A0D_0D0A, 1, 2, 3, 5, 6]);
     assert_eq!(BYTE_ORDER_MAGIC, 0x1A2B_3C4D);
     assert_eq!((option::END, option::COMMENT, option::SHB_USERAPPL), (0, 1, 4));
-    assert_eq!((option::IF_NAME, option::IF_TSRESOL, option::IF_TSOFFSET), (2, 9, 14));
+    assert_eq!((option::IF_NAME, option::IF_SPEED, option::IF_TSRESOL, option::IF_TSOFFSET), (2, 8, 9, 14));
     assert_eq!((option::ISB_IFDROP, option::ISB_OSDROP), (5, 7));
 }
 
@@ -149,6 +149,52 @@ fn comments_may_repeat_and_one_may_tell_a_passage() {
     assert_eq!(kept.comment.as_deref(), Some("seen by hand"));
     let lost = Passage { fate: Fate::Lost, rule: Some("loss 20%".into()), arrived: None, segments: 1 };
     assert_eq!(kept.passage, Some(lost));
+}
+
+#[test]
+fn every_block_of_the_draft_is_read_or_skipped() {
+    for machine in [LITTLE, BIG] {
+        let speed =
+            if machine.big { 1_000_000_000_u64.to_be_bytes() } else { 1_000_000_000_u64.to_le_bytes() };
+        let names = [machine.half(1), machine.half(5), vec![10, 0, 0, 1, b'a', 0, 0, 0, 0, 0, 0, 0]].concat();
+        let file = [
+            machine.section(),
+            machine.interface(113, 0, &[machine.option(2, b"any"), machine.option(8, &speed)]),
+            machine.block(4, &names),                             // name resolution
+            machine.block(10, &machine.words(&[0x544c_534b, 0])), // decryption secrets
+            machine.block(9, &machine.words(&[1, 1])),            // systemd journal and its likes
+            machine.block(0xbad, &machine.word(32473)),           // custom, may be copied
+            machine.block(0x4000_0bad, &machine.word(32473)),     // custom, may not
+            machine.packet(0, 5, 1, &[1], &[]),
+            machine.block(5, &machine.words(&[0, 0, 0])), // statistics that say nothing
+            machine.block(0x8000_0001, &[7; 5]),          // private
+            machine.section(),                            // forgets the interfaces
+            machine.interface(276, 0, &[]),
+            machine.packet(0, 6, 1, &[2], &[]),
+        ]
+        .concat();
+        let mut reader = Reader::new(&file[..]).unwrap();
+        let mut seen = Vec::new();
+        while let Some(frame) = reader.next().unwrap() {
+            seen.push((frame.interface, frame.link_type.0, frame.bytes.to_vec()));
+        }
+        assert_eq!(seen, [(0, 113, vec![1]), (1, 276, vec![2])]);
+        let first = Interface { speed: Some(1_000_000_000), ..Interface::new("any", LinkType::LINUX_SLL) };
+        assert_eq!(reader.interfaces(), [first, Interface::new("", LinkType::LINUX_SLL2)]);
+    }
+}
+
+#[test]
+fn a_frame_lends_all_its_comments() {
+    let options: Vec<Vec<u8>> =
+        [&b"one"[..], b"\xff", b"two"].iter().map(|text| BIG.option(1, text)).collect();
+    let other = BIG.option(2, &[0; 4]); // flags
+    let packet = BIG.packet(0, 5, 1, &[1], &[&[other][..], &options].concat());
+    let file = [BIG.section(), BIG.interface(1, 0, &[]), packet].concat();
+    let mut reader = Reader::new(&file[..]).unwrap();
+    let frame = reader.next().unwrap().unwrap();
+    assert_eq!(frame.comments.clone().collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(frame.comment(), Some("one"));
 }
 
 #[test]
@@ -251,20 +297,58 @@ fn a_skipped_block_that_never_ends_does_not_fill_memory() {
 }
 
 #[test]
+fn interfaces_may_be_announced_between_packets() {
+    let mut writer =
+        Writer::with_snap_len(Vec::new(), &[Interface::new("a", LinkType::ETHERNET)], 96).unwrap();
+    writer.packet(0, Time(1), 1, &[1], None).unwrap();
+    let fast = Interface { speed: Some(40_000_000_000), ..Interface::new("b", LinkType::LINUX_SLL2) };
+    assert_eq!(writer.interface(&fast).unwrap(), 1);
+    writer
+        .packet_with_comments(1, Time(1_700_000_000_123_456_789), 9, &[2, 3], ["first", "second, §"])
+        .unwrap();
+    let file = writer.finish().unwrap();
+    let mut reader = Reader::new(&file[..]).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().link_type, LinkType::ETHERNET);
+    let second = reader.next().unwrap().unwrap();
+    assert_eq!(second.comments.clone().collect::<Vec<_>>(), ["first", "second, §"]);
+    assert_eq!(second.time, Time(1_700_000_000_123_456_789));
+    assert_eq!(reader.interfaces(), [Interface::new("a", LinkType::ETHERNET), fast]);
+    let (_, oracle) = pcap_parser::parse_pcapng(&file).unwrap();
+    let blocks = &oracle.sections[0].blocks;
+    let [Block::SectionHeader(_), Block::InterfaceDescription(a), Block::EnhancedPacket(_), rest @ ..] =
+        &blocks[..]
+    else {
+        panic!("{blocks:?}")
+    };
+    let [Block::InterfaceDescription(b), Block::EnhancedPacket(packet)] = rest else { panic!("{rest:?}") };
+    assert_eq!((a.linktype.0, a.snaplen, b.linktype.0, b.snaplen), (1, 96, 276, 96));
+    assert_eq!((a.if_tsresol, b.if_tsresol), (9, 9));
+    let comments: Vec<&[u8]> = packet
+        .options
+        .iter()
+        .filter(|option| option.code.0 == 1)
+        .map(pcap_parser::PcapNGOption::value)
+        .collect::<Vec<_>>();
+    assert!(comments[0].starts_with(b"first") && comments[1].starts_with("second, §".as_bytes()));
+}
+
+#[test]
 fn what_does_not_fit_is_not_written() {
-    let interface = Interface { name: "client".into(), link_type: LinkType::RAW };
+    let interface = Interface::new("client", LinkType::RAW);
     let mut writer = Writer::new(Vec::new(), &[interface]).unwrap();
     let refused = |result: io::Result<()>| result.unwrap_err().kind() == io::ErrorKind::InvalidInput;
     assert!(refused(writer.packet(1, Time(0), 1, &[1], None)));
     assert!(refused(writer.packet(0, Time(0), 1, &vec![0; 262_145], None)));
     assert!(refused(writer.packet(0, Time(0), 1, &[1], Some(&"x".repeat(65_536)))));
-    writer.packet(0, Time(0), 1, &[1], Some(&"x".repeat(65_535))).unwrap();
+    let long = "x".repeat(65_535);
+    assert!(refused(writer.packet_with_comments(0, Time(0), 1, &[1], [&long[..]; 20])));
+    writer.packet(0, Time(0), 1, &[1], Some(&long)).unwrap();
     assert_eq!(read_whole(&writer.finish().unwrap()[..]).len(), 1);
 }
 
 #[test]
 fn equal_packets_give_equal_files_to_the_byte() {
-    let interface = Interface { name: "a".into(), link_type: LinkType::RAW };
+    let interface = Interface::new("a", LinkType::RAW);
     let mut writer = Writer::with_snap_len(Vec::new(), &[interface], 128).unwrap();
     writer.packet(0, Time(0x0102_0304_0506_0708), 5, &[0xaa], Some("hi")).unwrap();
     let program = concat!("bothends ", env!("CARGO_PKG_VERSION"));
@@ -301,7 +385,7 @@ proptest! {
     ) {
         let interfaces: Vec<Interface> = interfaces
             .into_iter()
-            .map(|(name, number)| Interface { name, link_type: LinkType(number) })
+            .map(|(name, number)| Interface::new(name, LinkType(number)))
             .collect();
         let mut writer = Writer::with_snap_len(Vec::new(), &interfaces, snap_len).unwrap();
         let mut expected = Vec::new();

@@ -1,9 +1,10 @@
-//! Writes one section: its header, its interfaces, then packets as they come.
+//! Writes one section: its header, then interfaces and packets as they come.
 
 use std::io::{self, Write};
 
 use super::{BYTE_ORDER_MAGIC, Interface, option, padding};
 use crate::Time;
+use crate::capture::{MAX_BLOCK_LEN, MAX_INTERFACES};
 use crate::pcap::{packet_len, unfit};
 
 /// The program that wrote the file, as the section header tells it (shb_userappl).
@@ -38,11 +39,15 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Announces one more interface; gives the number that its packets have.
+    /// Announces one more interface, and gives its number: packets may come between interfaces. Refuses more than any
+    /// reader would accept ([`MAX_INTERFACES`]).
     pub fn interface(&mut self, interface: &Interface) -> io::Result<u32> {
         let number = self.interfaces;
-        self.interfaces = number.checked_add(1).ok_or_else(|| unfit("too many interfaces"))?;
+        if usize::try_from(number).is_ok_and(|number| number >= MAX_INTERFACES) {
+            return Err(unfit("the capture has too many interfaces"));
+        }
         self.interface_description(interface)?;
+        self.interfaces += 1;
         Ok(number)
     }
 
@@ -57,6 +62,18 @@ impl<W: Write> Writer<W> {
         bytes: &[u8],
         comment: Option<&str>,
     ) -> io::Result<()> {
+        self.packet_with_comments(interface, time, wire_len, bytes, comment)
+    }
+
+    /// The same with any number of comments.
+    pub fn packet_with_comments<'c>(
+        &mut self,
+        interface: u32,
+        time: Time,
+        wire_len: u32,
+        bytes: &[u8],
+        comments: impl IntoIterator<Item = &'c str>,
+    ) -> io::Result<()> {
         if interface >= self.interfaces {
             return Err(unfit("the capture has no such interface"));
         }
@@ -67,9 +84,15 @@ impl<W: Write> Writer<W> {
             self.block.extend(word.to_le_bytes());
         }
         self.padded(bytes);
-        if let Some(comment) = comment {
+        let without_options = self.block.len();
+        for comment in comments {
             self.option(option::COMMENT, comment.as_bytes())?;
+        }
+        if self.block.len() > without_options {
             self.option(option::END, &[])?;
+        }
+        if self.block.len() + 4 > MAX_BLOCK_LEN {
+            return Err(unfit("there are too many comments on one packet"));
         }
         self.end()
     }
@@ -97,6 +120,9 @@ impl<W: Write> Writer<W> {
         self.block.extend(self.snap_len.to_le_bytes());
         if !interface.name.is_empty() {
             self.option(option::IF_NAME, interface.name.as_bytes())?;
+        }
+        if let Some(speed) = interface.speed {
+            self.option(option::IF_SPEED, &speed.to_le_bytes())?;
         }
         self.option(option::IF_TSRESOL, &[NANOSECONDS])?;
         self.option(option::END, &[])?;

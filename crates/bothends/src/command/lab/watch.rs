@@ -184,7 +184,7 @@ struct CaptureFile {
 impl CaptureFile {
     fn create(path: &Path) -> Result<CaptureFile, Fault> {
         let file = OutputFile::create(path)?;
-        let interface = |name: &str| Interface { name: name.to_owned(), link_type: LinkType::RAW };
+        let interface = |name: &str| Interface::new(name, LinkType::RAW);
         let interfaces = [role_word(Role::Client), role_word(Role::Server)].map(interface);
         let writer = Writer::new(file, &interfaces).map_err(|error| write_fault(path, &error))?;
         Ok(CaptureFile { path: path.to_owned(), writer: Some(writer), fault: None })

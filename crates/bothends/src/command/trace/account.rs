@@ -1,5 +1,6 @@
 //! What should be known about the capture itself: what it lost, what could not be read, why it ended early.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use draw::number::count;
@@ -45,6 +46,10 @@ pub(super) fn damage(error: &CaptureError, file: &Path, from_stdin: bool, out: &
             "standard input ended in the middle of a record, behind {}\n",
             count(*packets, "frame")
         ));
+        return Exit::Ok;
+    }
+    if from_stdin && matches!(error, CaptureError::Io(error) if error.kind() == ErrorKind::UnexpectedEof) {
+        out.tell("standard input ended in the middle of what is packed\n");
         return Exit::Ok;
     }
     let cause = match error {

@@ -1,4 +1,4 @@
-//! Where a capture comes from: a file, or standard input, which a person may end with ^C.
+//! Where a capture comes from: a file, or standard input, which a person may end with ^C. Either may be packed.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,8 +11,17 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use wire::{Doing, End, Fault};
 
-/// A capture to be read.
-pub(super) enum Source {
+use super::compression::Unpacked;
+
+/// A capture to be read, unpacked if it is packed.
+pub(super) struct Source {
+    is_stdin: bool,
+    file: Option<File>,
+    bytes: Unpacked<Origin>,
+}
+
+/// Where its bytes are.
+enum Origin {
     /// A file.
     File(File),
     /// Standard input.
@@ -20,7 +29,7 @@ pub(super) enum Source {
 }
 
 /// Standard input: ^C ends it, so that what was read is shown; a second one ends the program as usual.
-pub(super) struct Stdin {
+struct Stdin {
     interrupt: Option<Signals>,
     ended: bool,
 }
@@ -30,31 +39,42 @@ impl Source {
     pub(super) fn open(path: &Path) -> Result<Source, Fault> {
         if path.as_os_str() == "-" {
             let interrupt = Signals::take(&[Signal::INT]).ok();
-            return Ok(Source::Stdin(Stdin { interrupt, ended: false }));
+            return Ok(Source::of(Origin::Stdin(Stdin { interrupt, ended: false })));
         }
         let file = File::open(path);
-        file.map(Source::File)
+        file.map(|file| Source::of(Origin::File(file)))
             .map_err(|error| Fault::io(End::You, Doing::Open, path.display().to_string(), &error))
     }
 
-    /// The file, where it is one.
+    /// The file, where it is one: its place is how far it has been read, packed or not.
     pub(super) fn file(&self) -> Option<&File> {
-        match self {
-            Source::File(file) => Some(file),
-            Source::Stdin(_) => None,
-        }
+        self.file.as_ref()
+    }
+
+    fn of(origin: Origin) -> Source {
+        let file = match &origin {
+            Origin::File(file) => file.try_clone().ok(),
+            Origin::Stdin(_) => None,
+        };
+        Source { is_stdin: matches!(origin, Origin::Stdin(_)), file, bytes: Unpacked::new(origin) }
     }
 
     pub(super) fn is_stdin(&self) -> bool {
-        matches!(self, Source::Stdin(_))
+        self.is_stdin
     }
 }
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(buffer)
+    }
+}
+
+impl Read for Origin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Source::File(file) => file.read(buffer),
-            Source::Stdin(stdin) => stdin.read(buffer),
+            Origin::File(file) => file.read(buffer),
+            Origin::Stdin(stdin) => stdin.read(buffer),
         }
     }
 }

@@ -31,7 +31,7 @@ struct Considered {
     time: Time,
     wire_len: u32,
     bytes: Vec<u8>,
-    comment: Option<String>,
+    comments: Vec<String>,
 }
 
 impl Writing {
@@ -65,14 +65,15 @@ impl Writing {
             self.frame.wire_len = frame.wire_len;
             self.frame.bytes.clear();
             self.frame.bytes.extend_from_slice(frame.bytes);
-            self.frame.comment = comment(frame.comment, belongs);
+            self.frame.comments.clear();
+            self.frame.comments.extend(frame.comments.clone().map(str::to_owned).chain(analysis(belongs)));
         }
         chosen
     }
 
     /// Writes the frame that was kept last, captured at `interface`.
     pub(super) fn write_considered(&mut self, interface: &Interface) -> Result<(), Fault> {
-        let Considered { interface: number, time, wire_len, bytes, comment } = &self.frame;
+        let Considered { interface: number, time, wire_len, bytes, comments } = &self.frame;
         let written = match &mut self.format {
             Format::Pcapng { writer, numbers } => {
                 let place = *number as usize;
@@ -85,7 +86,8 @@ impl Writing {
                 };
                 announced.and_then(|announced| {
                     numbers[place] = Some(announced);
-                    writer.packet(announced, *time, *wire_len, bytes, comment.as_deref())
+                    let comments = comments.iter().map(String::as_str);
+                    writer.packet_with_comments(announced, *time, *wire_len, bytes, comments)
                 })
             }
             Format::Pcap { out, writer } => {
@@ -121,15 +123,10 @@ impl Writing {
     }
 }
 
-/// What the frame's comment says, and behind it the flags of the analysis.
-fn comment(before: Option<&str>, belongs: Belongs) -> Option<String> {
+/// The flags of the analysis, which follow the comments that the frame has.
+fn analysis(belongs: Belongs) -> Option<String> {
     let flags = belongs.tcp().map(|placement| placement.analysis).filter(|flags| !flags.is_empty());
-    match (before, flags) {
-        (None, None) => None,
-        (Some(before), None) => Some(before.to_owned()),
-        (None, Some(flags)) => Some(format!("analysis: {flags}")),
-        (Some(before), Some(flags)) => Some(format!("{before}; analysis: {flags}")),
-    }
+    flags.map(|flags| format!("analysis: {flags}"))
 }
 
 fn two_link_types(path: &Path, first: LinkType, other: LinkType) -> Fault {
