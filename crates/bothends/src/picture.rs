@@ -4,32 +4,85 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use draw::list::Entry;
 use draw::{Names, Style, ladder, list, verdict};
-use flow::{Counters, Flow, Row};
+use flow::{Counters, DatagramFlow, Flow, Row};
 use wire::{Fault, Time};
 
 use crate::files::OutputFile;
 use crate::out::Out;
 use crate::record::{self, World};
 
-/// What the ends are called.
-pub type Naming = fn(&Flow) -> Names;
+/// What the ends are called, by the addresses of opener and other end.
+pub type Naming = fn([SocketAddr; 2]) -> Names;
 
 /// The ends of a lab by their roles, whichever of them opened the conversation.
-pub fn roles(flow: &Flow) -> Names {
-    roles_of([flow.a, flow.b])
-}
-
-/// The same for the addresses of opener and other end.
-pub fn roles_of([a, b]: [SocketAddr; 2]) -> Names {
+pub fn roles([a, b]: [SocketAddr; 2]) -> Names {
     let [role_a, role_b] =
         if a.ip() == lab::config::SERVER_ADDRESS { ["server", "client"] } else { ["client", "server"] };
     Names { a: format!("{role_a} :{}", a.port()), b: format!("{role_b} :{}", b.port()) }
 }
 
+/// A conversation of either kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Conversation<'a> {
+    /// Of TCP.
+    Tcp(&'a Flow),
+    /// Of UDP.
+    Udp(&'a DatagramFlow),
+}
+
+impl<'a> Conversation<'a> {
+    /// Those of both kinds together, in the order in which they began.
+    pub fn merged(tcp: &[&'a Flow], udp: &[&'a DatagramFlow]) -> Vec<Conversation<'a>> {
+        let (mut tcp, mut udp) = (tcp.iter().peekable(), udp.iter().peekable());
+        let mut merged = Vec::with_capacity(tcp.len() + udp.len());
+        loop {
+            let udp_is_first = match (tcp.peek(), udp.peek()) {
+                (Some(tcp), Some(udp)) => udp.first < tcp.first,
+                (tcp, _) => tcp.is_none(),
+            };
+            let next = match udp_is_first {
+                true => udp.next().map(|flow| Conversation::Udp(flow)),
+                false => tcp.next().map(|flow| Conversation::Tcp(flow)),
+            };
+            let Some(next) = next else { return merged };
+            merged.push(next);
+        }
+    }
+
+    /// Its line in a list.
+    pub fn entry(self) -> Entry {
+        match self {
+            Conversation::Tcp(flow) => Entry::of_tcp(flow),
+            Conversation::Udp(flow) => Entry::of_udp(flow),
+        }
+    }
+
+    /// The ladder and under it what it means.
+    pub fn ladder(self, naming: Naming, style: &Style) -> String {
+        match self {
+            Conversation::Tcp(flow) => story(flow, naming, style),
+            Conversation::Udp(flow) => {
+                let names = naming([flow.a, flow.b]);
+                let drawn = ladder::datagrams(flow, &names, style);
+                format!("{drawn}\n{}", verdict::datagrams::wrapped(flow, &names, style))
+            }
+        }
+    }
+
+    /// The ladder as a picture.
+    pub fn svg(self, naming: Naming) -> String {
+        match self {
+            Conversation::Tcp(flow) => ladder::svg(flow, &naming([flow.a, flow.b])),
+            Conversation::Udp(flow) => ladder::svg_of_datagrams(flow, &naming([flow.a, flow.b])),
+        }
+    }
+}
+
 /// The ladder and under it what it means.
 pub fn story(flow: &Flow, naming: Naming, style: &Style) -> String {
-    let names = naming(flow);
+    let names = naming([flow.a, flow.b]);
     format!("{}\n{}", ladder::text(flow, &names, style), verdict::wrapped(flow, &names, style))
 }
 
@@ -42,7 +95,7 @@ pub fn stories(flows: &[&Flow], naming: Naming, style: &Style) -> String {
 /// What became of the conversations, in words: one gets its verdict, several get a list.
 pub fn verdicts(flows: &[&Flow], naming: Naming, style: &Style) -> String {
     match flows {
-        [flow] => verdict::wrapped(flow, &naming(flow), style),
+        [flow] => verdict::wrapped(flow, &naming([flow.a, flow.b]), style),
         _ => list::text(flows.iter().copied(), style),
     }
 }
@@ -90,7 +143,7 @@ impl Svg {
 
     /// Draws the conversation as a ladder.
     pub fn finish(self, flow: &Flow, naming: Naming) -> Result<(), Fault> {
-        self.finish_with(&ladder::svg(flow, &naming(flow)))
+        self.finish_with(&Conversation::Tcp(flow).svg(naming))
     }
 
     /// Writes this drawing.

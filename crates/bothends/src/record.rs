@@ -19,7 +19,9 @@ use wire::{Cause, End, Fault};
 use crate::clock::Clock;
 use crate::exit::Exit;
 
-pub use capture::{Counts, World, capture, flow, link, output, ran, role_word, segment};
+pub use capture::{
+    Counts, World, capture, datagram, datagram_flow, flow, link, output, ran, role_word, segment,
+};
 pub use conversation::{closed, data, message, of_event, opened, said};
 pub use stream::stream_item;
 

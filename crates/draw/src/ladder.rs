@@ -1,34 +1,49 @@
-//! The ladder: two lifelines, time running down, an arrow for each segment, and the states of both ends where they
-//! change. [`text`] draws it for a terminal of any width, [`svg`] as a picture; both draw the same steps.
+//! The ladder: two lifelines, time running down, an arrow for each segment, datagram or ICMP error, and the states of
+//! both ends where they change. [`text`] and [`datagrams`] draw it for a terminal of any width, [`svg`] and
+//! [`svg_of_datagrams`] as a picture; all draw the same steps of a [`Conversation`].
 
-use flow::{Flow, Phase, Side, State};
+use flow::{DatagramFlow, Flow, PathError, Phase, Side, State};
 
 use crate::columns::{cut, cut_middle, width as columns};
 use crate::line::Line;
 use crate::number::since_start;
 use crate::palette::Role;
 use crate::{Names, Style};
-use wire::visible;
+use wire::{Time, visible};
 
+mod conversation;
+mod datagrams;
 mod label;
 mod lane;
 mod layout;
 mod remark;
 mod steps;
 
-pub(crate) use label::{AGAIN, fitting, labels, merged_labels};
-pub(crate) use remark::{Remark, asked_by_sack, is_rto, merged_remark, remark};
+pub(crate) use conversation::{Conversation, Sending};
+pub(crate) use label::{AGAIN, fitting};
+pub(crate) use remark::{
+    Remark, asked_by_sack, is_by_the_other, is_rto, merged_remark, told_labels, told_remark,
+};
 pub(crate) use steps::{Merged, Part, Segment, Step, at, is_lost, steps};
 
-pub use crate::svg::draw as svg;
+pub use crate::svg::{draw as svg, draw_datagrams as svg_of_datagrams};
 use layout::{Flight, Layout, layout};
 
 /// Draws the conversation; each line is at most [`Style::width`] columns wide and ends in a newline.
 pub fn text(flow: &Flow, names: &Names, style: &Style) -> String {
-    let steps = steps(flow, style);
-    let drawing = Drawing { flow, style, layout: layout(flow, &steps, style) };
+    draw(flow, names, style)
+}
+
+/// The same for a conversation of datagrams, which knows no states.
+pub fn datagrams(flow: &DatagramFlow, names: &Names, style: &Style) -> String {
+    draw(flow, names, style)
+}
+
+fn draw<C: Conversation>(conversation: &C, names: &Names, style: &Style) -> String {
+    let steps = steps(conversation, style);
+    let drawing = Drawing { conversation, style, layout: layout(conversation, &steps, style) };
     let mut lines = vec![drawing.heads(names)];
-    lines.extend(drawing.states_alone(flow.before.map(Some)));
+    lines.extend(conversation.states().and_then(|[before, _]| drawing.states_alone(before.map(Some))));
     for step in &steps {
         drawing.step(step, &mut lines);
     }
@@ -46,18 +61,19 @@ pub(crate) fn phase_word(phase: Phase) -> &'static str {
     }
 }
 
-struct Drawing<'a> {
-    flow: &'a Flow,
+struct Drawing<'a, C> {
+    conversation: &'a C,
     style: &'a Style,
     layout: Layout,
 }
 
-impl Drawing<'_> {
-    fn step(&self, step: &Step<'_>, lines: &mut Vec<Line>) {
+impl<C: Conversation> Drawing<'_, C> {
+    fn step(&self, step: &Step<'_, C::Row>, lines: &mut Vec<Line>) {
         match step {
             Step::Phase(phase) => lines.push(self.rule(phase_word(*phase))),
             Step::Segment(segment) => self.segment(segment, lines),
             Step::Merged(merged) => self.merged(merged, lines),
+            Step::Told(error) => self.told(error, lines),
             Step::States(states) => {
                 lines.push(self.rule("end"));
                 lines.extend(self.states_alone(*states));
@@ -67,7 +83,7 @@ impl Drawing<'_> {
     }
 
     fn left_out(&self, segments: u64) -> String {
-        let long = format!("{} not kept", crate::number::count(segments, "more segment"));
+        let long = format!("{} not kept", crate::number::count(segments, &format!("more {}", C::ONE)));
         match columns(&long) + "──  ".chars().count() <= self.layout.lane {
             true => long,
             false => format!("{} more not kept", crate::number::grouped(segments)),
@@ -122,22 +138,44 @@ impl Drawing<'_> {
         line
     }
 
-    fn segment(&self, segment: &Segment<'_>, lines: &mut Vec<Line>) {
-        let arrow = lane::arrow(segment, &labels(segment, self.layout.window.is_none()), self.layout.lane);
-        let remark = remark(self.flow, segment);
-        let time = since_start(segment.time.since(self.flow.first));
+    fn segment(&self, segment: &Segment<'_, C::Row>, lines: &mut Vec<Line>) {
+        let labels = C::labels(segment, self.layout.window.is_none());
+        let arrow = lane::arrow(segment, &labels, self.layout.lane);
+        let remark = self.conversation.remark(segment);
+        let time = self.time(segment.time);
         let mut line = self.lifelines(&time, segment.states[0], &arrow);
         if self.layout.beside.is_none() {
             lines.push(line);
             self.under_the_arrow(segment.states, remark.as_ref(), lines);
             return;
         }
+        let remark = remark.or_else(|| self.conversation.aside(segment));
         self.beside(&mut line, segment.states[1], remark.as_ref());
         if segment.part != Part::Arrival {
             self.numbers(&mut line, segment);
         }
         self.remark_column(&mut line, remark.as_ref());
         lines.push(line);
+    }
+
+    /// An ICMP error, as an arrow to the end that it reached.
+    fn told(&self, error: &PathError, lines: &mut Vec<Line>) {
+        let by_the_other = is_by_the_other(error, self.conversation.ends());
+        let arrow = lane::told(error.about, by_the_other, &told_labels(error), self.layout.lane);
+        let remark = told_remark(error, by_the_other);
+        let mut line = self.lifelines(&self.time(error.time), None, &arrow);
+        if self.layout.beside.is_none() {
+            lines.push(line);
+            self.under_the_arrow([None; 2], remark.as_ref(), lines);
+            return;
+        }
+        self.beside(&mut line, None, remark.as_ref());
+        self.remark_column(&mut line, remark.as_ref());
+        lines.push(line);
+    }
+
+    fn time(&self, time: Time) -> String {
+        since_start(time.since(self.conversation.first()))
     }
 
     /// Time, A's state, and the lane between the lifelines.
@@ -175,15 +213,15 @@ impl Drawing<'_> {
     }
 
     /// The window and the bytes in flight of the sender.
-    fn numbers(&self, line: &mut Line, segment: &Segment<'_>) {
-        let row = segment.row;
+    fn numbers(&self, line: &mut Line, segment: &Segment<'_, C::Row>) {
+        let Some((window_bytes, in_flight_bytes)) = segment.row.numbers() else { return };
         if let Some(window) = self.layout.window {
-            let role = if row.window_bytes == 0 { Role::Finding } else { Role::Frame };
-            line.right_aligned(role, &layout::number(row.window_bytes), window);
+            let role = if window_bytes == 0 { Role::Finding } else { Role::Frame };
+            line.right_aligned(role, &layout::number(window_bytes), window);
         }
-        if let (Some(flight), Some(bytes @ 1..)) = (self.layout.flight, row.in_flight_bytes) {
+        if let (Some(flight), Some(bytes @ 1..)) = (self.layout.flight, in_flight_bytes) {
             line.right_aligned(Role::Plain, &layout::number(bytes), flight.number);
-            line.pad_to(flight.bar).push(Role::of(row.from), &bar(bytes, flight));
+            line.pad_to(flight.bar).push(Role::of(segment.row.from()), &bar(bytes, flight));
         }
     }
 
@@ -245,14 +283,14 @@ impl Drawing<'_> {
     /// One line for each side that sent something.
     fn merged(&self, merged: &Merged, lines: &mut Vec<Line>) {
         let remark = merged_remark(merged);
-        let mut time = since_start(merged.time.since(self.flow.first));
+        let mut time = self.time(merged.time);
         let mut first = true;
         for side in [Side::A, Side::B] {
             let sent = &merged.sides[at(side)];
             if sent.data + sent.acks == 0 {
                 continue;
             }
-            let arrow = lane::merged(side, &merged_labels(sent), self.layout.lane);
+            let arrow = lane::merged(side, &C::merged_labels(sent), self.layout.lane);
             let mut line = self.lifelines(&std::mem::take(&mut time), None, &arrow);
             let remark = remark.as_ref().filter(|_| std::mem::take(&mut first));
             if self.layout.beside.is_none() {

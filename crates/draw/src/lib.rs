@@ -3,6 +3,8 @@
 //! Text and picture are drawn from the same [`ladder`] steps, so that they cannot tell different stories. Strings from
 //! strangers pass through [`wire::visible`] first: what reaches the terminal or the SVG holds no control characters.
 
+use std::net::SocketAddr;
+
 use flow::Flow;
 
 pub mod columns;
@@ -54,12 +56,22 @@ pub struct Names {
 impl Names {
     /// The addresses of both ends.
     pub fn addresses(flow: &Flow) -> Names {
-        Names { a: flow.a.to_string(), b: flow.b.to_string() }
+        Names::of_addresses([flow.a, flow.b])
     }
 
     /// `client :40712` and `server :7`: for the lab, where the roles are known.
     pub fn roles(flow: &Flow) -> Names {
-        Names { a: format!("client :{}", flow.a.port()), b: format!("server :{}", flow.b.port()) }
+        Names::of_roles([flow.a, flow.b])
+    }
+
+    /// The addresses of both ends, for any transport.
+    pub fn of_addresses([a, b]: [SocketAddr; 2]) -> Names {
+        Names { a: a.to_string(), b: b.to_string() }
+    }
+
+    /// The roles of both ends, for any transport; A is the client.
+    pub fn of_roles([a, b]: [SocketAddr; 2]) -> Names {
+        Names { a: format!("client :{}", a.port()), b: format!("server :{}", b.port()) }
     }
 
     /// The opener's name as the subject of a sentence: without the port behind a blank.

@@ -1,6 +1,13 @@
-//! A table of conversations: no borders, numbers to the right, the verdict in the last, elastic column.
+//! A table of conversations, of TCP and of UDP: no borders, numbers to the right, the verdict in the last, elastic column.
+//!
+//! [`of_all`] draws all at once. [`Table`] draws batch after batch where there are more than fit in memory: the first batch
+//! gives the columns their widths, later ones keep to them as well as they can.
 
-use flow::Flow;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use flow::{Closing, DatagramFlow, Flow};
+use wire::Time;
 
 use crate::columns::{cut, cut_middle, width};
 use crate::line::Line;
@@ -19,30 +26,169 @@ const BOTH_WAYS: u8 = 3;
 /// Between two columns.
 const GAP: usize = 2;
 
-/// One line for each conversation, under a line of heads; empty when there are none.
+/// One line for each conversation of TCP, under a line of heads; empty when there are none.
 pub fn text<'a>(flows: impl IntoIterator<Item = &'a Flow>, style: &Style) -> String {
-    let flows: Vec<&Flow> = flows.into_iter().collect();
-    let Some(first) = flows.iter().map(|flow| flow.first).min() else { return String::new() };
-    let mut columns = heads();
-    for flow in &flows {
-        columns[0].cells.push(flow.stream.to_string());
-        columns[1].cells.push(flow.a.to_string());
-        columns[2].cells.push(flow.b.to_string());
-        columns[3].cells.push(duration(flow.first.since(first)));
-        columns[4].cells.push(duration(flow.last.since(flow.first)));
-        columns[5].cells.push(size(flow.totals_a.bytes));
-        columns[6].cells.push(size(flow.totals_b.bytes));
-        columns[7].cells.push(size(flow.totals_a.bytes.saturating_add(flow.totals_b.bytes)));
-        columns[8].cells.push(verdict::short(flow));
-    }
-    let total = style.width.max(NARROWEST);
-    fit(&mut columns, total);
-    let mut out = String::new();
-    for row in 0..=flows.len() {
-        line(&columns, row, total).write(&mut out, style);
-    }
-    out
+    let entries: Vec<Entry> = flows.into_iter().map(Entry::of_tcp).collect();
+    of_all(&entries, style)
 }
+
+/// One line for each entry, under a line of heads; empty when there are none. Times count from the earliest.
+pub fn of_all(entries: &[Entry], style: &Style) -> String {
+    let Some(start) = entries.iter().map(|entry| entry.first).min() else { return String::new() };
+    let table = Table::new(style, start, entries);
+    table.head() + &table.lines(entries)
+}
+
+/// What the table says of one conversation.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    key: String,
+    ends: [SocketAddr; 2],
+    first: Time,
+    lasted: Duration,
+    bytes: [u64; 2],
+    verdict: String,
+    is_worth_a_look: bool,
+}
+
+impl Entry {
+    /// A conversation of TCP: `0`.
+    pub fn of_tcp(flow: &Flow) -> Entry {
+        let troubled = matches!(
+            flow.closing,
+            Closing::Reset | Closing::Refused | Closing::Unanswered | Closing::HalfClosed
+        );
+        let totals = [&flow.totals_a, &flow.totals_b];
+        let repaired = totals.iter().any(|side| side.lost_segments + side.resent_segments > 0);
+        Entry {
+            key: flow.stream.to_string(),
+            ends: [flow.a, flow.b],
+            first: flow.first,
+            lasted: flow.last.since(flow.first),
+            bytes: totals.map(|side| side.bytes),
+            verdict: verdict::short(flow),
+            is_worth_a_look: troubled || repaired || flow.path_errors.count > 0,
+        }
+    }
+
+    /// A conversation of datagrams: `udp:0`.
+    pub fn of_udp(flow: &DatagramFlow) -> Entry {
+        Entry {
+            key: format!("udp:{}", flow.stream),
+            ends: [flow.a, flow.b],
+            first: flow.first,
+            lasted: flow.last.since(flow.first),
+            bytes: [flow.totals_a.bytes, flow.totals_b.bytes],
+            verdict: verdict::datagrams::short(flow),
+            is_worth_a_look: verdict::datagrams::is_worth_a_look(flow),
+        }
+    }
+
+    /// Its cells, in the order of the columns.
+    fn cells(&self, start: Time) -> [String; COLUMNS] {
+        let [from_a, from_b] = self.bytes;
+        [
+            self.key.clone(),
+            self.ends[0].to_string(),
+            self.ends[1].to_string(),
+            duration(self.first.since(start)),
+            duration(self.lasted),
+            size(from_a),
+            size(from_b),
+            size(from_a.saturating_add(from_b)),
+            self.verdict.clone(),
+        ]
+    }
+}
+
+/// A table whose columns have their widths.
+#[derive(Clone, Debug)]
+pub struct Table {
+    style: Style,
+    start: Time,
+    columns: [Column; COLUMNS],
+}
+
+impl Table {
+    /// A table as wide as these entries need it. The column `began` counts from `start`.
+    pub fn new(style: &Style, start: Time, entries: &[Entry]) -> Table {
+        Table::with(style, start, entries, |_| 0)
+    }
+
+    /// The same with some room, for a first batch behind which more will come.
+    pub fn with_more_to_come(style: &Style, start: Time, first_batch: &[Entry]) -> Table {
+        Table::with(style, start, first_batch, Kind::usual)
+    }
+
+    fn with(style: &Style, start: Time, entries: &[Entry], least: fn(Kind) -> usize) -> Table {
+        let mut columns =
+            HEADS.map(|(head, kind)| Column { kind, wanted: width(head).max(least(kind)), width: 0 });
+        for entry in entries {
+            for (column, cell) in columns.iter_mut().zip(entry.cells(start)) {
+                column.wanted = column.wanted.max(width(&cell));
+            }
+        }
+        fit(&mut columns, style.width.max(NARROWEST));
+        Table { style: *style, start, columns }
+    }
+
+    /// The line of heads.
+    pub fn head(&self) -> String {
+        let mut out = String::new();
+        let heads = HEADS.map(|(head, _)| (Role::Frame, head));
+        self.line(heads).write(&mut out, &self.style);
+        out
+    }
+
+    /// A line for each entry. A cell that is wider than its column shifts the rest of its line.
+    pub fn lines(&self, entries: &[Entry]) -> String {
+        let mut out = String::new();
+        for entry in entries {
+            let cells = entry.cells(self.start);
+            let mut shown = cells.each_ref().map(|cell| (Role::Plain, cell.as_str()));
+            if entry.is_worth_a_look {
+                shown[COLUMNS - 1].0 = Role::Finding;
+            }
+            self.line(shown).write(&mut out, &self.style);
+        }
+        out
+    }
+
+    fn line(&self, cells: [(Role, &str); COLUMNS]) -> Line {
+        let total = self.style.width.max(NARROWEST);
+        let mut line = Line::default();
+        let mut column_start = 0;
+        for (column, (role, cell)) in self.columns.iter().zip(cells).filter(|(column, _)| column.width > 0) {
+            let end = column_start + column.width;
+            let start = if column_start == 0 { 0 } else { column_start.max(line.columns() + 1) };
+            let room = total.saturating_sub(start);
+            match column.kind {
+                Kind::Key | Kind::Number(_) | Kind::Instead => {
+                    line.pad_to(start).right_aligned(role, &cut(cell, room), end)
+                }
+                Kind::Address => line.pad_to(start).push(role, &cut_middle(cell, column.width.min(room))),
+                Kind::Verdict => line.pad_to(start).push(role, &cut(cell, room)),
+            };
+            column_start = end + GAP;
+        }
+        line
+    }
+}
+
+/// How many columns there are.
+const COLUMNS: usize = 9;
+
+const HEADS: [(&str, Kind); COLUMNS] = [
+    ("#", Kind::Key),
+    ("a", Kind::Address),
+    ("b", Kind::Address),
+    ("began", Kind::Number(1)),
+    ("lasted", Kind::Number(2)),
+    ("a → b", Kind::Number(BOTH_WAYS)),
+    ("b → a", Kind::Number(BOTH_WAYS)),
+    ("bytes", Kind::Instead),
+    ("verdict", Kind::Verdict),
+];
 
 /// How a column is aligned and what becomes of it where room is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,27 +205,26 @@ enum Kind {
     Verdict,
 }
 
-struct Column {
-    kind: Kind,
-    /// The head, then a cell for each conversation.
-    cells: Vec<String>,
-    /// As wide as it is drawn; 0 when it is given up.
-    width: usize,
+impl Kind {
+    /// Columns that hold what usually comes.
+    fn usual(self) -> usize {
+        match self {
+            Kind::Key => "udp:99999".len(),
+            Kind::Address => "192.168.100.200:65535".len(),
+            Kind::Number(BOTH_WAYS) | Kind::Instead => "1.20 MiB".len(),
+            Kind::Number(_) => "2 min 5 s".len(),
+            Kind::Verdict => VERDICT,
+        }
+    }
 }
 
-fn heads() -> Vec<Column> {
-    let heads = [
-        ("#", Kind::Key),
-        ("a", Kind::Address),
-        ("b", Kind::Address),
-        ("began", Kind::Number(1)),
-        ("lasted", Kind::Number(2)),
-        ("a → b", Kind::Number(BOTH_WAYS)),
-        ("b → a", Kind::Number(BOTH_WAYS)),
-        ("bytes", Kind::Instead),
-        ("verdict", Kind::Verdict),
-    ];
-    heads.map(|(head, kind)| Column { kind, cells: vec![head.to_owned()], width: 0 }).into()
+#[derive(Clone, Copy, Debug)]
+struct Column {
+    kind: Kind,
+    /// As wide as its widest cell.
+    wanted: usize,
+    /// As wide as it is drawn; 0 when it is given up.
+    width: usize,
 }
 
 /// Gives each column its width: addresses shrink first, then columns are given up, the last one takes the rest.
@@ -107,7 +252,7 @@ fn fit(columns: &mut [Column], total: usize) {
 /// Makes columns as wide as their widest cell.
 fn show(columns: &mut [Column], which: impl Fn(Kind) -> bool) {
     for column in columns.iter_mut().filter(|column| which(column.kind)) {
-        column.width = column.cells.iter().map(|cell| width(cell)).max().unwrap_or(0);
+        column.width = column.wanted;
     }
 }
 
@@ -132,33 +277,6 @@ fn needed(columns: &[Column]) -> usize {
 
 fn verdict_width(columns: &[Column]) -> usize {
     columns.last().map_or(0, |verdict| verdict.width.min(VERDICT))
-}
-
-fn line(columns: &[Column], row: usize, total: usize) -> Line {
-    let mut line = Line::default();
-    for column in columns.iter().filter(|column| column.width > 0) {
-        let role = if row == 0 { Role::Frame } else { role(column, &column.cells[row]) };
-        let cell = &column.cells[row];
-        let start = line.columns() + if line.columns() == 0 { 0 } else { GAP };
-        match column.kind {
-            Kind::Key | Kind::Number(_) | Kind::Instead => {
-                line.right_aligned(role, cell, start + column.width)
-            }
-            Kind::Address => line.pad_to(start).push(role, &cut_middle(cell, column.width)),
-            Kind::Verdict => line.pad_to(start).push(role, &cut(cell, total.saturating_sub(start))),
-        };
-        line.pad_to(start + column.width);
-    }
-    line
-}
-
-/// What is worth a look stands out.
-fn role(column: &Column, cell: &str) -> Role {
-    let troubled = ["reset", "refused", "no answer", "lost", "resent", "half-closed"];
-    match column.kind {
-        Kind::Verdict if troubled.iter().any(|word| cell.contains(word)) => Role::Finding,
-        _ => Role::Plain,
-    }
 }
 
 #[cfg(test)]
@@ -217,10 +335,65 @@ mod tests {
         assert_eq!(text([], &Style::default()), "");
     }
 
+    fn of_both() -> Vec<Entry> {
+        let datagrams = sample::datagrams::all();
+        let tcp = some();
+        let mut entries: Vec<Entry> = tcp.iter().take(2).map(Entry::of_tcp).collect();
+        entries.extend(datagrams.iter().map(Entry::of_udp));
+        entries
+    }
+
+    #[test]
+    fn conversations_of_both_transports_stand_in_one_table() {
+        insta::assert_snapshot!(of_all(&of_both(), &Style { width: 130, ..Style::default() }));
+    }
+
+    #[test]
+    fn what_is_worth_a_look_is_coloured() {
+        let drawn = of_all(&of_both(), &Style { width: 130, color: true, ..Style::default() });
+        let coloured = |words: &str| {
+            let line = drawn.lines().find(|line| line.contains(words));
+            line.expect("such a line").contains(&format!("{}{words}", Role::Finding.look().terminal))
+        };
+        assert!(coloured("nobody answered 3 datagrams") && coloured("port unreachable, told"), "{drawn}");
+        assert!(!coloured("to a group"), "{drawn}");
+    }
+
+    #[test]
+    fn later_batches_keep_to_the_columns() {
+        let style = Style { width: 130, ..Style::default() };
+        let mut entries = of_both();
+        let table = Table::with_more_to_come(&style, Time::ZERO, &entries[..2]);
+        entries[5].key = "udp:123456789012".to_owned();
+        insta::assert_snapshot!(table.head() + &table.lines(&entries[..2]) + &table.lines(&entries[2..]));
+    }
+
+    #[test]
+    fn a_table_drawn_at_once_and_in_batches_is_the_same() {
+        let (style, entries) = (Style { width: 120, ..Style::default() }, of_both());
+        let table = Table::new(&style, Time::ZERO, &entries);
+        let batches: String = entries.chunks(2).map(|batch| table.lines(batch)).collect();
+        assert_eq!(table.head() + &batches, of_all(&entries, &style));
+    }
+
     proptest! {
         #[test]
-        fn no_line_is_too_wide(flows in prop::collection::vec(sample::arbitrary(), 1..4), width in 0usize..150) {
-            for line in text(&flows, &Style { width, ..Style::default() }).lines() {
+        fn no_line_is_too_wide(
+            flows in prop::collection::vec(sample::arbitrary(), 1..4),
+            datagrams in prop::collection::vec(sample::datagrams::arbitrary(), 1..4),
+            width in 0usize..150,
+        ) {
+            let style = Style { width, ..Style::default() };
+            let first: Vec<Entry> = flows.iter().map(Entry::of_tcp).collect();
+            let later: Vec<Entry> = datagrams.iter().map(Entry::of_udp).collect();
+            let table = Table::with_more_to_come(&style, Time::ZERO, &first);
+            let exact = Table::new(&style, Time(5), &first);
+            let drawn = [
+                of_all(&later, &style),
+                table.head() + &table.lines(&first) + &table.lines(&later),
+                exact.lines(&later),
+            ];
+            for line in drawn.iter().flat_map(|text| text.lines()) {
                 prop_assert!(crate::columns::width(line) <= width.max(NARROWEST), "{line:?}");
             }
         }

@@ -9,6 +9,8 @@ use flow::{
     State,
 };
 use proptest::prelude::*;
+
+pub(crate) mod datagrams;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Fate, Passage, Time};
 
@@ -302,8 +304,10 @@ pub(crate) fn transfer(segments: u32) -> Flow {
 pub(crate) fn arbitrary() -> impl Strategy<Value = Flow> {
     let ends = (any_state(), any_state(), any_state(), any_state());
     let ways = (any_closing(), any_closed_by(), any::<bool>(), prop_oneof![Just(0u64), any::<u64>()]);
-    (prop::collection::vec(any_row(), 0..40), ends, ways).prop_map(|(rows, ends, ways)| {
+    let told = datagrams::any_path_errors();
+    (prop::collection::vec(any_row(), 0..40), ends, ways, told).prop_map(|(rows, ends, ways, told)| {
         let mut flow = Talk::new(None).flow;
+        flow.path_errors = told;
         flow.before = [ends.0, ends.1];
         (flow.state_a, flow.state_b) = (ends.2, ends.3);
         (flow.closing, flow.closed_by, flow.saw_opening, flow.rows_left_out) = ways;
@@ -328,7 +332,7 @@ fn any_row() -> impl Strategy<Value = Row> {
     let options = (any::<Option<u16>>(), any::<Option<u8>>(), any::<bool>(), sack);
     let phase = prop_oneof![Just(Phase::Opening), Just(Phase::Data), Just(Phase::Closing)];
     let resent = prop::option::of((any::<Option<u64>>(), any::<u64>(), any::<bool>(), any::<bool>()));
-    let more = (phase, any_state(), any_state(), resent, prop::option::of(any_passage()));
+    let more = (phase, any_state(), any_state(), resent, prop::option::of(any_passage()), any_analysis());
     (numbers, around, options, more).prop_map(|(numbers, around, options, more)| Row {
         frame: 1,
         time: Time(around.0),
@@ -356,7 +360,7 @@ fn any_row() -> impl Strategy<Value = Row> {
             asked_for,
         }),
         round_trip: None,
-        analysis: AnalysisFlags::NONE,
+        analysis: more.5,
         passage: more.4,
     })
 }
@@ -371,6 +375,12 @@ fn any_passage() -> impl Strategy<Value = Passage> {
             segments,
         },
     )
+}
+
+fn any_analysis() -> impl Strategy<Value = AnalysisFlags> {
+    let flag = prop::sample::select(AnalysisFlags::NAMES.map(|(flag, _)| flag).to_vec());
+    let some = prop::collection::vec(flag, 0..4);
+    some.prop_map(|flags| flags.into_iter().fold(AnalysisFlags::NONE, |all, flag| all | flag))
 }
 
 fn any_state() -> impl Strategy<Value = State> {

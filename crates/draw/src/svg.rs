@@ -1,15 +1,16 @@
 //! The ladder as a picture for a page: self-contained, light or dark as the reader's page is, time running down in
 //! proportion, segments slanting by as long as they were under way, states as bars along the lifelines.
 
-use flow::{Flow, Side};
+use flow::{DatagramFlow, Flow, PathError, Side, State};
 
 use crate::columns::{cut, cut_middle, width, wrap};
 use crate::ladder::{
-    self, Merged, Part, Step, at, is_lost, labels, merged_labels, merged_remark, phase_word,
+    self, Conversation, Merged, Part, Sending, Step, at, is_lost, merged_remark, phase_word, told_labels,
+    told_remark,
 };
 use crate::number::{count, duration, since_start};
 use crate::palette::Tint;
-use crate::{Names, Style, verdict};
+use crate::{Names, Style};
 
 mod axis;
 pub(crate) mod markup;
@@ -39,27 +40,37 @@ const VERDICT: usize = 112;
 
 /// Draws the conversation and its verdict as an SVG document. Long runs are merged as in text.
 pub fn draw(flow: &Flow, names: &Names) -> String {
+    picture(flow, names)
+}
+
+/// The same for a conversation of datagrams.
+pub fn draw_datagrams(flow: &DatagramFlow, names: &Names) -> String {
+    picture(flow, names)
+}
+
+fn picture<C: Conversation>(conversation: &C, names: &Names) -> String {
     let style = Style { lines: LINES, ..Style::default() };
-    let steps = ladder::steps(flow, &style);
-    let plan = Plan::of(flow, &steps);
+    let steps = ladder::steps(conversation, &style);
+    let plan = Plan::of(conversation, &steps);
     let axis = axis(&plan.moments, &plan.flights(), TOP);
-    let mut picture = Picture { flow, axis, out: Markup::default() };
+    let [title, verdict] = conversation.verdict(names);
+    let mut picture = Picture { conversation, axis, out: Markup::default() };
     picture.phases(&plan);
     picture.lifelines(&plan);
     picture.pauses();
     plan.arrows.iter().for_each(|arrow| picture.arrow(arrow, &plan.crossings(arrow, &picture.axis)));
+    plan.told.iter().for_each(|&(error, moment)| picture.told(error, moment));
     plan.runs.iter().for_each(|run| picture.run(&run.merged, run.begins, run.ends));
     picture.states(&plan);
     picture.times(&plan);
     picture.names(names);
-    let height = picture.below(&plan, names);
-    document(flow, names, height, &picture.out.into_string())
+    let height = picture.below(&plan, &verdict);
+    document([&format!("{} and {}: {title}", names.a, names.b), &verdict], height, &picture.out.into_string())
 }
 
-fn document(flow: &Flow, names: &Names, height: f64, body: &str) -> String {
+fn document([title, description]: [&str; 2], height: f64, body: &str) -> String {
     let (wide, high) = (short(WIDTH), short(height));
-    let title = escaped(&format!("{} and {}: {}", names.a, names.b, verdict::short(flow)));
-    let description = escaped(&verdict::paragraph(flow, names));
+    let (title, description) = (escaped(title), escaped(description));
     let class = sheet::CLASS;
     let mut page = Markup::default();
     page.rectangle("page", [0.5, 0.5], [WIDTH - 1.0, height - 1.0], 10.0);
@@ -71,13 +82,13 @@ fn document(flow: &Flow, names: &Names, height: f64, body: &str) -> String {
     )
 }
 
-struct Picture<'a> {
-    flow: &'a Flow,
+struct Picture<'a, C> {
+    conversation: &'a C,
     axis: Axis,
     out: Markup,
 }
 
-impl Picture<'_> {
+impl<C: Conversation> Picture<'_, C> {
     fn y(&self, moment: usize) -> f64 {
         self.axis.places.get(moment).copied().unwrap_or(self.axis.end)
     }
@@ -88,9 +99,10 @@ impl Picture<'_> {
     }
 
     /// A bar for each state; where there is no connection only a thin line.
-    fn lifelines(&mut self, plan: &Plan<'_>) {
+    fn lifelines(&mut self, plan: &Plan<'_, C::Row>) {
         for (side, x) in LIFELINES.into_iter().enumerate() {
-            let mut state = self.flow.before[side];
+            // Where there are no states, the lines are as thin as those of ends without a connection.
+            let mut state = self.conversation.states().map_or(State::Closed, |[before, _]| before[side]);
             let mut from = TOP - 16.0;
             let changes = plan.changes.iter().filter(|change| change.side == side);
             let mut pieces = Vec::new();
@@ -116,7 +128,7 @@ impl Picture<'_> {
         }
     }
 
-    fn phases(&mut self, plan: &Plan<'_>) {
+    fn phases(&mut self, plan: &Plan<'_, C::Row>) {
         for &(phase, moment) in &plan.phases {
             let y = self.y(moment) - 26.0;
             let word = phase_word(phase).to_uppercase();
@@ -142,9 +154,9 @@ impl Picture<'_> {
         }
     }
 
-    fn arrow(&mut self, arrow: &Arrow<'_>, crossings: &[f64]) {
+    fn arrow(&mut self, arrow: &Arrow<'_, C::Row>, crossings: &[f64]) {
         let segment = &arrow.segment;
-        let from = at(segment.row.from);
+        let from = at(segment.row.from());
         let class = ["a", "b"][from];
         // Arrows end at the bars' edges, not in their middle.
         let direction = if from == 0 { 1.0 } else { -1.0 };
@@ -161,10 +173,34 @@ impl Picture<'_> {
         } else {
             self.tip(class, end, direction, slope);
         }
-        let label = ladder::fitting(&labels(segment, true), if lost { SHORT_LABEL } else { LABEL });
+        let label = ladder::fitting(&C::labels(segment, true), if lost { SHORT_LABEL } else { LABEL });
         let along = free_place(&label, crossings);
         let place = [0, 1].map(|axis| start[axis] + (end[axis] - start[axis]) * along);
         self.out.slanted([place[0], place[1] - 5.0], slope.atan().to_degrees(), &label);
+    }
+
+    /// An ICMP error: an arrow from the other end, or from somebody between the two.
+    fn told(&mut self, error: &PathError, moment: usize) {
+        let to = at(error.about);
+        let y = self.y(moment);
+        let direction = if to == 1 { 1.0 } else { -1.0 };
+        let end = LIFELINES[to] - direction * 6.0;
+        let by_the_other = ladder::is_by_the_other(error, self.conversation.ends());
+        let start = match by_the_other {
+            true => LIFELINES[1 - to] + direction * 6.0,
+            false => LIFELINES[to] - direction * (LIFELINES[1] - LIFELINES[0]) * 0.62,
+        };
+        self.out.line("arrow told", [start, y], [end, y]);
+        if !by_the_other {
+            self.out.rectangle("tip told", [start - 4.0, y - 4.0], [8.0, 8.0], 4.0);
+        }
+        self.tip("told", [end, y], direction, 0.0);
+        let most = if by_the_other { LABEL } else { SHORT_LABEL };
+        let label = ladder::fitting(&told_labels(error), most);
+        self.out.text("finding", [f64::midpoint(start, end), y - 5.0], "middle", &label);
+        if let Some(remark) = told_remark(error, by_the_other) {
+            self.out.text("remark finding", [LIFELINES[1] + 14.0, y + 4.0], "start", &remark.cut(36));
+        }
     }
 
     fn tip(&mut self, class: &str, [x, y]: [f64; 2], direction: f64, slope: f64) {
@@ -200,7 +236,7 @@ impl Picture<'_> {
             let end = LIFELINES[1 - from] - direction * 6.0;
             self.out.line(&format!("arrow run {class}"), [LIFELINES[from] + direction * 6.0, y], [end, y]);
             self.tip(class, [end, y], direction, 0.0);
-            let label = ladder::fitting(&merged_labels(&merged.sides[from]), LABEL);
+            let label = ladder::fitting(&C::merged_labels(&merged.sides[from]), LABEL);
             let middle = f64::midpoint(LIFELINES[0], LIFELINES[1]);
             self.out.text("dim", [middle, y - 5.0], "middle", &label);
         }
@@ -211,10 +247,11 @@ impl Picture<'_> {
     }
 
     /// State names where they change, and remarks; on B's side they share a line.
-    fn states(&mut self, plan: &Plan<'_>) {
-        let before = self.flow.before;
-        self.state(0, before[0].name(), TOP - 4.0);
-        self.state(1, before[1].name(), TOP - 4.0);
+    fn states(&mut self, plan: &Plan<'_, C::Row>) {
+        if let Some([before, _]) = self.conversation.states() {
+            self.state(0, before[0].name(), TOP - 4.0);
+            self.state(1, before[1].name(), TOP - 4.0);
+        }
         for change in &plan.changes {
             let y = self.y(change.moment).min(self.foot() - 4.0);
             self.state(change.side, change.state.name(), y + 4.0);
@@ -240,7 +277,7 @@ impl Picture<'_> {
     }
 
     /// The time of each sending, where the last one is not too near.
-    fn times(&mut self, plan: &Plan<'_>) {
+    fn times(&mut self, plan: &Plan<'_, C::Row>) {
         let mut last = f64::NEG_INFINITY;
         for moment in plan.timed() {
             let y = self.y(moment);
@@ -248,24 +285,24 @@ impl Picture<'_> {
                 continue;
             }
             last = y;
-            let time = since_start(plan.moments[moment].time.since(self.flow.first));
+            let time = since_start(plan.moments[moment].time.since(self.conversation.first()));
             self.out.text("time dim", [EDGE + 76.0, y + 4.0], "end", &time.replace(' ', "\u{a0}"));
         }
     }
 
     /// What is not drawn, and the verdict; gives the height of the page.
-    fn below(&mut self, plan: &Plan<'_>, names: &Names) -> f64 {
+    fn below(&mut self, plan: &Plan<'_, C::Row>, verdict: &str) -> f64 {
         let mut y = self.foot() + 8.0;
         if plan.left_out > 0 {
             y += 14.0;
             let middle = f64::midpoint(LIFELINES[0], LIFELINES[1]);
-            let words = format!("{} not kept", count(plan.left_out, "more segment"));
+            let words = format!("{} not kept", count(plan.left_out, &format!("more {}", C::ONE)));
             self.out.text("remark dim", [middle, y], "middle", &words);
             y += 8.0;
         }
         self.out.line("hairline", [EDGE, y + 8.0], [WIDTH - EDGE, y + 8.0]);
         y += 12.0;
-        for line in wrap(&verdict::paragraph(self.flow, names), VERDICT) {
+        for line in wrap(verdict, VERDICT) {
             y += 20.0;
             self.out.text("verdict", [EDGE, y], "start", &cut(&line, VERDICT));
         }

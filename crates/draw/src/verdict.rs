@@ -13,6 +13,8 @@ use crate::number::{count, duration, grouped, size_in_words};
 use crate::{Names, Style};
 use wire::visible;
 
+pub mod datagrams;
+mod path;
 mod repair;
 
 /// The verdict as one sentence, of clauses with semicolons between them, without line breaks.
@@ -23,8 +25,11 @@ pub fn paragraph(flow: &Flow, names: &Names) -> String {
 /// The verdict in lines of [`Style::width`] columns at most, the last with its newline.
 pub fn wrapped(flow: &Flow, names: &Names, style: &Style) -> String {
     let names = [names.subject_a(), names.subject_b()].map(|name| visible(name, style.ascii));
-    let text = sentence(flow, [&names[0], &names[1]]);
-    let text = if style.ascii { line::ascii(&text) } else { text };
+    in_lines(&sentence(flow, [&names[0], &names[1]]), style)
+}
+
+fn in_lines(sentence: &str, style: &Style) -> String {
+    let text = if style.ascii { line::ascii(sentence) } else { sentence.to_owned() };
     let lines = wrap(&text, style.width.clamp(40, 100));
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
@@ -43,6 +48,7 @@ pub fn short(flow: &Flow) -> String {
     if !flow.saw_opening {
         words.push("began earlier".to_owned());
     }
+    words.extend(flow.path_errors.first.first().map(|error| error.meaning.to_owned()));
     words.join(", ")
 }
 
@@ -87,6 +93,7 @@ fn sentence(flow: &Flow, names: [&str; 2]) -> String {
     if flow.closing != Closing::Unanswered {
         clauses.extend(repair::clause(flow, names));
     }
+    clauses.extend(path::clause(&flow.path_errors, names, [flow.a.ip(), flow.b.ip()]));
     clauses.extend(ending(flow, names));
     format!("{}.", clauses.join("; "))
 }
@@ -117,6 +124,8 @@ fn unanswered(flow: &Flow, a: &str) -> String {
     let lost = flow.totals_a.lost_segments;
     let why = if lost >= syns {
         ": none of them got across the link"
+    } else if flow.path_errors.count > 0 {
+        ""
     } else {
         ", not even with a reset, as a host without a listener would"
     };

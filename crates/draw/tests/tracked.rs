@@ -135,3 +135,41 @@ fn the_handshakes_last_segment_is_under_way_when_data_follows_it() {
     let drawn = story(&flow, 80);
     assert_eq!(drawn.lines().filter(|line| line.contains('▶') || line.contains('◀')).count(), 4, "{drawn}");
 }
+
+/// An IPv4 packet without options; nothing here looks at checksums.
+fn packet(protocol: u8, [source, destination]: [[u8; 4]; 2], payload: &[u8]) -> Vec<u8> {
+    let total = u16::try_from(20 + payload.len()).expect("a short packet").to_be_bytes();
+    let mut bytes = vec![0x45, 0, total[0], total[1], 0, 0, 0, 0, 64, protocol, 0, 0];
+    bytes.extend(source.into_iter().chain(destination).chain(payload.iter().copied()));
+    bytes
+}
+
+fn datagram(ends: [[u8; 4]; 2], [from, to]: [u16; 2], payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(8 + payload.len()).expect("a short datagram");
+    let header = [from, to, len, 0].map(u16::to_be_bytes).concat();
+    packet(17, ends, &[header.as_slice(), payload].concat())
+}
+
+#[test]
+fn a_question_that_no_port_takes() {
+    let (client, server) = ([10, 77, 0, 1], [10, 77, 0, 2]);
+    let question = datagram([client, server], [40_712, 9], b"anyone there?");
+    // RFC 792: type 3, code 3, four bytes unused, then the packet that it is about.
+    let unreachable = packet(1, [server, client], &[&[3, 3, 0, 0, 0, 0, 0, 0], question.as_slice()].concat());
+    let mut tracker = Tracker::new(Limits::default());
+    for (number, bytes) in (1u64..).zip([&question, &unreachable]) {
+        tracker.frame(&Frame {
+            number,
+            time: Time(1_700_000_000_000_000_000 + number * 22_000),
+            link_type: LinkType::RAW,
+            bytes,
+            wire_len: u32::try_from(bytes.len()).expect("a short packet"),
+            passage: None,
+        });
+    }
+    tracker.finish();
+    let flow = tracker.datagram_flows().next().expect("a conversation");
+    let (names, style) = (Names::of_roles([flow.a, flow.b]), Style { width: 100, ..Style::default() });
+    let ladder = ladder::datagrams(flow, &names, &style);
+    insta::assert_snapshot!(format!("{ladder}\n{}", verdict::datagrams::wrapped(flow, &names, &style)));
+}

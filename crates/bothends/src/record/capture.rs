@@ -1,14 +1,15 @@
-//! Records of captured conversations: segment, flow, capture, link; and of the commands that a lab ran.
+//! Records of captured conversations: segment, datagram, flow, capture, link; and of the commands that a lab ran.
 
 use std::time::Duration;
 
 use flow::path::Cause;
 use flow::{
-    AnalysisFlags, ClosedBy, Closing, FindingId, Flow, PathErrors, RoundTrips, Row, Side, SideTotals,
+    AnalysisFlags, ClosedBy, Closing, DatagramFlow, DatagramRow, DatagramTotals, FindingId, Flow, PathErrors,
+    RoundTrips, Row, Side, SideTotals,
 };
 use lab::event::{Backend, DirectionReport, Role};
 use serde_json::{Map, Value};
-use wire::Time;
+use wire::{Passage, Time};
 
 use super::{Record, object};
 use crate::clock::{rfc3339, seconds};
@@ -42,16 +43,24 @@ pub fn segment(stream: u64, row: &Row, start: Time, world: World) -> Record {
     let record = record.with_some("in_flight_bytes", row.in_flight_bytes);
     let record = record.with_some("rtt_us", row.round_trip.map(micros));
     let record = record.with("flags", row.analysis.names().collect::<Vec<_>>());
-    let record = match &row.passage {
-        None => record,
-        Some(passage) => {
-            let arrived = passage.arrived.map(|arrived| seconds(arrived.since(start)));
-            let record = record.with_some("arrived_s", arrived).with("fate", passage.fate.word());
-            let record = record.with_some("fate_rule", passage.rule.as_deref());
-            record.with_some("segments", (passage.segments > 1).then_some(passage.segments))
-        }
-    };
-    record.with_some("world", world.map(world_word))
+    passage(record, row.passage.as_ref(), start).with_some("world", world.map(world_word))
+}
+
+/// One datagram. Times count from `start`, the capture's first frame; `stream` counts the conversations of datagrams.
+pub fn datagram(stream: u64, row: &DatagramRow, start: Time, world: World) -> Record {
+    let record = Record::new("datagram").with("frame", row.frame).with("stream", stream);
+    let record = record.with("t_s", seconds(row.time.since(start))).with("from", side_word(row.from));
+    let record = record.with("len_bytes", row.len_bytes);
+    passage(record, row.passage.as_ref(), start).with_some("world", world.map(world_word))
+}
+
+/// What the emulated link did to a segment or datagram.
+fn passage(record: Record, passage: Option<&Passage>, start: Time) -> Record {
+    let Some(passage) = passage else { return record };
+    let arrived = passage.arrived.map(|arrived| seconds(arrived.since(start)));
+    let record = record.with_some("arrived_s", arrived).with("fate", passage.fate.word());
+    let record = record.with_some("fate_rule", passage.rule.as_deref());
+    record.with_some("segments", (passage.segments > 1).then_some(passage.segments))
 }
 
 /// One followed conversation.
@@ -72,10 +81,7 @@ pub fn flow(flow: &Flow, start: Time, world: World) -> Record {
     let record = record.with("rtt_us", flow.handshake_rtt.map_or(Value::Null, micros));
     let record = record.with("completeness", flow.completeness.0);
     let record = record.with_some("rows_left_out", (flow.rows_left_out > 0).then_some(flow.rows_left_out));
-    let record = match flow.path_errors.count {
-        0 => record,
-        count => record.with("icmp_errors", count).with("icmp", path_errors(&flow.path_errors)),
-    };
+    let record = icmp(record, &flow.path_errors);
     record.with("findings", findings(flow)).with_some("world", world.map(world_word))
 }
 
@@ -109,6 +115,40 @@ fn cause_word(cause: Cause) -> &'static str {
         Cause::ReceivesReset => "receives_reset",
         Cause::Proved => "proved",
         Cause::Unseen => "unseen",
+    }
+}
+
+/// One conversation of datagrams; `stream` counts these apart from those of TCP.
+pub fn datagram_flow(flow: &DatagramFlow, start: Time, world: World) -> Record {
+    let (a, b) = (&flow.totals_a, &flow.totals_b);
+    let record = Record::new("flow").with("stream", flow.stream);
+    let record = record.with("transport", "udp").with("a", flow.a.to_string()).with("b", flow.b.to_string());
+    let record = record.with("t_s", seconds(flow.first.since(start)));
+    let record = record.with("open_s", seconds(flow.last.since(flow.first)));
+    let record = record.with("datagrams", a.datagrams + b.datagrams);
+    let record = datagrams(record, a, DATAGRAMS_A);
+    let record = datagrams(record, b, DATAGRAMS_B);
+    let record = record.with_some("rows_left_out", (flow.rows_left_out > 0).then_some(flow.rows_left_out));
+    icmp(record, &flow.path_errors).with_some("world", world.map(world_word))
+}
+
+const DATAGRAMS_A: [&str; 4] = ["datagrams_a", "bytes_a", "largest_bytes_a", "lost_datagrams_a"];
+const DATAGRAMS_B: [&str; 4] = ["datagrams_b", "bytes_b", "largest_bytes_b", "lost_datagrams_b"];
+
+fn datagrams(
+    record: Record,
+    totals: &DatagramTotals,
+    [number, bytes, largest, lost]: [&'static str; 4],
+) -> Record {
+    let record = record.with(number, totals.datagrams).with(bytes, totals.bytes);
+    record.with(largest, totals.largest_bytes).with(lost, totals.lost)
+}
+
+/// What the path said, if anything.
+fn icmp(record: Record, errors: &PathErrors) -> Record {
+    match errors.count {
+        0 => record,
+        count => record.with("icmp_errors", count).with("icmp", path_errors(errors)),
     }
 }
 

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ends::event::{Account, ClosedBy, Event, How};
-use flow::{Closing, Finding, FindingId, Flow, Phase, Row, Side, SideTotals, State};
+use flow::{
+    Closing, DatagramFlow, DatagramRow, DatagramTotals, Finding, FindingId, Flow, PathError, PathErrors,
+    Phase, Row, Side, SideTotals, State,
+};
 use lab::event::{Backend, DirectionReport, Role};
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Doing, Fate, Passage, Time};
@@ -77,6 +80,43 @@ fn conversation() -> Flow {
             text: "client closed first".to_owned(),
             evidence: vec![5],
         }],
+    }
+}
+
+fn datagrams() -> DatagramFlow {
+    let row = DatagramRow {
+        frame: 6,
+        time: Time(1_000_200_000),
+        from: Side::B,
+        len_bytes: 512,
+        passage: Some(Passage {
+            fate: Fate::Lost,
+            rule: Some("loss 20%".to_owned()),
+            arrived: None,
+            segments: 1,
+        }),
+    };
+    DatagramFlow {
+        stream: 1,
+        a: address("10.0.0.1:40712"),
+        b: address("[::1]:53"),
+        rows: vec![DatagramRow { passage: None, ..row.clone() }, row],
+        rows_left_out: 3,
+        first: Time(1_000_100_000),
+        last: Time(1_002_100_000),
+        totals_a: DatagramTotals { datagrams: 3, bytes: 96, largest_bytes: 40, lost: 0 },
+        totals_b: DatagramTotals { datagrams: 2, bytes: 600, largest_bytes: 512, lost: 1 },
+        path_errors: PathErrors {
+            first: vec![PathError {
+                frame: 9,
+                time: Time(1_002_100_000),
+                by: "10.0.0.9".parse().unwrap(),
+                about: Side::A,
+                meaning: "packet too big",
+                next_hop_mtu: Some(1_400),
+            }],
+            count: 2,
+        },
     }
 }
 
@@ -190,6 +230,14 @@ fn what_a_stream_hands_out_is_data_gaps_and_conflicts() {
              \"frame\":9,\"first_frame\":4}\n",
         ]
     );
+}
+
+#[test]
+fn records_of_datagrams_are_what_they_were() {
+    let (conversation, start) = (datagrams(), Time(1_000_000_000));
+    let rows = conversation.rows.iter().map(|row| datagram(conversation.stream, row, start, None).line());
+    let whole = datagram_flow(&conversation, start, Some(Backend::Tun)).line();
+    insta::assert_snapshot!(rows.collect::<String>() + &whole);
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(crate) const AGAIN: &str = " again";
 
 /// The label in falling length; the last is the shortest that still says something. A SYN's window is left out where
 /// windows have a column of their own.
-pub(crate) fn labels(segment: &Segment<'_>, window: bool) -> Vec<String> {
+pub(crate) fn labels(segment: &Segment<'_, Row>, window: bool) -> Vec<String> {
     let row = segment.row;
     let mut labels = if row.flags.has(TcpFlags::SYN) {
         opening_labels(row, window)
@@ -72,7 +72,7 @@ fn options(options: &TcpOptions, wscale: &str, timestamps: &str, between: &str) 
 }
 
 /// A segment with payload: its bytes by number, how many they are, and what it acknowledges if that is news.
-fn data_labels(segment: &Segment<'_>) -> Vec<String> {
+fn data_labels(segment: &Segment<'_, Row>) -> Vec<String> {
     let row = segment.row;
     let bytes = size(row.len_bytes.into());
     let first = grouped(row.seq.into());
@@ -91,7 +91,7 @@ fn data_labels(segment: &Segment<'_>) -> Vec<String> {
 }
 
 /// A segment without payload: ACK, FIN, RST.
-fn empty_labels(segment: &Segment<'_>) -> Vec<String> {
+fn empty_labels(segment: &Segment<'_, Row>) -> Vec<String> {
     let row = segment.row;
     let closes = row.flags.has(TcpFlags::FIN) || row.flags.has(TcpFlags::RST);
     if closes {
@@ -148,7 +148,7 @@ pub(crate) fn bytes_of((left, right): (u32, u32)) -> String {
     }
 }
 
-fn news(segment: &Segment<'_>) -> String {
+fn news(segment: &Segment<'_, Row>) -> String {
     match segment.row.ack {
         Some(ack) if segment.ack_is_news => format!(", ack {}", grouped(ack.into())),
         _ => String::new(),

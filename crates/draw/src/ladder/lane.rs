@@ -2,6 +2,7 @@
 
 use flow::Side;
 
+use super::conversation::Sending;
 use super::label::{self, AGAIN};
 use super::steps::{Part, Segment, is_lost};
 use crate::columns::width;
@@ -13,9 +14,9 @@ const AROUND_LABEL: usize = 6;
 /// Columns of the dots that stand for "under way".
 const DOTS: usize = 3;
 
-/// A segment's arrow, exactly `lane` columns wide.
-pub(crate) fn arrow(segment: &Segment<'_>, labels: &[String], lane: usize) -> Line {
-    let from = segment.row.from;
+/// The arrow of a segment or datagram, exactly `lane` columns wide.
+pub(crate) fn arrow<R: Sending>(segment: &Segment<'_, R>, labels: &[String], lane: usize) -> Line {
+    let from = segment.row.from();
     if is_lost(segment.row) {
         return lost(from, labels, lane);
     }
@@ -29,12 +30,11 @@ pub(crate) fn arrow(segment: &Segment<'_>, labels: &[String], lane: usize) -> Li
 /// `── label ────▶` or `◀─ label ─────`: all labels begin in the same column.
 fn whole(from: Side, labels: &[String], lane: usize) -> Line {
     let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL));
-    through(from, &label, '─', lane)
+    through(from, Role::of(from), &label, '─', lane)
 }
 
 /// An arrow from lifeline to lifeline.
-fn through(from: Side, label: &str, shaft: char, lane: usize) -> Line {
-    let role = Role::of(from);
+fn through(from: Side, role: Role, label: &str, shaft: char, lane: usize) -> Line {
     let tips = if from == Side::A { (shaft, "▶") } else { ('◀', "") };
     let mut line = Line::default();
     line.push(role, &format!("{}{shaft} ", tips.0));
@@ -113,7 +113,34 @@ fn arrival(from: Side, labels: &[String], lane: usize) -> Line {
 /// `┈┈ 312 more segments, 451,776 bytes ┈┈▶`.
 pub(crate) fn merged(from: Side, labels: &[String], lane: usize) -> Line {
     let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL));
-    through(from, &label, '┈', lane)
+    through(from, Role::of(from), &label, '┈', lane)
+}
+
+/// An ICMP error on its way to `to`: from the other end, or `◀─ host unreachable ────●`, from somebody between the two.
+pub(crate) fn told(to: Side, by_the_other: bool, labels: &[String], lane: usize) -> Line {
+    let role = Role::Finding;
+    let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL + 1));
+    if by_the_other {
+        return through(to.other(), role, &label, '─', lane);
+    }
+    let used = width(&label) + 5;
+    let end = (lane * 5 / 8).clamp((used + 1).min(lane), lane);
+    let shaft = end.saturating_sub(used);
+    let mut line = Line::default();
+    match to {
+        Side::A => {
+            line.push(role, "◀─ ");
+            push_label(&mut line, &label, Role::Plain);
+            line.push(role, " ").repeat(role, '─', shaft).push(role, "●").pad_to(lane);
+        }
+        Side::B => {
+            line.pad_to(lane.saturating_sub(used + shaft + 1));
+            line.push(role, "●").repeat(role, '─', shaft).push(role, " ");
+            push_label(&mut line, &label, Role::Plain);
+            line.push(role, " ──▶");
+        }
+    }
+    line
 }
 
 /// The label; the word that marks a repetition stands out.

@@ -3,6 +3,7 @@
 
 use flow::{Flow, State};
 
+use super::conversation::Conversation;
 use super::steps::Step;
 use crate::Style;
 use crate::columns::width;
@@ -18,6 +19,8 @@ const STATES_BESIDE: usize = 70;
 const NUMBERS: usize = 110;
 /// From here on remarks have a column of their own.
 const REMARKS: usize = 150;
+/// The widest drawing of conversations without states: all labels and remarks have room.
+const STATELESS: usize = 120;
 /// The longest state, SYN_RECEIVED.
 const STATE: usize = 12;
 /// A window or a number of bytes: the largest is 1,073,725,440, rarely reached.
@@ -66,16 +69,19 @@ impl Layout {
 }
 
 /// The layout of this conversation at this width.
-pub(crate) fn layout(flow: &Flow, steps: &[Step<'_>], style: &Style) -> Layout {
+pub(crate) fn layout<C: Conversation>(conversation: &C, steps: &[Step<'_, C::Row>], style: &Style) -> Layout {
     let total = style.width.clamp(NARROWEST, WIDEST);
     let indent = if total < STATES_BESIDE { 0 } else { 2 };
-    let time = indent + time_columns(flow, steps);
+    let time = indent + time_columns(conversation, steps);
     if total < STATES_BESIDE {
         return narrow(total, time);
     }
+    if conversation.states().is_none() {
+        return without_states(total, time);
+    }
     let left = time + 1 + STATE + 1;
     let rest = total - left - 3;
-    let full = most_in_flight(flow);
+    let full = conversation.most_in_flight();
     match total {
         NUMBERS.. => wide(total, time, left, full),
         _ => {
@@ -89,6 +95,15 @@ pub(crate) fn layout(flow: &Flow, steps: &[Step<'_>], style: &Style) -> Layout {
 fn narrow(total: usize, time: usize) -> Layout {
     let left = time + 1;
     Layout { lane: total - left - 2, ..empty(total, time, left) }
+}
+
+/// Times, one lane and remarks, no wider than is of use. Half of A's name has room left of its lifeline.
+fn without_states(total: usize, time: usize) -> Layout {
+    let total = total.min(STATELESS);
+    let left = time + 9;
+    let rest = total - left - 3;
+    let beside = (rest * 42 / 100).clamp(17, 40);
+    Layout { lane: rest - beside, beside: Some(beside), ..empty(total, time, left) }
 }
 
 /// Windows and bytes in flight at the right edge, or between states and remarks.
@@ -117,14 +132,18 @@ fn empty(width: usize, time: usize, left: usize) -> Layout {
 }
 
 /// As many columns as the longest time takes.
-fn time_columns(flow: &Flow, steps: &[Step<'_>]) -> usize {
+fn time_columns<C: Conversation>(conversation: &C, steps: &[Step<'_, C::Row>]) -> usize {
     let times = steps.iter().filter_map(Step::time);
-    times.map(|time| since_start(time.since(flow.first)).len()).max().unwrap_or(0).max("0.000 ms".len())
+    times
+        .map(|time| since_start(time.since(conversation.first())).len())
+        .max()
+        .unwrap_or(0)
+        .max("0.000 ms".len())
 }
 
 /// The bytes that fill a bar; none when no row tells its bytes in flight. A few bytes are not drawn as much: a full bar
 /// means at least as much as an initial window, ten segments (RFC 6928 §2).
-fn most_in_flight(flow: &Flow) -> Option<u32> {
+pub(super) fn most_in_flight(flow: &Flow) -> Option<u32> {
     let most = flow.rows.iter().filter_map(|row| row.in_flight_bytes).max().filter(|&most| most > 0)?;
     let mss = flow.totals_a.mss.into_iter().chain(flow.totals_b.mss).min().unwrap_or(1460);
     Some(most.max(10 * u32::from(mss)))

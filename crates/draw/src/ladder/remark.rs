@@ -1,10 +1,12 @@
 //! What is said beside a segment: that it was lost, why it was sent again, what the other end must make of it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use flow::{Closing, Flow, Resent, Row};
+use flow::{AnalysisFlags, Closing, Flow, PathError, Resent, Row, Side};
 use wire::tcp::TcpFlags;
 
+use super::conversation::Sending;
 use super::label::{arrived_twice, bytes_of};
 use super::steps::{Merged, Part, Segment, is_lost};
 use crate::columns::{cut, width};
@@ -22,7 +24,7 @@ pub(crate) struct Remark {
 }
 
 impl Remark {
-    fn new<const N: usize>(role: Role, forms: [&str; N]) -> Remark {
+    pub(super) fn new<const N: usize>(role: Role, forms: [&str; N]) -> Remark {
         Remark { role, forms: forms.map(str::to_owned).to_vec() }
     }
 
@@ -41,10 +43,10 @@ impl Remark {
 }
 
 /// The remark on a step, the most important where there are several.
-pub(crate) fn remark(flow: &Flow, segment: &Segment<'_>) -> Option<Remark> {
+pub(crate) fn remark(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Remark> {
     let row = segment.row;
     if segment.part == Part::Arrival {
-        return Some(arrival(row, segment));
+        return Some(arrival(segment));
     }
     if is_lost(row) {
         return Some(lost(row));
@@ -61,13 +63,15 @@ pub(crate) fn remark(flow: &Flow, segment: &Segment<'_>) -> Option<Remark> {
     ordinary(row)
 }
 
-fn arrival(row: &Row, segment: &Segment<'_>) -> Remark {
-    let way = duration(segment.time.since(row.time));
+/// On the arrival of what departed in an earlier step.
+pub(super) fn arrival<R: Sending>(segment: &Segment<'_, R>) -> Remark {
+    let way = duration(segment.time.since(segment.row.time()));
     Remark::new(Role::Frame, [&format!("{way} under way"), &format!("after {way}"), &way])
 }
 
-fn lost(row: &Row) -> Remark {
-    let rule = row.passage.as_ref().and_then(|passage| passage.rule.as_deref());
+/// On what the link dropped.
+pub(super) fn lost(row: &impl Sending) -> Remark {
+    let rule = row.passage().and_then(|passage| passage.rule.as_deref());
     let mut remark = Remark::new(Role::Lost, ["lost on the link", "lost"]);
     if let Some(rule) = rule {
         remark.forms.insert(0, format!("lost on the link: {}", visible(rule, true)));
@@ -131,9 +135,92 @@ fn ordinary(row: &Row) -> Option<Remark> {
     if let Some(reported) = missing(row).or_else(|| twice(row)) {
         return Some(reported);
     }
-    let segments = row.passage.as_ref().map_or(1, |passage| passage.segments);
-    let as_many = format!("as {}", count(segments.into(), "segment"));
-    (segments > 1).then(|| Remark::new(Role::Frame, [&as_many, &format!("{segments} segments")]))
+    cut_on_the_wire(row, "segment")
+}
+
+/// One buffer of the kernel that the device cuts.
+pub(super) fn cut_on_the_wire(row: &impl Sending, one: &str) -> Option<Remark> {
+    let pieces = row.passage().map_or(1, |passage| passage.segments);
+    let as_many = format!("as {}", count(pieces.into(), one));
+    (pieces > 1).then(|| Remark::new(Role::Frame, [&as_many, &format!("{pieces} {one}s")]))
+}
+
+/// What Wireshark's analysis says of a row that has no remark yet, the most important where there are several.
+pub(super) fn by_analysis(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Remark> {
+    let row = segment.row;
+    if row.analysis.has(AnalysisFlags::DUPLICATE_ACK) {
+        return Some(duplicate_ack(flow, segment.index));
+    }
+    if opens_its_window(flow, segment.index) {
+        return Some(Remark::new(
+            Role::Finding,
+            ["its window is open again", "window open again", "open again"],
+        ));
+    }
+    let (_, role, forms) = ANALYSED.iter().find(|(flag, ..)| row.analysis.has(*flag))?;
+    Some(Remark::new(*role, *forms))
+}
+
+/// Flags with their words. A zero window and what was sent again have other words, closer to what happened.
+const ANALYSED: [(AnalysisFlags, Role, [&str; 2]); 11] = [
+    (AnalysisFlags::REUSED_PORTS, Role::Finding, ["the same ports once more", "ports reused"]),
+    (AnalysisFlags::KEEP_ALIVE, Role::Finding, ["keep-alive: are you there?", "keep-alive"]),
+    (AnalysisFlags::KEEP_ALIVE_ACK, Role::Frame, ["answers the keep-alive", "keep-alive ACK"]),
+    (AnalysisFlags::ZERO_WINDOW_PROBE, Role::Finding, ["probes the closed window", "window probe"]),
+    (AnalysisFlags::ZERO_WINDOW_PROBE_ACK, Role::Finding, ["answers the probe", "probe ACK"]),
+    (AnalysisFlags::WINDOW_FULL, Role::Finding, ["fills the window", "window full"]),
+    (AnalysisFlags::SPURIOUS_RETRANSMISSION, Role::Finding, ["had been acknowledged", "needless"]),
+    (AnalysisFlags::OUT_OF_ORDER, Role::Finding, ["out of order", "late"]),
+    (AnalysisFlags::FAST_RETRANSMISSION, Role::Finding, ["a fast retransmission", "fast retrans."]),
+    (AnalysisFlags::RETRANSMISSION, Role::Finding, ["a retransmission", "retrans."]),
+    (AnalysisFlags::LOST_SEGMENT, Role::Finding, ["one before was not captured", "gap before it"]),
+];
+
+/// which duplicate in a row it is: the third asks for a fast retransmission (RFC 5681 §3.2).
+fn duplicate_ack(flow: &Flow, index: usize) -> Remark {
+    let row = &flow.rows[index];
+    let before = flow.rows[..index].iter().rev().filter(|earlier| earlier.from == row.from).take(SEARCHED);
+    let alike = |earlier: &&Row| earlier.ack == row.ack && earlier.analysis.has(AnalysisFlags::DUPLICATE_ACK);
+    let number = grouped(1 + before.take_while(alike).count() as u64);
+    Remark::new(Role::Finding, [&format!("duplicate ACK {number}"), &format!("dup ACK {number}"), "dup ACK"])
+}
+
+/// True when the window that this side announced last was zero and this one is not.
+fn opens_its_window(flow: &Flow, index: usize) -> bool {
+    let row = &flow.rows[index];
+    let closes = TcpFlags::SYN.0 | TcpFlags::RST.0;
+    let before = flow.rows[..index].iter().rev().take(SEARCHED).find(|earlier| earlier.from == row.from);
+    row.window_bytes > 0
+        && row.flags.0 & closes == 0
+        && before.is_some_and(|before| before.window_bytes == 0 && before.flags.0 & closes == 0)
+}
+
+/// True when the other end itself sent the error, none on the way.
+pub(crate) fn is_by_the_other(error: &PathError, [a, b]: [SocketAddr; 2]) -> bool {
+    let other = if error.about == Side::A { b } else { a };
+    error.by == other.ip()
+}
+
+/// The words on the arrow of an ICMP error, in falling length.
+pub(crate) fn told_labels(error: &PathError) -> Vec<String> {
+    let meaning = error.meaning;
+    let short = meaning.split(',').next().unwrap_or(meaning);
+    let whole = [format!("{meaning} (ICMP, frame {})", error.frame), format!("{meaning} (ICMP)")];
+    let shorter = [format!("{short} (ICMP)"), short.to_owned()];
+    whole.into_iter().chain(shorter).collect()
+}
+
+/// Who sent it, where that is not the other end; and what the next hop takes.
+pub(crate) fn told_remark(error: &PathError, by_the_other: bool) -> Option<Remark> {
+    let by = (!by_the_other).then(|| format!("by {}", error.by));
+    let most = error.next_hop_mtu.map(|mtu| format!("at most {} bytes", grouped(mtu.into())));
+    let (long, short) = match (by, most) {
+        (None, None) => return None,
+        (Some(by), None) => (by, "on the way".to_owned()),
+        (None, Some(most)) => (most, "too big".to_owned()),
+        (Some(by), Some(most)) => (format!("{by}: {most}"), most),
+    };
+    Some(Remark::new(Role::Finding, [long.as_str(), &short]))
 }
 
 /// A D-SACK block (RFC 2883) tells the sender that it repeated needlessly.

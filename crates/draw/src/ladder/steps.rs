@@ -1,26 +1,29 @@
-//! What is drawn, in which order: every sending and, where it matters, every arrival by itself, so that the order of
+//! What is drawn, in which order: every sending, every ICMP error, and where it matters, every arrival by itself, so that the order of
 //! events at *both* ends is true from top to bottom; phases; and long runs of alike steps merged into one.
 //!
 //! A segment takes one step when nothing happened at its receiver between sending and arrival. Otherwise it takes two:
 //! it departs, and it arrives further down, after what its receiver did in the meantime.
 
+use std::iter::Peekable;
 use std::ops::Range;
 
-use flow::{Flow, Phase, Row, Side, State};
-use wire::tcp::TcpFlags;
+use flow::{PathError, Phase, Side, State};
 use wire::{Fate, Time};
 
+use super::conversation::{Conversation, Sending};
 use crate::Style;
 
 /// One thing to draw.
 #[derive(Clone, Debug)]
-pub(crate) enum Step<'a> {
+pub(crate) enum Step<'a, R> {
     /// A phase begins.
     Phase(Phase),
-    /// A segment, or one end of its way.
-    Segment(Segment<'a>),
-    /// Many segments that are not drawn one by one.
+    /// A segment or datagram, or one end of its way.
+    Segment(Segment<'a, R>),
+    /// Many of them that are not drawn one by one.
     Merged(Merged),
+    /// An ICMP error reached one of the ends.
+    Told(&'a PathError),
     /// The states at the end, where they differ from those drawn last.
     States([Option<State>; 2]),
     /// Segments whose rows were not kept.
@@ -38,12 +41,12 @@ pub(crate) enum Part {
     Arrival,
 }
 
-/// A segment, or one end of its way.
+/// A segment or datagram, or one end of its way.
 #[derive(Clone, Debug)]
-pub(crate) struct Segment<'a> {
-    /// The segment.
-    pub(crate) row: &'a Row,
-    /// Its place in [`Flow::rows`].
+pub(crate) struct Segment<'a, R> {
+    /// What was sent.
+    pub(crate) row: &'a R,
+    /// Its place among the rows of the conversation.
     pub(crate) index: usize,
     /// What is shown of it.
     pub(crate) part: Part,
@@ -83,36 +86,36 @@ pub(crate) struct Merged {
     pub(crate) sides: [MergedSide; 2],
 }
 
-impl Step<'_> {
+impl<R> Step<'_, R> {
     /// When it happened, where it has a time.
     pub(crate) fn time(&self) -> Option<Time> {
         match self {
             Step::Segment(segment) => Some(segment.time),
             Step::Merged(merged) => Some(merged.time),
+            Step::Told(error) => Some(error.time),
             _ => None,
         }
     }
 }
 
 /// Everything that is drawn of a conversation.
-pub(crate) fn steps<'a>(flow: &'a Flow, style: &Style) -> Vec<Step<'a>> {
-    let segments = segments(flow);
-    let last_states = last_states(flow, &segments);
+pub(crate) fn steps<'a, C: Conversation>(conversation: &'a C, style: &Style) -> Vec<Step<'a, C::Row>> {
+    let segments = segments(conversation);
+    let last_states = last_states(conversation, &segments);
     let mut steps = merge_runs(&segments, style.run.max(LEAST_RUN));
     if steps.len() > style.lines {
         steps = merge_middle(steps, style.lines);
     }
     let mut steps = with_phases(steps);
-    if flow.rows_left_out > 0 {
-        steps.push(Step::LeftOut(flow.rows_left_out));
-    }
+    let left_out = conversation.rows_left_out();
+    steps.extend((left_out > 0).then_some(Step::LeftOut(left_out)));
     steps.extend(last_states);
     steps
 }
 
 /// True when the link dropped it.
-pub(crate) fn is_lost(row: &Row) -> bool {
-    row.passage.as_ref().is_some_and(|passage| passage.fate == Fate::Lost)
+pub(crate) fn is_lost(row: &impl Sending) -> bool {
+    row.passage().is_some_and(|passage| passage.fate == Fate::Lost)
 }
 
 /// 0 for A, 1 for B.
@@ -123,22 +126,33 @@ pub(crate) fn at(side: Side) -> usize {
     }
 }
 
-fn segments(flow: &Flow) -> Vec<Step<'_>> {
-    let times = flow::path::times(&flow.rows);
-    let split = split(&flow.rows, &times);
-    let mut states = flow.before;
-    let news = acks_that_are_news(&flow.rows);
-    let events = events(&split, &times);
-    let steps = events.into_iter().map(|(time, part, index)| {
-        let row = &flow.rows[index];
-        let states = changed(&mut states, row, part);
-        Step::Segment(Segment { row, index, part, time, states, ack_is_news: news[index] })
-    });
-    steps.collect()
+fn segments<C: Conversation>(conversation: &C) -> Vec<Step<'_, C::Row>> {
+    let rows = conversation.rows();
+    let times = conversation.times();
+    let split = split(rows, &times);
+    let mut states = conversation.states().map(|[before, _]| before);
+    let news = acks_that_are_news(rows);
+    let mut told = told(conversation);
+    let mut steps = Vec::with_capacity(rows.len());
+    for (time, part, index) in events(&split, &times) {
+        steps.extend(std::iter::from_fn(|| told.next_if(|error| error.time < time)).map(Step::Told));
+        let row = &rows[index];
+        let states = states.as_mut().map_or([None; 2], |states| changed(states, row, part));
+        steps.push(Step::Segment(Segment { row, index, part, time, states, ack_is_news: news[index] }));
+    }
+    steps.extend(told.map(Step::Told));
+    steps
+}
+
+/// The errors in the order of time.
+fn told<C: Conversation>(conversation: &C) -> Peekable<impl Iterator<Item = &PathError>> {
+    let mut errors: Vec<&PathError> = conversation.path_errors().iter().collect();
+    errors.sort_by_key(|error| error.time);
+    errors.into_iter().peekable()
 }
 
 /// Which rows need two steps. Decided in the order of arriving, so that what a decision depends on is decided before.
-fn split(rows: &[Row], times: &[(Time, Time)]) -> Vec<bool> {
+fn split(rows: &[impl Sending], times: &[(Time, Time)]) -> Vec<bool> {
     let answered = next_of_other_side(rows, times);
     let mut by_arrival: Vec<usize> = (0..rows.len()).filter(|&index| !is_lost(&rows[index])).collect();
     by_arrival.sort_by_key(|&index| (times[index].1, index));
@@ -148,7 +162,7 @@ fn split(rows: &[Row], times: &[(Time, Time)]) -> Vec<bool> {
     let mut last_whole = [None::<usize>; 2];
     for index in by_arrival {
         let (sent, arrived) = times[index];
-        let side = at(rows[index].from);
+        let side = at(rows[index].from());
         let busy = answered[index].is_some_and(|time| time < arrived);
         let behind = last_split[side].is_some_and(|time| time > sent);
         let overtaken = last_whole[side].is_some_and(|whole| whole > index);
@@ -163,11 +177,11 @@ fn split(rows: &[Row], times: &[(Time, Time)]) -> Vec<bool> {
 }
 
 /// For each row the time at which the other side sent something next.
-fn next_of_other_side(rows: &[Row], times: &[(Time, Time)]) -> Vec<Option<Time>> {
+fn next_of_other_side(rows: &[impl Sending], times: &[(Time, Time)]) -> Vec<Option<Time>> {
     let mut next = [None; 2];
     let mut found = vec![None; rows.len()];
     for index in (0..rows.len()).rev() {
-        let side = at(rows[index].from);
+        let side = at(rows[index].from());
         found[index] = next[1 - side];
         next[side] = Some(times[index].0);
     }
@@ -190,9 +204,9 @@ fn events(split: &[bool], times: &[(Time, Time)]) -> Vec<(Time, Part, usize)> {
 }
 
 /// The states that this step changes: the sender's by sending, the receiver's by arriving.
-fn changed(states: &mut [State; 2], row: &Row, part: Part) -> [Option<State>; 2] {
-    let after = [row.state_a, row.state_b];
-    let (sender, receiver) = match row.from {
+fn changed(states: &mut [State; 2], row: &impl Sending, part: Part) -> [Option<State>; 2] {
+    let Some(after) = row.states() else { return [None; 2] };
+    let (sender, receiver) = match row.from() {
         Side::A => (0, 1),
         Side::B => (1, 0),
     };
@@ -212,41 +226,44 @@ fn changed(states: &mut [State; 2], row: &Row, part: Part) -> [Option<State>; 2]
     changed
 }
 
-fn acks_that_are_news(rows: &[Row]) -> Vec<bool> {
+fn acks_that_are_news(rows: &[impl Sending]) -> Vec<bool> {
     // Both ends count from 1 after the handshake; an acknowledgement of the SYN alone is news only in the handshake.
     let mut known = [None::<u32>; 2];
     let news = rows.iter().map(|row| {
-        let known = &mut known[at(row.from)];
-        let is_news = match (row.ack, *known) {
+        let known = &mut known[at(row.from())];
+        let is_news = match (row.ack(), *known) {
             (Some(ack), Some(before)) => ack.wrapping_sub(before).cast_signed() > 0,
             (Some(_), None) => true,
             (None, _) => false,
         };
         if is_news {
-            *known = row.ack;
+            *known = row.ack();
         }
         is_news
     });
     news.collect()
 }
 
-fn with_phases(steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
+fn with_phases<R: Sending>(steps: Vec<Step<'_, R>>) -> Vec<Step<'_, R>> {
     let mut with = Vec::with_capacity(steps.len() + 3);
     let mut current = None;
     for step in steps {
         if let Step::Segment(Segment { row, part: Part::Whole | Part::Departure, .. }) = &step
-            && current < Some(row.phase)
+            && let Some(phase) = row.phase().filter(|&phase| current < Some(phase))
         {
-            current = Some(row.phase);
-            with.push(Step::Phase(row.phase));
+            current = Some(phase);
+            with.push(Step::Phase(phase));
         }
         with.push(step);
     }
     with
 }
 
-fn last_states<'a>(flow: &Flow, segments: &[Step<'_>]) -> Option<Step<'a>> {
-    let mut states = flow.before;
+fn last_states<'a, C: Conversation>(
+    conversation: &C,
+    segments: &[Step<'_, C::Row>],
+) -> Option<Step<'a, C::Row>> {
+    let [mut states, last] = conversation.states()?;
     for step in segments {
         if let Step::Segment(segment) = step {
             for (state, change) in states.iter_mut().zip(segment.states) {
@@ -254,7 +271,6 @@ fn last_states<'a>(flow: &Flow, segments: &[Step<'_>]) -> Option<Step<'a>> {
             }
         }
     }
-    let last = [flow.state_a, flow.state_b];
     let differ = [0, 1].map(|end| (states[end] != last[end]).then_some(last[end]));
     (differ != [None; 2]).then_some(Step::States(differ))
 }
@@ -265,7 +281,7 @@ const KEPT: (usize, usize) = (3, 2);
 const LEAST_RUN: usize = KEPT.0 + KEPT.1 + 3;
 
 /// Merges the middle of each run of ordinary steps that is longer than `longest`.
-fn merge_runs<'a>(steps: &[Step<'a>], longest: usize) -> Vec<Step<'a>> {
+fn merge_runs<'a, R: Sending>(steps: &[Step<'a, R>], longest: usize) -> Vec<Step<'a, R>> {
     let mut merged = Vec::with_capacity(steps.len().min(4_096));
     let mut start = 0;
     while start < steps.len() {
@@ -284,9 +300,9 @@ fn merge_runs<'a>(steps: &[Step<'a>], longest: usize) -> Vec<Step<'a>> {
 }
 
 /// Behind the last step of the run that begins at `start`; a step that is not ordinary is alone.
-fn end_of_run(steps: &[Step<'_>], start: usize) -> usize {
-    let phase = |step: &Step<'_>| match step {
-        Step::Segment(segment) if is_ordinary(segment) => Some(segment.row.phase),
+fn end_of_run<R: Sending>(steps: &[Step<'_, R>], start: usize) -> usize {
+    let phase = |step: &Step<'_, R>| match step {
+        Step::Segment(segment) if is_ordinary(segment) => Some(segment.row.phase()),
         _ => None,
     };
     let Some(first) = phase(&steps[start]) else { return start + 1 };
@@ -295,18 +311,12 @@ fn end_of_run(steps: &[Step<'_>], start: usize) -> usize {
 }
 
 /// Data and acknowledgements without any event.
-fn is_ordinary(segment: &Segment<'_>) -> bool {
-    let Segment { row, states, .. } = segment;
-    let events = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::URG.0;
-    row.flags.0 & events == 0
-        && *states == [None; 2]
-        && row.resent.is_none()
-        && row.window_bytes > 0
-        && !is_lost(row)
+fn is_ordinary<R: Sending>(segment: &Segment<'_, R>) -> bool {
+    segment.states == [None; 2] && segment.row.is_ordinary() && !is_lost(segment.row)
 }
 
 /// Merges what changes no state, except at the beginning and the end, until about `lines` are left.
-fn merge_middle(steps: Vec<Step<'_>>, lines: usize) -> Vec<Step<'_>> {
+fn merge_middle<R: Sending>(steps: Vec<Step<'_, R>>, lines: usize) -> Vec<Step<'_, R>> {
     let edge = (lines / 2).max(1);
     if steps.len() <= 2 * edge {
         return steps;
@@ -315,9 +325,12 @@ fn merge_middle(steps: Vec<Step<'_>>, lines: usize) -> Vec<Step<'_>> {
     let mut merged = steps[..middle.start].to_vec();
     let mut start = middle.start;
     for at in middle.clone() {
-        if let Step::Segment(segment) = &steps[at]
-            && segment.states != [None; 2]
-        {
+        let matters = match &steps[at] {
+            Step::Segment(segment) => segment.states != [None; 2],
+            Step::Told(_) => true,
+            _ => false,
+        };
+        if matters {
             merged.extend(merge(&steps, start..at));
             merged.push(steps[at].clone());
             start = at + 1;
@@ -329,7 +342,7 @@ fn merge_middle(steps: Vec<Step<'_>>, lines: usize) -> Vec<Step<'_>> {
 }
 
 /// One step for all of a range; a range that holds no sending vanishes.
-fn merge<'a>(steps: &[Step<'a>], range: Range<usize>) -> Option<Step<'a>> {
+fn merge<'a, R: Sending>(steps: &[Step<'a, R>], range: Range<usize>) -> Option<Step<'a, R>> {
     let time = steps.get(range.start)?.time()?;
     let mut merged = Merged { time, until: time, sides: [MergedSide::default(); 2] };
     for step in steps.get(range)? {
@@ -344,23 +357,23 @@ fn merge<'a>(steps: &[Step<'a>], range: Range<usize>) -> Option<Step<'a>> {
 }
 
 impl Merged {
-    fn count(&mut self, segment: &Segment<'_>) {
+    fn count<R: Sending>(&mut self, segment: &Segment<'_, R>) {
         self.until = self.until.max(segment.time);
         if segment.part == Part::Arrival {
             return;
         }
         let row = segment.row;
-        let side = &mut self.sides[at(row.from)];
-        let on_the_wire = row.passage.as_ref().map_or(1, |passage| u64::from(passage.segments.max(1)));
-        if row.len_bytes > 0 {
+        let side = &mut self.sides[at(row.from())];
+        let on_the_wire = row.passage().map_or(1, |passage| u64::from(passage.segments.max(1)));
+        if row.is_data() {
             side.data += on_the_wire;
-            side.bytes += u64::from(row.len_bytes);
+            side.bytes += u64::from(row.len_bytes());
         } else {
             side.acks += on_the_wire;
         }
-        side.ack = row.ack.or(side.ack);
+        side.ack = row.ack().or(side.ack);
         side.lost += u64::from(is_lost(row));
-        side.resent += u64::from(row.resent.is_some());
+        side.resent += u64::from(row.is_resent());
     }
 
     fn absorb(&mut self, earlier: &Merged) {

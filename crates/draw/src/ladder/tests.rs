@@ -1,5 +1,6 @@
 //! Whole ladders as snapshots, and what must hold for every conversation at every width.
 
+use flow::AnalysisFlags;
 use proptest::prelude::*;
 use wire::Time;
 
@@ -155,6 +156,51 @@ fn what_came_twice_is_not_called_missing() {
     assert!(plain.contains("ACK 50, sack 70–99 51–59 ") && plain.ends_with("50 missing"), "{plain}");
 }
 
+fn told(frame: u64, micros: u64, by: &str, about: Side) -> PathError {
+    let (by, time) = (by.parse().expect("an address"), Time(micros * 1_000));
+    PathError { frame, time, by, about, meaning: "host unreachable", next_hop_mtu: None }
+}
+
+#[test]
+fn errors_of_the_path_stand_at_their_times() {
+    let mut flow = sample::one_loss();
+    let first = vec![told(7, 150, "192.0.2.9", Side::A), told(99, 9_000_000, "10.77.0.1", Side::B)];
+    flow.path_errors = flow::PathErrors { first, count: 2 };
+    insta::assert_snapshot!(draw(&flow, 80));
+    insta::assert_snapshot!(draw(&flow, 48));
+}
+
+/// A conversation in which Wireshark's analysis finds much.
+fn analysed() -> Flow {
+    let mut talk = sample::Talk::new(None);
+    talk.handshake(31);
+    let flags = [
+        (sample::A, [1, 1, 1_000], 1_000, AnalysisFlags::WINDOW_FULL),
+        (sample::B, [1, 1_001, 0], 0, AnalysisFlags::ZERO_WINDOW),
+        (sample::A, [1_001, 1, 1], 1_000, AnalysisFlags::ZERO_WINDOW_PROBE),
+        (sample::B, [1, 1_001, 0], 0, AnalysisFlags::ZERO_WINDOW | AnalysisFlags::ZERO_WINDOW_PROBE_ACK),
+        (sample::B, [1, 1_001, 0], 500, AnalysisFlags::WINDOW_UPDATE),
+        (sample::B, [1, 1_001, 0], 500, AnalysisFlags::DUPLICATE_ACK),
+        (sample::B, [1, 1_001, 0], 500, AnalysisFlags::DUPLICATE_ACK),
+        (sample::A, [1_001, 1, 10], 500, AnalysisFlags::OUT_OF_ORDER),
+        (sample::A, [1_010, 1, 0], 500, AnalysisFlags::KEEP_ALIVE),
+        (sample::B, [1, 1_011, 0], 500, AnalysisFlags::KEEP_ALIVE_ACK),
+        (sample::A, [9_011, 1, 10], 500, AnalysisFlags::LOST_SEGMENT),
+    ];
+    for (place, (from, numbers, window_bytes, analysis)) in flags.into_iter().enumerate() {
+        let row = talk.send(100 + 10 * place as u64, from, "A", numbers).row();
+        (row.window_bytes, row.analysis) = (window_bytes, analysis);
+    }
+    talk.flow
+}
+
+#[test]
+fn what_the_analysis_says_stands_where_there_is_room() {
+    insta::assert_snapshot!(draw(&analysed(), 80));
+    let narrow = draw(&analysed(), 60);
+    assert!(!narrow.contains("duplicate ACK") && narrow.contains("its receive buffer is full"), "{narrow}");
+}
+
 #[test]
 fn long_names_keep_their_ports() {
     let flow = sample::one_loss();
@@ -200,7 +246,7 @@ fn without_colours(text: &str) -> String {
 }
 
 /// What happened at one end, in the order drawn: the true times of its sendings and of the arrivals at it.
-fn at_one_end(flow: &Flow, steps: &[Step<'_>], end: Side) -> Vec<Time> {
+fn at_one_end(flow: &Flow, steps: &[Step<'_, flow::Row>], end: Side) -> Vec<Time> {
     let times = flow::path::times(&flow.rows);
     let happened = steps.iter().filter_map(|step| {
         let Step::Segment(segment) = step else { return None };

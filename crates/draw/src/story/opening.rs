@@ -72,7 +72,7 @@ fn opened(flow: &Flow, [a, b]: &[String; 2]) -> String {
 /// `, open after 58 µs`: when the opener sent the segment that completes the handshake.
 fn open_after(flow: &Flow) -> String {
     let completes =
-        |row: &&Row| row.phase == Phase::Opening && !row.flags.has(TcpFlags::SYN) && !is_lost(row);
+        |&row: &&Row| row.phase == Phase::Opening && !row.flags.has(TcpFlags::SYN) && !is_lost(row);
     let opening = flow.rows.iter().take_while(|row| row.phase == Phase::Opening);
     opening
         .filter(completes)

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use flow::{Flow, Phase, Side, State};
+use flow::{PathError, Phase, Side, State};
 use wire::Time;
 
 use super::axis::{Axis, Kind, Moment};
 use super::{Merged, Part, Step, is_lost};
-use crate::ladder::{Remark, Segment, remark};
+use crate::ladder::{Conversation, Remark, Segment, Sending};
 
 /// Everything in a picture.
-#[derive(Debug, Default)]
-pub(super) struct Plan<'a> {
+#[derive(Debug)]
+pub(super) struct Plan<'a, R> {
     pub(super) moments: Vec<Moment>,
-    pub(super) arrows: Vec<Arrow<'a>>,
+    pub(super) arrows: Vec<Arrow<'a, R>>,
+    /// ICMP errors, each with its moment.
+    pub(super) told: Vec<(&'a PathError, usize)>,
     pub(super) changes: Vec<Change>,
     pub(super) phases: Vec<(Phase, usize)>,
     pub(super) runs: Vec<Run>,
@@ -22,10 +24,10 @@ pub(super) struct Plan<'a> {
     pub(super) left_out: u64,
 }
 
-/// A segment's way.
+/// A segment's or datagram's way.
 #[derive(Debug)]
-pub(super) struct Arrow<'a> {
-    pub(super) segment: Segment<'a>,
+pub(super) struct Arrow<'a, R> {
+    pub(super) segment: Segment<'a, R>,
     /// The moment of sending.
     pub(super) sent: usize,
     /// The moment of arriving, where it is known.
@@ -49,18 +51,31 @@ pub(super) struct Run {
     pub(super) ends: usize,
 }
 
-impl<'a> Plan<'a> {
+impl<'a, R: Sending> Plan<'a, R> {
     /// The plan of these steps.
-    pub(super) fn of(flow: &'a Flow, steps: &[Step<'a>]) -> Plan<'a> {
-        let mut plan = Plan::default();
+    pub(super) fn of<C: Conversation<Row = R>>(conversation: &C, steps: &[Step<'a, R>]) -> Plan<'a, R> {
+        let mut plan = Plan {
+            moments: Vec::new(),
+            arrows: Vec::new(),
+            told: Vec::new(),
+            changes: Vec::new(),
+            phases: Vec::new(),
+            runs: Vec::new(),
+            remarks: Vec::new(),
+            left_out: 0,
+        };
         let mut phase = None;
         // Where segments arrive that departed in an earlier step, by row.
         let mut under_way = HashMap::new();
         for step in steps {
             match step {
                 Step::Phase(begins) => phase = Some(*begins),
-                Step::Segment(segment) => plan.segment(flow, segment, phase.take(), &mut under_way),
+                Step::Segment(segment) => plan.segment(conversation, segment, phase.take(), &mut under_way),
                 Step::Merged(merged) => plan.run(merged, phase.take()),
+                Step::Told(error) => {
+                    let moment = plan.beginning(error.time, Kind::Departure, phase.take());
+                    plan.told.push((error, moment));
+                }
                 Step::States(states) => plan.last_states(*states),
                 Step::LeftOut(segments) => plan.left_out = *segments,
             }
@@ -77,21 +92,22 @@ impl<'a> Plan<'a> {
         flights.collect()
     }
 
-    /// Where arrows of the other direction meet this one, as parts of its way.
-    pub(super) fn crossings(&self, arrow: &Arrow<'_>, axis: &Axis) -> Vec<f64> {
-        let span = |arrow: &Arrow<'_>| {
+    /// Where arrows of the other direction and ICMP errors meet this one, as parts of its way.
+    pub(super) fn crossings(&self, arrow: &Arrow<'_, R>, axis: &Axis) -> Vec<f64> {
+        let span = |arrow: &Arrow<'_, R>| {
             let sent = axis.places[arrow.sent];
             (sent, arrow.arrived.map_or(sent, |moment| axis.places[moment]))
         };
         let (sent, arrived) = span(arrow);
-        let meets = |other: &Arrow<'_>| {
+        let meets = |other: &Arrow<'_, R>| {
             let (other_sent, other_arrived) = span(other);
             // Ours is at sent + t (arrived - sent), theirs at other_arrived - t (other_arrived - other_sent).
             let at = (other_arrived - sent) / ((arrived - sent) + (other_arrived - other_sent));
             (0.0..=1.0).contains(&at).then_some(at)
         };
-        let others = self.arrows.iter().filter(|other| other.segment.row.from != arrow.segment.row.from);
-        others.filter_map(meets).collect()
+        let others = self.arrows.iter().filter(|other| other.segment.row.from() != arrow.segment.row.from());
+        let told = self.told.iter().map(|&(_, moment)| (axis.places[moment] - sent) / (arrived - sent));
+        others.filter_map(meets).chain(told.filter(|at| (0.0..=1.0).contains(at))).collect()
     }
 
     /// The moments whose time is written beside them.
@@ -111,14 +127,14 @@ impl<'a> Plan<'a> {
         moment
     }
 
-    fn segment(
+    fn segment<C: Conversation<Row = R>>(
         &mut self,
-        flow: &Flow,
-        segment: &Segment<'a>,
+        conversation: &C,
+        segment: &Segment<'a, R>,
         phase: Option<Phase>,
         under_way: &mut HashMap<usize, usize>,
     ) {
-        let [sender, receiver] = match segment.row.from {
+        let [sender, receiver] = match segment.row.from() {
             Side::A => [0, 1],
             Side::B => [1, 0],
         };
@@ -140,14 +156,15 @@ impl<'a> Plan<'a> {
         for (side, moment) in [(sender, sent), (receiver, heard)] {
             self.changes.extend(segment.states[side].map(|state| Change { side, moment, state }));
         }
-        if let (Some(remark), false) = (remark(flow, segment), is_lost(segment.row)) {
+        let remark = conversation.remark(segment).or_else(|| conversation.aside(segment));
+        if let (Some(remark), false) = (remark, is_lost(segment.row)) {
             self.remarks.push((if receiver == 1 { heard } else { sent }, remark));
         }
         self.arrows.push(Arrow { segment: segment.clone(), sent, arrived });
     }
 
-    fn arrival(&mut self, segment: &Segment<'_>) -> Option<usize> {
-        let arrived = segment.row.passage.as_ref()?.arrived?;
+    fn arrival(&mut self, segment: &Segment<'_, R>) -> Option<usize> {
+        let arrived = segment.row.passage()?.arrived?;
         if is_lost(segment.row) || arrived < segment.time {
             return None;
         }

@@ -12,7 +12,7 @@ const PAGE: [(&str, &str, &str); 3] =
     [("page", "#ffffff", "#0d1117"), ("border", "#d8dee4", "#30363d"), ("hairline", "#e4e8ec", "#21262d")];
 
 /// The rules that use the variables: selector, property, variable.
-const COLOURED: [(&str, &str, &str); 17] = [
+const COLOURED: [(&str, &str, &str); 19] = [
     (".page", "fill", "page"),
     (".page", "stroke", "border"),
     (".hairline", "stroke", "hairline"),
@@ -30,6 +30,8 @@ const COLOURED: [(&str, &str, &str); 17] = [
     (".pause", "stroke", "frame"),
     (".tip.a", "fill", "client"),
     (".tip.b", "fill", "server"),
+    (".arrow.told", "stroke", "finding"),
+    (".tip.told", "fill", "finding"),
 ];
 
 /// The rules without colours.

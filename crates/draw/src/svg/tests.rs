@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use roxmltree::Document;
 
 use super::*;
-use crate::sample;
+use crate::{sample, verdict};
 
 fn picture(flow: &Flow) -> String {
-    draw(flow, &Names::roles(flow))
+    super::draw(flow, &Names::roles(flow))
 }
 
 fn texts(document: &Document<'_>) -> Vec<String> {

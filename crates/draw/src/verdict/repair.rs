@@ -21,7 +21,7 @@ pub(super) fn clause(flow: &Flow, names: [&str; 2]) -> Option<String> {
 /// The only loss and the only repetition, when they belong together.
 fn one_repaired(flow: &Flow) -> Option<String> {
     let (index, resent) = repetitions(flow).next()?;
-    let lost = flow.rows.iter().find(|row| is_lost(row))?;
+    let lost = flow.rows.iter().find(|&row| is_lost(row))?;
     if resent.of != Some(lost.frame) {
         return None;
     }
@@ -83,7 +83,7 @@ fn shares([a, b]: [&str; 2], [of_a, of_b]: [u64; 2]) -> (String, String) {
 
 /// A lost acknowledgement needs no repetition: the next one says it all (RFC 9293 §3.4, acknowledgements are cumulative).
 fn not_repeated(flow: &Flow, lost: u64) -> String {
-    let empty = |row: &&Row| is_lost(row) && row.len_bytes == 0 && row.flags.0 & CONTROL == 0;
+    let empty = |&row: &&Row| is_lost(row) && row.len_bytes == 0 && row.flags.0 & CONTROL == 0;
     if flow.rows.iter().filter(empty).count() as u64 == lost {
         return match lost {
             1 => "an acknowledgement, which needs no repetition".to_owned(),

@@ -61,6 +61,25 @@ fn unanswered() {
 }
 
 #[test]
+fn unanswered_and_a_router_says_why() {
+    let mut flow = sample::unanswered();
+    let by = "192.0.2.9".parse().expect("an address");
+    let error = |about| flow::PathError {
+        frame: 9,
+        time: wire::Time(1_000),
+        by,
+        about,
+        meaning: "host unreachable",
+        next_hop_mtu: None,
+    };
+    flow.path_errors = flow::PathErrors { first: vec![error(Side::A)], count: 3 };
+    insta::assert_snapshot!(say(&flow), @r##"
+    no answer to 4 SYNs, host unreachable
+    client sent 4 SYNs in 7.07 s and nobody answered; 192.0.2.9 told client by ICMP: host unreachable (3 messages in all).
+    "##);
+}
+
+#[test]
 fn unanswered_because_every_syn_was_lost() {
     let mut flow = sample::unanswered();
     for row in &mut flow.rows {

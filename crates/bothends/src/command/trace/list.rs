@@ -1,6 +1,6 @@
 //! The list: a line for each conversation, and how it ended.
 
-use draw::list;
+use draw::list::{Entry, Table};
 use flow::{Departed, Limits, Rows};
 use wire::Fault;
 
@@ -8,7 +8,7 @@ use super::reading::{Capture, Seen};
 use super::view::{self, Chosen, View};
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::picture::Svg;
+use crate::picture::{Conversation, Svg};
 
 /// Conversations that had to make room are shown together in so many.
 const BATCH: usize = 512;
@@ -19,21 +19,41 @@ const ROWS: usize = 32;
 /// The list, shown at the end; what had to make room before that, in batches.
 pub(super) struct Listing {
     svg: Svg,
-    departed: Vec<Departed>,
+    departed: Vec<Entry>,
+    /// Once there was a batch.
+    table: Option<Table>,
 }
 
 impl Listing {
     pub(super) fn new(svg: Svg) -> Listing {
-        Listing { svg, departed: Vec::new() }
+        Listing { svg, departed: Vec::new(), table: None }
     }
 
-    fn show_departed(&mut self, out: &Out) {
-        let flows = self.departed.iter().filter_map(|gone| match gone {
-            Departed::Tcp(flow) => Some(flow.as_ref()),
-            Departed::Udp(_) => None,
+    fn show_departed(&mut self, seen: &Seen, out: &Out) {
+        let batch = std::mem::take(&mut self.departed);
+        let table = self.table.get_or_insert_with(|| {
+            let table = Table::with_more_to_come(&out.stdout, seen.start(), &batch);
+            out.print(&table.head());
+            table
         });
-        out.print(&list::text(flows, &out.stdout));
-        self.departed.clear();
+        out.print(&table.lines(&batch));
+    }
+
+    /// What is left: all of it, where nothing had to make room.
+    fn show_rest(&mut self, chosen: &Chosen<'_>, seen: &Seen, out: &Out) {
+        let mut entries = std::mem::take(&mut self.departed);
+        entries.extend(chosen.in_order().into_iter().map(Conversation::entry));
+        if entries.is_empty() {
+            return;
+        }
+        match &self.table {
+            Some(table) => out.print(&table.lines(&entries)),
+            None => {
+                let table = Table::new(&out.stdout, seen.start(), &entries);
+                out.print(&table.head());
+                out.print(&table.lines(&entries));
+            }
+        }
     }
 }
 
@@ -43,17 +63,19 @@ impl View for Listing {
         Limits { rows, rows_in_all: 100_000, departed: true, ..Limits::default() }
     }
 
-    fn departed(&mut self, gone: &Departed, _: &Seen, out: &Out) {
-        self.departed.push(gone.clone());
+    fn departed(&mut self, gone: &Departed, seen: &Seen, out: &Out) {
+        self.departed.push(match gone {
+            Departed::Tcp(flow) => Entry::of_tcp(flow),
+            Departed::Udp(flow) => Entry::of_udp(flow),
+        });
         if self.departed.len() >= BATCH {
-            self.show_departed(out);
+            self.show_departed(seen, out);
         }
     }
 
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
-        self.show_departed(out);
         let chosen = Chosen::of(capture);
-        out.print(&list::text(chosen.tcp.iter().copied(), &out.stdout));
+        self.show_rest(&chosen, &capture.seen, out);
         let drawn = view::draw(std::mem::take(&mut self.svg), &chosen, capture, out)?;
         Ok(chosen.or_tell(capture, drawn.unwrap_or(Exit::Ok), out))
     }

@@ -64,7 +64,7 @@ impl Reading<'_> {
             choice: self.choice.clone(),
             tracker,
             counts: Counts::default(),
-            naming: Names::addresses,
+            naming: Names::of_addresses,
             seen: Seen::default(),
             shown_before: 0,
             from_stdin: source.is_stdin(),

@@ -39,21 +39,25 @@ impl View for Records {
             HandedRow::Segment(stream, row) => {
                 out.print(&record::segment(*stream, row, seen.start(), None).line());
             }
-            HandedRow::Datagram(..) => {}
+            HandedRow::Datagram(stream, row) => {
+                out.record(&record::datagram(*stream, row, seen.start(), None));
+            }
         }
     }
 
     fn departed(&mut self, gone: &Departed, seen: &Seen, out: &Out) {
         match gone {
             Departed::Tcp(flow) => out.record(&record::flow(flow, seen.start(), None)),
-            Departed::Udp(_) => {}
+            Departed::Udp(flow) => out.record(&record::datagram_flow(flow, seen.start(), None)),
         }
     }
 
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
         let chosen = Chosen::of(capture);
         // Where a picture is drawn too the rows were kept.
-        picture::records(&chosen.tcp, capture.seen.start(), None, self.segments, out);
+        let start = capture.seen.start();
+        picture::records(&chosen.tcp, start, None, self.segments, out);
+        chosen.udp.iter().for_each(|flow| out.record(&record::datagram_flow(flow, start, None)));
         out.record(&record::capture(&capture.counts));
         let drawn = view::draw(std::mem::take(&mut self.svg), &chosen, capture, out)?;
         Ok(chosen.or_tell(capture, drawn.unwrap_or(Exit::Ok), out))

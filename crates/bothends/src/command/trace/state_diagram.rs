@@ -38,7 +38,7 @@ impl View for Diagrams {
 /// The diagrams of all conversations, each with its verdict, with blank lines between.
 fn text(flows: &[&Flow], naming: Naming, style: &Style) -> String {
     let diagram = |flow: &&Flow| {
-        let names = naming(flow);
+        let names = naming([flow.a, flow.b]);
         let drawn = state_diagram::text(flow, &names, style);
         let number = if flows.len() > 1 { format!("conversation {}\n", flow.stream) } else { String::new() };
         format!("{number}{drawn}\n{}", verdict::wrapped(flow, &names, style))

@@ -53,7 +53,7 @@ fn text(flows: &[&Flow], naming: Naming, style: &Style, extent: Extent) -> Strin
         Extent::All => usize::MAX,
     };
     let story = |flow: &&Flow| {
-        let (names, heads) = cast(flow, naming(flow));
+        let (names, heads) = cast(flow, naming([flow.a, flow.b]));
         format!("{heads}{}", story::text(flow, &names, style, most))
     };
     flows.iter().map(story).collect::<Vec<_>>().join("\n")

@@ -426,7 +426,7 @@ impl Ends {
     fn names(self) -> Names {
         let [a, b] = self.addresses;
         match self.in_lab {
-            true => picture::roles_of([a, b]),
+            true => picture::roles([a, b]),
             false => Names { a: a.to_string(), b: b.to_string() },
         }
     }

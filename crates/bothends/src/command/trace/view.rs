@@ -10,7 +10,7 @@ use wire::packet::Packet;
 use super::reading::{Capture, Seen};
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::picture::Svg;
+use crate::picture::{Conversation, Svg};
 
 /// A way to show a capture.
 pub(super) trait View {
@@ -66,6 +66,11 @@ impl<'a> Chosen<'a> {
         Chosen { tcp: tcp.collect(), udp: udp.collect() }
     }
 
+    /// Those of both kinds, in the order in which they began.
+    pub(super) fn in_order(&self) -> Vec<Conversation<'a>> {
+        Conversation::merged(&self.tcp, &self.udp)
+    }
+
     /// Tells that nothing was chosen, where there is something to choose from; else gives `exit`.
     pub(super) fn or_tell(&self, capture: &Capture, exit: Exit, out: &Out) -> Exit {
         let known = capture.tracker.flows().count() + capture.tracker.datagram_flows().count();
@@ -98,7 +103,10 @@ pub(super) fn draw(
     capture: &Capture,
     out: &Out,
 ) -> Result<Option<Exit>, Fault> {
-    draw_as(ladder::svg, svg, chosen, capture, out)
+    match (svg.is_wanted(), chosen.in_order().as_slice()) {
+        (true, [one]) => svg.finish_with(&one.svg(capture.naming)).map(|()| None),
+        _ => draw_as(ladder::svg, svg, chosen, capture, out),
+    }
 }
 
 /// The same as another picture.
@@ -113,8 +121,12 @@ pub(super) fn draw_as(
         return Ok(None);
     }
     match (chosen.tcp.as_slice(), chosen.udp.as_slice()) {
-        ([flow], []) => svg.finish_with(&drawing(flow, &(capture.naming)(flow))).map(|()| None),
+        ([flow], []) => svg.finish_with(&drawing(flow, &(capture.naming)([flow.a, flow.b]))).map(|()| None),
         ([], []) => Ok(None),
+        ([], [_]) => {
+            let sentence = "a conversation of UDP has no states to draw";
+            Ok(Some(out.usage(sentence, Some("--ladder draws it".to_owned()))))
+        }
         (tcp, udp) => {
             let sentence = format!("--svg draws one conversation, and there are {}", tcp.len() + udp.len());
             Ok(Some(out.usage(&sentence, Some("choose one with --only STREAM".to_owned()))))

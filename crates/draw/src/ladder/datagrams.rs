@@ -1,0 +1,103 @@
+//! What a ladder says of datagrams: how large they are, and what became of them.
+
+use std::net::SocketAddr;
+
+use flow::{DatagramFlow, DatagramRow, PathError, Side};
+use wire::{Passage, Time};
+
+use super::conversation::{Conversation, Sending};
+use super::steps::{MergedSide, Part, Segment, is_lost};
+use super::{Remark, remark};
+use crate::number::{count, grouped, size};
+use crate::{Names, verdict};
+
+impl Sending for DatagramRow {
+    fn from(&self) -> Side {
+        self.from
+    }
+
+    fn time(&self) -> Time {
+        self.time
+    }
+
+    fn len_bytes(&self) -> u32 {
+        self.len_bytes
+    }
+
+    fn passage(&self) -> Option<&Passage> {
+        self.passage.as_ref()
+    }
+
+    fn is_data(&self) -> bool {
+        true
+    }
+
+    fn is_ordinary(&self) -> bool {
+        true
+    }
+}
+
+impl Conversation for DatagramFlow {
+    type Row = DatagramRow;
+    const ONE: &'static str = "datagram";
+
+    fn ends(&self) -> [SocketAddr; 2] {
+        [self.a, self.b]
+    }
+
+    fn rows(&self) -> &[DatagramRow] {
+        &self.rows
+    }
+
+    fn times(&self) -> Vec<(Time, Time)> {
+        let mut latest = Time::ZERO;
+        let times = self.rows.iter().map(|row| {
+            latest = latest.max(row.time);
+            let arrived = row.passage.as_ref().and_then(|passage| passage.arrived).unwrap_or(latest);
+            (latest, if is_lost(row) { latest } else { arrived.max(latest) })
+        });
+        times.collect()
+    }
+
+    fn rows_left_out(&self) -> u64 {
+        self.rows_left_out
+    }
+
+    fn first(&self) -> Time {
+        self.first
+    }
+
+    fn path_errors(&self) -> &[PathError] {
+        &self.path_errors.first
+    }
+
+    fn labels(segment: &Segment<'_, DatagramRow>, _window: bool) -> Vec<String> {
+        match segment.row.len_bytes {
+            0 => vec!["an empty datagram".to_owned(), "empty".to_owned()],
+            bytes => vec![count(bytes.into(), "byte"), size(bytes.into())],
+        }
+    }
+
+    fn merged_labels(side: &MergedSide) -> Vec<String> {
+        let more = count(side.data, "more datagram");
+        let bytes = size(side.bytes);
+        let short = [format!("{} more, {bytes}", grouped(side.data)), grouped(side.data)];
+        let long = [format!("{more}, {}", count(side.bytes, "byte")), format!("{more}, {bytes}")];
+        long.into_iter().chain(short).collect()
+    }
+
+    fn remark(&self, segment: &Segment<'_, DatagramRow>) -> Option<Remark> {
+        match segment.part {
+            Part::Arrival => Some(remark::arrival(segment)),
+            _ if is_lost(segment.row) => Some(remark::lost(segment.row)),
+            _ => remark::cut_on_the_wire(segment.row, "datagram"),
+        }
+    }
+
+    fn verdict(&self, names: &Names) -> [String; 2] {
+        [verdict::datagrams::short(self), verdict::datagrams::paragraph(self, names)]
+    }
+}
+
+#[cfg(test)]
+mod tests;
