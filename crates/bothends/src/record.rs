@@ -3,6 +3,7 @@
 
 mod capture;
 mod conversation;
+mod packet;
 mod stream;
 pub mod talk;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use capture::{
     Counts, World, capture, datagram, datagram_flow, flow, link, output, ran, role_word, segment,
 };
 pub use conversation::{closed, data, message, of_event, opened, said};
+pub use packet::packet;
 pub use stream::stream_item;
 
 /// The version of all records.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use flow::Flow;
 
+pub mod bytes;
 pub mod columns;
 pub mod ladder;
 mod line;

@@ -3,6 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 use flow::{Side, State};
+use wire::anatomy::Family;
 
 /// What a piece of a drawing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,16 @@ pub enum Role {
     Lost,
     /// What is worth a look.
     Finding,
+    /// Bytes and fields of a link layer's header.
+    LinkLayer,
+    /// Of IP's.
+    NetworkLayer,
+    /// Of TCP's and UDP's.
+    TransportLayer,
+    /// Of ICMP's, IGMP's, ARP's.
+    ControlLayer,
+    /// Of a tunnel's.
+    TunnelLayer,
 }
 
 /// One row of the table.
@@ -39,7 +50,7 @@ pub struct Look {
 }
 
 /// The table, in the order of [`Role`].
-pub const LOOKS: [Look; 7] = [
+pub const LOOKS: [Look; 12] = [
     look(Role::Plain, Style::new(), "ink", "#1f2328", "#e6edf3"),
     look(Role::Heading, Style::new().bold(), "heading", "#1f2328", "#f0f6fc"),
     look(Role::Frame, Style::new().dimmed(), "frame", "#6b7480", "#8b949e"),
@@ -47,6 +58,11 @@ pub const LOOKS: [Look; 7] = [
     look(Role::Server, color(AnsiColor::Magenta), "server", "#a21caf", "#e07bf0"),
     look(Role::Lost, color(AnsiColor::Red), "lost", "#cf222e", "#ff7b72"),
     look(Role::Finding, color(AnsiColor::Yellow), "finding", "#8a5a00", "#e3b341"),
+    look(Role::LinkLayer, color(AnsiColor::BrightBlue), "link-layer", "#0550ae", "#79c0ff"),
+    look(Role::NetworkLayer, color(AnsiColor::Green), "network-layer", "#116329", "#56d364"),
+    look(Role::TransportLayer, color(AnsiColor::Cyan), "transport-layer", "#0b6b83", "#4fd1e5"),
+    look(Role::ControlLayer, color(AnsiColor::Magenta), "control-layer", "#8250df", "#d2a8ff"),
+    look(Role::TunnelLayer, color(AnsiColor::BrightMagenta), "tunnel-layer", "#99286e", "#ff9bce"),
 ];
 
 const fn color(color: AnsiColor) -> Style {
@@ -67,6 +83,18 @@ impl Role {
     /// How it looks.
     pub fn look(self) -> &'static Look {
         &LOOKS[self as usize]
+    }
+
+    /// The role of a header of this family.
+    pub fn of_layer(family: Family) -> Role {
+        match family {
+            Family::Link => Role::LinkLayer,
+            Family::Network => Role::NetworkLayer,
+            Family::Transport => Role::TransportLayer,
+            Family::Control => Role::ControlLayer,
+            Family::Tunnel => Role::TunnelLayer,
+            Family::Data => Role::Plain,
+        }
     }
 
     /// The role of what this side does.

@@ -50,7 +50,8 @@ fn add(sum: u64, more: u64) -> u64 {
     sum + u64::from(carry)
 }
 
-fn v6(address: IpAddr) -> Ipv6Addr {
+/// The address as IPv6, an IPv4 one in its mapped form.
+pub(crate) fn v6(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,

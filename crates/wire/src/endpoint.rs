@@ -25,7 +25,7 @@ use crate::address::Transport;
 
 pub use error::EndpointError;
 pub use grammar::Grammar;
-pub use services::well_known_port;
+pub use services::{well_known_name, well_known_port};
 
 /// The port of `serve`, `listen` and `connect` when none is given.
 pub const DEFAULT_PORT: u16 = 7777;

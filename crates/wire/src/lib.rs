@@ -5,6 +5,7 @@
 //! values (`Passage`, `Endpoint`) are owned, comparable and printable.
 
 pub mod address;
+pub mod anatomy;
 pub mod arp;
 pub mod build;
 pub mod capture;

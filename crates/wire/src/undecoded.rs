@@ -134,7 +134,7 @@ impl fmt::Display for Undecoded {
 impl std::error::Error for Undecoded {}
 
 /// The EtherTypes that are likely on a wire and are not IP (IANA, "IEEE 802 Numbers").
-fn ether_type_name(number: u16) -> Option<&'static str> {
+pub(crate) fn ether_type_name(number: u16) -> Option<&'static str> {
     Some(match number {
         0x0806 => "ARP",
         0x0842 => "Wake-on-LAN",

@@ -1,6 +1,7 @@
 //! `trace`: a capture, its conversations followed and shown.
 
 mod account;
+mod bytes;
 mod compression;
 mod list;
 mod pictures;
@@ -14,7 +15,7 @@ mod streams;
 mod view;
 mod writing;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -41,6 +42,7 @@ Examples:
   bothends trace -r talk.pcapng           every conversation, and how it ended
   bothends trace -r talk.pcapng --ladder  drawn, with the states of both ends
   bothends trace -r talk.pcapng --only 3 --svg talk.svg
+  bothends trace -r talk.pcapng --bytes 1 one packet, field by field
   bothends trace -r talk.pcapng --streams what both ends said, turn by turn
   bothends trace -r talk.pcapng --streams --only 0 --raw b >answer
   bothends trace -r talk.pcapng --state-diagram   the ways through TCP's states
@@ -114,6 +116,15 @@ pub struct Flags {
                 pcap, without comments, where the name ends in .pcap, else pcapng."
     )]
     write: Option<PathBuf>,
+    /// One packet.
+    #[arg(
+        long,
+        group = "view",
+        value_name = "FRAME",
+        conflicts_with_all = ["streams", "only", "write", "svg"],
+        help = "Show the frame of this number byte by byte: every header, field and checksum."
+    )]
+    bytes: Option<NonZeroU64>,
     /// A picture.
     #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(files::named), help = "Draw the conversation into this file as SVG.")]
     svg: Option<PathBuf>,
@@ -153,6 +164,9 @@ fn read_and_show(flags: &Flags, out: &Out) -> Result<Exit, Fault> {
         return Ok(out.usage(wrong, None));
     }
     let source = Source::open(&flags.file)?;
+    if let Some(number) = flags.bytes {
+        return Ok(bytes::show(number.get(), source, flags, out));
+    }
     let writing = flags.write.as_deref().map(Writing::create).transpose()?;
     let mut view = flags.view(out)?;
     let reading = Reading { choice: flags.choice(), writing, out };

@@ -3,12 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use draw::bytes::Packet;
 use ends::event::{Account, ClosedBy, Event, How};
 use flow::{
     Closing, DatagramFlow, DatagramRow, DatagramTotals, Finding, FindingId, Flow, PathError, PathErrors,
     Phase, Row, Side, SideTotals, State,
 };
 use lab::event::{Backend, DirectionReport, Role};
+use wire::anatomy::dissect;
+use wire::build::TcpPacket;
+use wire::link_type::LinkType;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Doing, Fate, Passage, Time};
 
@@ -203,6 +207,30 @@ fn captured_records_are_what_they_were() {
         usage_error("read the address", "::1:80", "an IPv6 address needs brackets before a port"),
     ];
     insta::assert_snapshot!(all.map(|record| record.line()).concat());
+}
+
+/// A cut packet, a broken one and one whose checksum is left to the device, so that every field of the record is there.
+#[test]
+fn the_record_of_a_packet_is_what_it_was() {
+    let built = TcpPacket {
+        source: address("192.0.2.1:40712"),
+        destination: address("198.51.100.2:80"),
+        seq: 1,
+        ack: 2,
+        flags: TcpFlags::ACK,
+        window: 502,
+        options: TcpOptions::default(),
+        payload: b"hello",
+    };
+    let whole = built.to_bytes();
+    let mut broken = whole.clone();
+    broken[32] = 0x40;
+    let wire_len = u32::try_from(whole.len()).unwrap();
+    let line = |bytes: &[u8]| {
+        let anatomy = dissect(LinkType::RAW, bytes, wire_len);
+        packet(&Packet { number: 5, time: Duration::from_micros(102), bytes, anatomy: &anatomy }).line()
+    };
+    insta::assert_snapshot!([line(&whole), line(&whole[..38]), line(&broken)].concat());
 }
 
 #[test]

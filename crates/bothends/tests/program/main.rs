@@ -10,6 +10,7 @@ mod lab;
 mod listen;
 mod many_clients;
 mod matrix;
+mod packet_bytes;
 mod running;
 mod serve;
 mod streams;

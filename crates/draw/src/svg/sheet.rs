@@ -62,8 +62,8 @@ pub(super) fn sheet() -> String {
 /// variables ignores the second and shows the light picture.
 pub(crate) fn style(class: &str, fixed: &str, coloured: &[(&str, &str, &str)]) -> String {
     let mut sheet = String::from("<style>\n");
-    let light = variables(|(name, light, _)| (name, light));
-    let dark = variables(|(name, _, dark)| (name, dark));
+    let light = variables(coloured, |(name, light, _)| (name, light));
+    let dark = variables(coloured, |(name, _, dark)| (name, dark));
     let _ = writeln!(sheet, ".{class}{{{light}}}");
     let _ = writeln!(sheet, "@media (prefers-color-scheme:dark){{.{class}{{{dark}}}}}");
     sheet.push_str(fixed);
@@ -86,8 +86,14 @@ fn all() -> impl Iterator<Item = Variable> {
     PAGE.into_iter().chain(looks).chain(tints)
 }
 
-fn variables(pick: impl Fn(Variable) -> (&'static str, &'static str)) -> String {
-    all().map(&pick).map(|(name, value)| format!("--{name}:{value};")).collect()
+/// Those that a rule or a tint uses: the palette has colours for other drawings too.
+fn variables(
+    coloured: &[(&str, &str, &str)],
+    pick: impl Fn(Variable) -> (&'static str, &'static str),
+) -> String {
+    let by_rules = |name: &str| coloured.iter().any(|(_, _, variable)| *variable == name);
+    let is_used = |(name, _, _): &Variable| by_rules(name) || TINTS.iter().any(|tint| tint.1 == *name);
+    all().filter(is_used).map(&pick).map(|(name, value)| format!("--{name}:{value};")).collect()
 }
 
 fn value(variable: &str) -> &'static str {

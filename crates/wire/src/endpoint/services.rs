@@ -54,6 +54,11 @@ pub fn well_known_port(name: &str) -> Option<u16> {
     found.ok().map(|position| SERVICES[position].1)
 }
 
+/// The name of the well-known service at a port.
+pub fn well_known_name(port: u16) -> Option<&'static str> {
+    SERVICES.iter().find(|(_, known)| *known == port).map(|(name, _)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +73,7 @@ mod tests {
     fn the_simple_services_have_their_ports() {
         let ports = ["echo", "discard", "chargen", "qotd", "daytime", "time"].map(well_known_port);
         assert_eq!(ports, [7, 9, 19, 17, 13, 37].map(Some));
+        let names = [7, 13, 443, 1].map(well_known_name);
+        assert_eq!(names, [Some("echo"), Some("daytime"), Some("https"), None]);
     }
 }
