@@ -61,6 +61,21 @@ impl End {
         self.trail.push(state);
     }
 
+    /// All that came before is over, and it listens again: it answers a SYN with a number of its own choice.
+    pub(crate) fn listen_again(&mut self) {
+        self.enter(State::Closed);
+        self.enter(State::Listen);
+        *self = End {
+            state: self.state,
+            numbering: self.numbering,
+            spoke: true,
+            #[cfg(test)]
+            trail: std::mem::take(&mut self.trail),
+            ..End::default()
+        };
+        self.received.confirm(1);
+    }
+
     /// Moves the state as sending this segment does. It acknowledges everything below `ack`; the other end's FIN, if it
     /// sent one, stands at `other_fin`.
     pub(crate) fn send(&mut self, segment: &Placed, ack: Option<i64>, other_fin: Option<i64>) {

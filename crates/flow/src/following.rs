@@ -120,6 +120,7 @@ impl Following {
         for transit in &mut self.transit {
             transit.arrive_until(seen.time);
         }
+        self.begin_again(from, segment, room.bounds.gaps);
         let placed = self.place(from, segment);
         let sacked = self.sacked(from, &segment.options);
         self.infer_before(&placed);
@@ -193,6 +194,27 @@ impl Following {
         }
     }
 
+    /// A side that answers a SYN with another number than before is at the end of what it had (RFC 9293 §3.10.7.4: nobody
+    /// else answers one so), and listens again.
+    fn begin_again(&mut self, from: Side, segment: &Segment, gaps: usize) {
+        let end = &self.ends[from.index()];
+        let answers =
+            segment.ack.is_some() && segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::RST);
+        let anew = end.numbering.is_some_and(|numbering| !numbering.starts_at(segment.seq));
+        if !answers || !anew || !end.spoke {
+            return;
+        }
+        loop {
+            let end = &mut self.ends[from.index()];
+            if end.state == State::Closed {
+                end.enter(State::Listen);
+            }
+            let Some(taken) = self.transit[from.index()].next_taken(end, None) else { break };
+            self.take_in(from, taken, gaps);
+        }
+        self.ends[from.index()].listen_again();
+    }
+
     /// A side counts from its SYN; where that was not seen, from the number before the first that was.
     fn begin_numbering(&mut self, from: Side, segment: &Segment, syn: bool) {
         let end = &mut self.ends[from.index()];
@@ -201,7 +223,14 @@ impl Following {
             end.numbering = Some(Numbering::from_first(segment.seq));
             end.sent = Sent::starting_at(0);
             end.acked = None;
-            self.ends[from.other().index()].received = Default::default();
+            let other = &mut self.ends[from.other().index()];
+            match known {
+                // It hears no SYN any more, and goes on to know its own numbers.
+                Some(old) if other.state == State::TimeWait => {
+                    other.received.recount(old.position(segment.seq, 0).saturating_neg());
+                }
+                _ => other.received = Default::default(),
+            }
         } else if known.is_none() {
             end.numbering = Some(Numbering::from_first(segment.seq.minus(1)));
             end.sent = Sent::starting_at(1);

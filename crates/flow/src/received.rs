@@ -42,6 +42,14 @@ impl Received {
         self.fin.get_or_insert(position);
     }
 
+    /// The other end counts anew, from another number, but this end does not listen to it any more: what it has received
+    /// now stands `by` further on.
+    pub(crate) fn recount(&mut self, by: i64) {
+        self.early = Ranges::default();
+        self.next = self.next.map(|next| next + by);
+        self.fin = self.fin.map(|fin| fin + by);
+    }
+
     /// True once everything up to the other end's FIN, and the FIN, has arrived.
     pub(crate) fn is_finished(&self) -> bool {
         matches!((self.next, self.fin), (Some(next), Some(fin)) if next > fin)

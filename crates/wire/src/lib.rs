@@ -29,6 +29,7 @@ pub mod pcapng;
 pub mod quantity;
 pub mod reassembly;
 pub mod refusal;
+pub mod socket_row;
 pub mod sockopt;
 pub mod tcp;
 pub mod tcp_info;

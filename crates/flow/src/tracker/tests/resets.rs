@@ -1,6 +1,6 @@
 //! Resets, in every state; a reset that is not for this window changes nothing.
 
-use crate::script::check;
+use crate::script::{check, check_all};
 use crate::{ClosedBy, Closing, FindingId, Phase};
 
 const OPEN: &str = "0 A SYN 0           | SYN_SENT    LISTEN
@@ -194,5 +194,49 @@ fn an_overrun_listener_resets_what_it_had_answered() {
          1 B SYN,ACK 0 ack 1 | ESTABLISHED SYN_RECEIVED
          2 A ACK 1 ack 1     | ESTABLISHED ESTABLISHED
          3 B RST 1           | CLOSED      CLOSED",
+    );
+}
+
+/// RFC 9293 figure 9: A has forgotten the conversation and opens another, which begins with B's answer to the old one.
+#[test]
+fn a_forgotten_conversation_leaves_nothing_behind_in_the_next() {
+    let flows = check_all(
+        "link 0
+         0  A SYN 0                         | SYN_SENT    LISTEN
+         1  B SYN,ACK 0 ack 1               | ESTABLISHED SYN_RECEIVED
+         2  A ACK 1 ack 1                   | ESTABLISHED ESTABLISHED
+         3  A RST,ACK 1 ack 1 lost          | CLOSED      ESTABLISHED
+         10 A SYN 20000                     | SYN_SENT    unknown
+         11 B ACK 1 ack 1                   | SYN_SENT    unknown
+         12 A RST 1                         | SYN_SENT    CLOSED
+         20 A SYN 20000                     | SYN_SENT    LISTEN
+         21 B SYN,ACK 30000 ack 20001       | ESTABLISHED SYN_RECEIVED
+         22 A ACK 20001 ack 30001           | ESTABLISHED ESTABLISHED
+         30 A FIN,ACK 20001 ack 30001 to 31 | FIN_WAIT_1  ESTABLISHED
+         31 B FIN,ACK 30001 ack 20001 to 32 | CLOSING     FIN_WAIT_1
+         31 B ACK 30002 ack 20002 to 32     | TIME_WAIT   CLOSING
+         32 A ACK 20002 ack 30002 to 33     | TIME_WAIT   TIME_WAIT",
+    );
+    assert_eq!(flows.len(), 2);
+}
+
+/// An old SYN wakes the listener; the end in TIME_WAIT answers with its last acknowledgement, which is refused, and the
+/// refusal ends TIME_WAIT (RFC 1337 §2). The listener goes on waiting for an answer to its SYN ACK.
+#[test]
+fn an_old_syn_after_the_end() {
+    check(
+        "listening
+         link 0
+         0  A SYN 0           | SYN_SENT    LISTEN
+         1  B SYN,ACK 0 ack 1 | ESTABLISHED SYN_RECEIVED
+         2  A ACK 1 ack 1     | ESTABLISHED ESTABLISHED
+         3  A FIN,ACK 1 ack 1 | FIN_WAIT_1  CLOSE_WAIT
+         4  B ACK 1 ack 2     | FIN_WAIT_2  CLOSE_WAIT
+         5  B FIN,ACK 1 ack 2 | TIME_WAIT   LAST_ACK
+         6  A ACK 2 ack 2     | TIME_WAIT   CLOSED
+         20 A SYN 0           | TIME_WAIT   LISTEN
+         21 B SYN,ACK 30000 ack 1 | TIME_WAIT   SYN_RECEIVED
+         22 A ACK 2 ack 2     | TIME_WAIT   SYN_RECEIVED
+         23 B RST 2           | CLOSED      SYN_RECEIVED",
     );
 }
