@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::exit::Exit;
 
 pub use capture::{
-    Counts, World, capture, datagram, datagram_flow, flow, link, output, ran, role_word, segment,
+    Counts, World, aside, capture, datagram, datagram_flow, flow, link, output, ran, role_word, segment,
 };
 pub use conversation::{closed, data, message, of_event, opened, said};
 pub use packet::packet;

@@ -114,6 +114,17 @@ impl Analysis {
 
     /// Takes the next segment. `reuses` is true for the SYN of a conversation that takes the place of another.
     pub(crate) fn take(&mut self, from: Side, segment: &Segment, time: Time, reuses: bool) -> AnalysisFlags {
+        if segment.shorter_in_wireshark == 0 {
+            return self.take_whole(from, segment, time, reuses);
+        }
+        match segment.len.checked_sub(segment.shorter_in_wireshark) {
+            Some(len) => self.take_whole(from, &Segment { len, ..segment.clone() }, time, reuses),
+            // Not even its header is whole then.
+            None => AnalysisFlags::NONE,
+        }
+    }
+
+    fn take_whole(&mut self, from: Side, segment: &Segment, time: Time, reuses: bool) -> AnalysisFlags {
         let [a, b] = &mut self.directions;
         let (ours, theirs) = if from == Side::A { (a, b) } else { (b, a) };
         let mut flags = AnalysisFlags::NONE;

@@ -20,6 +20,8 @@ pub(crate) struct Segment {
     pub(crate) window: u16,
     /// Payload bytes on the wire.
     pub(crate) len: u32,
+    /// By how many of them it is shorter in Wireshark.
+    pub(crate) shorter_in_wireshark: u32,
     pub(crate) options: TcpOptions,
 }
 
@@ -34,6 +36,7 @@ impl Segment {
             flags,
             window: header.window(),
             len: segment.payload_len,
+            shorter_in_wireshark: 0,
             options: header.options(),
         }
     }

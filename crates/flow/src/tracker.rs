@@ -167,7 +167,10 @@ impl Tracker {
         show: &mut dyn FnMut(&Packet<'_>, Belongs),
     ) -> Belongs {
         let belongs = match &packet.transport {
-            Transport::Tcp(segment) => Belongs::Tcp(self.segment(segment, frame)),
+            Transport::Tcp(segment) if segment.is_misfit => self.misfit(segment, frame),
+            Transport::Tcp(segment) => {
+                Belongs::Tcp(self.segment(segment, frame, packet.shorter_in_wireshark))
+            }
             Transport::Udp(datagram) => Belongs::Udp(self.datagram(datagram, frame)),
             Transport::Icmp(message) => self.message(message, packet, frame),
             Transport::Fragment(_) => return self.fragment(packet, frame, show),
@@ -214,9 +217,18 @@ impl Tracker {
         Belongs::Nowhere
     }
 
-    fn segment(&mut self, tcp: &TcpSegment<'_>, frame: &Frame<'_>) -> Placement {
+    /// A segment that nobody takes in belongs to the conversation nevertheless; if it opens one, that has begun.
+    fn misfit(&mut self, tcp: &TcpSegment<'_>, frame: &Frame<'_>) -> Belongs {
+        self.counters.unreadable += 1;
+        let (slot, _) = self.slot_for(tcp, &Segment::of(tcp), frame);
+        let following = self.tcp.touch(slot);
+        let (stream, chosen) = (following.flow.stream, following.chosen);
+        Belongs::About { protocol: Protocol::Tcp, stream, chosen }
+    }
+
+    fn segment(&mut self, tcp: &TcpSegment<'_>, frame: &Frame<'_>, shorter_in_wireshark: u32) -> Placement {
         self.counters.tcp += 1;
-        let segment = Segment::of(tcp);
+        let segment = Segment { shorter_in_wireshark, ..Segment::of(tcp) };
         let (slot, reuses) = self.slot_for(tcp, &segment, frame);
         let room = self.room(slot);
         let following = self.tcp.touch(slot);

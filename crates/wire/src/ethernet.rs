@@ -43,6 +43,8 @@ pub mod ether_type {
     pub const VN_TAG: u16 = 0x8926;
     /// A tag of eight bytes in which Cisco's switches name a security group.
     pub const CISCO_METADATA: u16 = 0x8909;
+    /// Cisco's FabricPath, whose tag stands before the customer's frame.
+    pub const FABRIC_PATH: u16 = 0x8903;
     /// Below this the field is a length (IEEE 802.3 §3.2.6).
     pub const FIRST: u16 = 0x0600;
 

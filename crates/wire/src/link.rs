@@ -29,6 +29,8 @@ pub(crate) struct Layer<'a> {
     pub(crate) bytes: &'a [u8],
     /// How long it was on the wire, where that is known; padding counts.
     pub(crate) wire_len: Option<usize>,
+    /// Wireshark takes its last four bytes for a checksum, whether or not they are one.
+    pub(crate) supposed_checksum: bool,
 }
 
 /// What a part of a frame begins with.
@@ -57,6 +59,10 @@ pub(crate) enum Protocol {
 }
 
 impl<'a> Layer<'a> {
+    pub(crate) fn new(protocol: Protocol, bytes: &'a [u8], wire_len: Option<usize>) -> Layer<'a> {
+        Layer { protocol, bytes, wire_len, supposed_checksum: false }
+    }
+
     /// What stands behind the first `len` bytes.
     pub(crate) fn behind(
         self,
@@ -68,6 +74,7 @@ impl<'a> Layer<'a> {
             protocol,
             bytes: self.bytes.get(len..).ok_or(Undecoded::Cut(header))?,
             wire_len: self.wire_len.map(|whole| whole.saturating_sub(len)),
+            ..self
         })
     }
 
@@ -167,6 +174,10 @@ fn of_ether_type(layer: Layer<'_>, number: u16) -> Result<Layer<'_>, Undecoded> 
         ether_type::PPPOE_SESSION => pppoe(layer),
         ether_type::PPP => as_it_is(Protocol::Ppp),
         ether_type::BRIDGED => as_it_is(Protocol::Ethernet),
+        ether_type::FABRIC_PATH => {
+            let inner = layer.behind(2, Protocol::Ethernet, Header::Ethernet)?;
+            Ok(Layer { supposed_checksum: true, ..inner })
+        }
         ether_type::PROVIDER_BACKBONE => layer.behind(4, Protocol::Ethernet, Header::Ethernet),
         // IEEE 802.3 §3.2.6: a length, and what lies behind it is padding.
         len @ 0..=MAX_LENGTH => Ok(Layer { protocol: Protocol::Llc, ..layer.limited(usize::from(len)) }),

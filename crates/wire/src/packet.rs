@@ -54,6 +54,9 @@ pub struct Packet<'a> {
     pub identification: Option<u16>,
     /// IP header and payload, in bytes.
     pub len: u32,
+    /// By how many bytes Wireshark takes it to be shorter: in Cisco's FabricPath it holds the last four for a checksum of
+    /// the frame, whether or not they are one.
+    pub shorter_in_wireshark: u32,
     /// What it carries.
     pub transport: Transport<'a>,
 }
@@ -105,6 +108,8 @@ pub struct TcpSegment<'a> {
     pub destination: SocketAddr,
     /// Its header.
     pub header: TcpView<'a>,
+    /// The header says that it is longer than the packet has room for: whoever gets it drops it.
+    pub is_misfit: bool,
     /// Payload bytes on the wire.
     pub payload_len: u32,
     /// The payload as far as it was captured.
@@ -152,7 +157,7 @@ pub fn dissect_frame(link: LinkType, bytes: &[u8], wire_len: u32) -> Result<Fram
     match dissect_captured(link, bytes, wire_len) {
         Err(Undecoded::EtherType(ether_type::ARP | ether_type::RARP)) => {
             let wire_len = usize::try_from(wire_len).ok();
-            let layer = link::network(Layer { protocol: Protocol::Link(link), bytes, wire_len })?;
+            let layer = link::network(Layer::new(Protocol::Link(link), bytes, wire_len))?;
             ArpView::new(layer.bytes).map(Frame::Arp)
         }
         read => read.map(Frame::Ip),
@@ -195,12 +200,12 @@ fn dissect_link(link: LinkType, bytes: &[u8], wire_len: Option<usize>) -> Result
             _ => {}
         }
     }
-    packet_behind(link::network(Layer { protocol: Protocol::Link(link), bytes, wire_len })?, 0)
+    packet_behind(link::network(Layer::new(Protocol::Link(link), bytes, wire_len))?, 0)
 }
 
 /// The packet that a layer holds, behind so many tunnels.
 fn packet_behind(layer: Layer<'_>, tunnels: u8) -> Result<Packet<'_>, Undecoded> {
-    match layer.protocol {
+    let packet = match layer.protocol {
         Protocol::Ipv4 => ipv4(layer.bytes, layer.wire_len, tunnels),
         Protocol::Ipv6 => ipv6(layer.bytes, layer.wire_len, tunnels),
         Protocol::Arp(number) => Err(Undecoded::EtherType(number)),
@@ -208,7 +213,10 @@ fn packet_behind(layer: Layer<'_>, tunnels: u8) -> Result<Packet<'_>, Undecoded>
             Some(6) => ipv6(layer.bytes, layer.wire_len, tunnels),
             _ => ipv4(layer.bytes, layer.wire_len, tunnels),
         },
-    }
+    }?;
+    let Some(room) = layer.wire_len.filter(|_| layer.supposed_checksum) else { return Ok(packet) };
+    let shorter_in_wireshark = packet.len.saturating_sub(saturated(room.saturating_sub(4)));
+    Ok(Packet { shorter_in_wireshark, ..packet })
 }
 
 fn ipv4(bytes: &[u8], wire_len: Option<usize>, tunnels: u8) -> Result<Packet<'_>, Undecoded> {
@@ -317,7 +325,17 @@ impl Headers {
     #[inline]
     fn with(self, transport: Transport<'_>) -> Packet<'_> {
         let Headers { source, destination, hop_limit, traffic_class, tunnels, identification, len } = self;
-        Packet { source, destination, hop_limit, traffic_class, tunnels, identification, len, transport }
+        Packet {
+            source,
+            destination,
+            hop_limit,
+            traffic_class,
+            tunnels,
+            identification,
+            len,
+            shorter_in_wireshark: 0,
+            transport,
+        }
     }
 
     /// The packet with what it carries, or the packet that it carries.
@@ -364,11 +382,7 @@ impl Headers {
     /// The same for a datagram that looks like a tunnel by its ports, which proves nothing.
     fn inside_udp<'a>(self, datagram: &UdpDatagram<'a>) -> Option<Packet<'a>> {
         let ports = [datagram.destination.port(), datagram.source.port()];
-        let payload = Layer {
-            protocol: Protocol::Ip,
-            bytes: datagram.payload,
-            wire_len: usize::try_from(datagram.payload_len).ok(),
-        };
+        let payload = Layer::new(Protocol::Ip, datagram.payload, usize::try_from(datagram.payload_len).ok());
         let layer = tunnel::in_udp(ports, payload).filter(|_| self.tunnels < MAX_TUNNELS)?;
         link::network(layer).and_then(|layer| packet_behind(layer, self.tunnels + 1)).ok()
     }
@@ -412,7 +426,7 @@ struct Payload<'a> {
 
 impl<'a> Payload<'a> {
     fn layer(&self) -> Layer<'a> {
-        Layer { protocol: Protocol::Ip, bytes: front(self.captured, self.len), wire_len: Some(self.len) }
+        Layer::new(Protocol::Ip, front(self.captured, self.len), Some(self.len))
     }
 
     /// What stands behind the first `len` bytes; none if the wire had fewer.
@@ -439,12 +453,13 @@ impl<'a> Payload<'a> {
         let too_short = Undecoded::Malformed(Header::Tcp, "packet too short for it");
         self.room_behind(tcp::MIN_HEADER_LEN).ok_or(too_short)?;
         let header = TcpView::new(bytes)?;
-        let payload_len = self.room_behind(header.header_len()).ok_or(too_short)?;
+        let payload_len = self.room_behind(header.header_len());
         Ok(TcpSegment {
             source: SocketAddr::new(self.source, header.source_port()),
             destination: SocketAddr::new(self.destination, header.destination_port()),
             header,
-            payload_len: saturated(payload_len),
+            is_misfit: payload_len.is_none(),
+            payload_len: saturated(payload_len.unwrap_or(0)),
             payload: bytes.get(header.header_len()..).unwrap_or_default(),
         })
     }

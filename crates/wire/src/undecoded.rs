@@ -150,8 +150,6 @@ pub(crate) fn ether_type_name(number: u16) -> Option<&'static str> {
         0x88cc => "LLDP",
         0x88e5 => "MACsec",
         0x88f7 => "PTP",
-        // Whether a checksum ends its frames differs between captures, and with it every length inside.
-        0x8903 => "Cisco FabricPath",
         0x9000 => "Ethernet loopback test",
         _ => return None,
     })

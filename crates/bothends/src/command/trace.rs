@@ -1,6 +1,7 @@
 //! `trace`: a capture, its conversations followed and shown.
 
 mod account;
+mod aside;
 mod bytes;
 mod compression;
 mod list;

@@ -234,6 +234,12 @@ fn path_errors(errors: &PathErrors) -> Value {
     Value::Array(told.collect())
 }
 
+/// A frame beside the conversations: ARP, IGMP, ICMP that is about none of them.
+pub fn aside(frame: u64, time: Time, protocol: &'static str, words: &str, start: Time) -> Record {
+    let record = Record::new("aside").with("frame", frame).with("t_s", seconds(time.since(start)));
+    record.with("protocol", protocol).with("text", words)
+}
+
 /// What a capture held as a whole.
 pub fn capture(counts: &Counts) -> Record {
     let unsupported = counts.unsupported.iter().map(|(what, frames)| ((*what).to_owned(), (*frames).into()));

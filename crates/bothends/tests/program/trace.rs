@@ -185,3 +185,38 @@ fn the_story_is_told_from_the_opening_to_the_verdict() {
     let bad = run(&mut bothends(&["trace", "-r", "x", "--story", "--ladder"]), b"");
     assert_eq!(bad.status.code(), Some(2), "one view at a time");
 }
+
+/// A capture of Ethernet frames.
+fn ethernet(frames: &[&[u8]]) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("some.pcap");
+    let mut writer = wire::pcap::Writer::new(Vec::new(), wire::link_type::LinkType::ETHERNET, 0).unwrap();
+    for (frame, second) in frames.iter().zip(0..) {
+        writer.packet(wire::Time(second * 1_000_000_000), frame.len() as u32, frame).unwrap();
+    }
+    fs::write(&file, writer.finish().unwrap()).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (folder, file)
+}
+
+#[test]
+fn what_is_said_beside_the_conversations_stands_under_the_list() {
+    let arp = b"\xff\xff\xff\xff\xff\xff\x02\0\0\0\0\x01\x08\x06\0\x01\x08\0\x06\x04\0\x01\
+                \x02\0\0\0\0\x01\x0a\0\0\x01\0\0\0\0\0\0\x0a\0\0\x02";
+    let igmp =
+        b"\x01\0\x5e\0\0\x05\x02\0\0\0\0\x01\x08\0\x45\0\0\x1c\0\0\0\0\x01\x02\0\0\x0a\0\0\x01\xe0\0\0\x05\
+                 \x16\0\0\0\xe0\0\0\x05";
+    let (_folder, file) = ethernet(&[arp, igmp]);
+    let list = run(&mut bothends(&["trace", "-r", &file]), b"");
+    let shown = stdout(&list);
+    assert!(
+        shown.contains("arp   who has 10.0.0.2? tell 10.0.0.1 at 02:00:00:00:00:01 (frame 1)"),
+        "{shown}"
+    );
+    assert!(shown.contains("1 s  igmp  10.0.0.1 listens to 224.0.0.5 (frame 2)"), "{shown}");
+    let output = run(&mut bothends(&["trace", "-r", &file, "--json"]), b"");
+    let asides = of_type(&records(&output), "aside");
+    let protocols: Vec<&str> = asides.iter().map(|aside| aside["protocol"].as_str().unwrap()).collect();
+    assert_eq!(protocols, ["arp", "igmp"]);
+    assert_eq!((&asides[1]["frame"], &asides[1]["t_s"]), (&2.into(), &1.0.into()));
+}

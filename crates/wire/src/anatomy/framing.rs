@@ -170,7 +170,7 @@ pub(super) fn stepped_over(
     title: Title,
 ) -> (Next, Span) {
     let bytes = walk.frame.get(span.start..span.end).unwrap_or_default();
-    let found = link::network(Layer { protocol, bytes, wire_len: Some(span.wire_len()) });
+    let found = link::network(Layer::new(protocol, bytes, Some(span.wire_len())));
     let Ok(packet) = found else { return (Next::Payload, span) };
     let len = offset_in(bytes, packet.bytes);
     let mut reading = walk.reading(span, title);

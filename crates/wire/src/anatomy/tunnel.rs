@@ -22,7 +22,7 @@ const OTHER: Title = Title { family: Tunnel, name: "Tunnel", short: "Tunnel", st
 /// What a datagram between these ports carries: which ones are tunnels is told by well-known ports only.
 pub(super) fn in_udp(walk: &mut Walk<'_>, span: Span, ports: [u16; 2]) -> (Next, Span) {
     let bytes = walk.frame.get(span.start..span.end).unwrap_or_default();
-    let payload = Layer { protocol: Protocol::Ip, bytes, wire_len: Some(span.wire_len()) };
+    let payload = Layer::new(Protocol::Ip, bytes, Some(span.wire_len()));
     let Some(inner) = crate::tunnel::in_udp(ports, payload) else { return (Next::Payload, span) };
     match ports {
         _ if ports.iter().any(|port| matches!(port, 4789 | 8472)) => vxlan(walk, span),

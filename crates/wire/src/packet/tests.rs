@@ -141,9 +141,37 @@ fn a_packet_too_short_for_its_headers_is_refused() {
     assert_eq!(refusal(57, 8), None);
     assert_eq!(refusal(19, 8), Some(Undecoded::Malformed(Header::Ipv4, "packet shorter than its header")));
     assert_eq!(refusal(39, 5), Some(Undecoded::Malformed(Header::Tcp, "packet too short for it")));
-    assert_eq!(refusal(51, 8), Some(Undecoded::Malformed(Header::Tcp, "packet too short for it")));
-    assert_eq!(refusal(57, 15), Some(Undecoded::Malformed(Header::Tcp, "packet too short for it")));
     assert_eq!(refusal(57, 4), Some(Undecoded::Malformed(Header::Tcp, "data offset below 5")));
+}
+
+#[test]
+fn a_header_that_claims_more_than_there_is_is_a_misfit() {
+    let misfit = |total_len: u8, data_offset: u8| {
+        let mut packet = tcp_packet(false, b"hello");
+        packet[3] = total_len;
+        packet[32] = data_offset << 4;
+        match dissect(LinkType::RAW, &packet).unwrap().transport {
+            Transport::Tcp(segment) => (segment.is_misfit, segment.payload_len),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(misfit(57, 8), (false, 5));
+    assert_eq!(misfit(52, 8), (false, 0));
+    assert_eq!(misfit(51, 8), (true, 0));
+    assert_eq!(misfit(57, 15), (true, 0));
+}
+
+#[test]
+fn wireshark_takes_the_end_of_a_fabric_path_frame_for_a_checksum() {
+    let packet = tcp_packet(false, b"hello");
+    let mac = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    let shorter = |padding: usize| {
+        let bytes = [&mac[..], &[0x89, 0x03, 0, 1], &mac, &[8, 0], &packet, &vec![0; padding]].concat();
+        let read = dissect(LinkType::ETHERNET, &bytes).unwrap();
+        assert_eq!(read.len as usize, packet.len(), "the packet itself is whole");
+        read.shorter_in_wireshark
+    };
+    assert_eq!([0, 1, 4, 9].map(shorter), [4, 3, 0, 0]);
 }
 
 #[test]

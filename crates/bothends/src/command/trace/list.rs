@@ -4,6 +4,7 @@ use draw::list::{Entry, Table};
 use flow::{Departed, Limits, Rows};
 use wire::Fault;
 
+use super::aside::{Aside, Asides};
 use super::reading::{Capture, Seen};
 use super::view::{self, Chosen, View};
 use crate::exit::Exit;
@@ -20,13 +21,14 @@ const ROWS: usize = 32;
 pub(super) struct Listing {
     svg: Svg,
     departed: Vec<Entry>,
+    asides: Asides,
     /// Once there was a batch.
     table: Option<Table>,
 }
 
 impl Listing {
     pub(super) fn new(svg: Svg) -> Listing {
-        Listing { svg, departed: Vec::new(), table: None }
+        Listing { svg, departed: Vec::new(), asides: Asides::default(), table: None }
     }
 
     fn show_departed(&mut self, seen: &Seen, out: &Out) {
@@ -63,6 +65,10 @@ impl View for Listing {
         Limits { rows, rows_in_all: 100_000, departed: true, ..Limits::default() }
     }
 
+    fn aside(&mut self, aside: Aside, _: &Seen, _: &Out) {
+        self.asides.take(aside);
+    }
+
     fn departed(&mut self, gone: &Departed, seen: &Seen, out: &Out) {
         self.departed.push(match gone {
             Departed::Tcp(flow) => Entry::of_tcp(flow),
@@ -76,6 +82,9 @@ impl View for Listing {
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
         let chosen = Chosen::of(capture);
         self.show_rest(&chosen, &capture.seen, out);
+        if capture.choice.is_all() {
+            self.asides.show(&capture.seen, out);
+        }
         let drawn = view::draw(std::mem::take(&mut self.svg), &chosen, capture, out)?;
         Ok(chosen.or_tell(capture, drawn.unwrap_or(Exit::Ok), out))
     }

@@ -1,10 +1,11 @@
 //! Reads a capture from its first frame to its last, and hands what comes of it to the view, the tracker and the writer.
 
 use draw::Names;
-use flow::{Choice, Frame, Tracker};
+use flow::{Belongs, Choice, Frame, Tracker};
 use wire::capture::{CaptureError, CapturedFrame, Reader};
 use wire::{Fault, Time};
 
+use super::aside::Aside;
 use super::progress::Progress;
 use super::source::Source;
 use super::view::{Shown, View};
@@ -120,7 +121,7 @@ impl Reading<'_> {
 }
 
 impl Capture {
-    fn take(&mut self, frame: &CapturedFrame<'_>, view: &mut dyn View, out: &Out) -> flow::Belongs {
+    fn take(&mut self, frame: &CapturedFrame<'_>, view: &mut dyn View, out: &Out) -> Belongs {
         self.seen.frames += 1;
         self.seen.first.get_or_insert(frame.time);
         let seen = self.seen;
@@ -132,9 +133,19 @@ impl Capture {
             wire_len: frame.wire_len,
             passage: frame.passage.clone(),
         };
-        self.tracker.frame_showing(&followed, &mut |packet, belongs| {
+        let mut is_packet = false;
+        let belongs = self.tracker.frame_showing(&followed, &mut |packet, belongs| {
+            is_packet = true;
             view.packet(&Shown { frame, packet, belongs, seen }, out);
-        })
+            if let Some(aside) = Aside::of_packet(frame, packet, belongs) {
+                view.aside(aside, &seen, out);
+            }
+        });
+        let aside = (belongs == Belongs::Nowhere && !is_packet).then(|| Aside::of_frame(frame));
+        if let Some(aside) = aside.flatten() {
+            view.aside(aside, &seen, out);
+        }
+        belongs
     }
 
     fn hand_out(&mut self, view: &mut dyn View, out: &Out) {

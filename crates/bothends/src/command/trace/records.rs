@@ -4,6 +4,7 @@
 use flow::{Departed, HandedRow, Limits, Rows};
 use wire::Fault;
 
+use super::aside::Aside;
 use super::reading::{Capture, Seen};
 use super::view::{self, Chosen, View};
 use crate::exit::Exit;
@@ -42,6 +43,12 @@ impl View for Records {
             HandedRow::Datagram(stream, row) => {
                 out.record(&record::datagram(*stream, row, seen.start(), None));
             }
+        }
+    }
+
+    fn aside(&mut self, aside: Aside, seen: &Seen, out: &Out) {
+        if self.segments {
+            out.record(&record::aside(aside.frame, aside.time, aside.protocol, &aside.words, seen.start()));
         }
     }
 

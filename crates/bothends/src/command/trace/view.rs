@@ -7,6 +7,7 @@ use wire::Fault;
 use wire::capture::CapturedFrame;
 use wire::packet::Packet;
 
+use super::aside::Aside;
 use super::reading::{Capture, Seen};
 use crate::exit::Exit;
 use crate::out::Out;
@@ -21,6 +22,9 @@ pub(super) trait View {
 
     /// Takes the packet that a frame carries or completes, and where it belongs.
     fn packet(&mut self, _packet: &Shown<'_>, _out: &Out) {}
+
+    /// Takes what is said beside the conversations.
+    fn aside(&mut self, _aside: Aside, _seen: &Seen, _out: &Out) {}
 
     /// Takes a row that is handed out.
     fn row(&mut self, _row: &HandedRow, _seen: &Seen, _out: &Out) {}
