@@ -33,7 +33,7 @@ impl Aside {
         packet: &Packet<'_>,
         belongs: Belongs,
     ) -> Option<Aside> {
-        if belongs != Belongs::Nowhere {
+        if !matches!(belongs, Belongs::Nowhere) {
             return None;
         }
         let (source, destination) = (packet.source, packet.destination);
