@@ -4,7 +4,7 @@
 //! `unknown`, and what several segments did at once is told apart only where they leave no doubt.
 
 use wire::tcp::TcpFlags;
-use wire::{Fate, Time};
+use wire::{Fate, Passage, Time};
 
 use crate::conversation::{Flow, Row, Side};
 use crate::diagram;
@@ -94,7 +94,7 @@ impl Step {
 
 /// The steps of one end, in the order in which it made them; it began in [`Flow::before`].
 pub fn path(flow: &Flow, side: Side) -> Vec<Step> {
-    let times = times(&flow.rows);
+    let times = times(flow.rows.iter().map(|row| (row.time, row.passage.as_ref())));
     let mut walk = Walk { flow, side, state: flow.before[side.index()], steps: Vec::new() };
     for (time, index) in happenings(flow, &times, side) {
         walk.to(flow.rows[index].state(side), Some((index, time)));
@@ -103,14 +103,15 @@ pub fn path(flow: &Flow, side: Side) -> Vec<Step> {
     walk.steps
 }
 
-/// Sending and arrival of each row. The rows' order is the order of sending, whatever a capture's clock did; what the
+/// Sending and arrival of segments or datagrams, from when each was captured and what the link did to it. Their order is the order of sending, whatever a capture's clock did; what the
 /// link did not deliver, and what nobody knows the arrival of, arrives when it is sent.
-pub fn times(rows: &[Row]) -> Vec<(Time, Time)> {
+pub fn times<'a>(sent: impl Iterator<Item = (Time, Option<&'a Passage>)>) -> Vec<(Time, Time)> {
     let mut latest = Time::ZERO;
-    let times = rows.iter().map(|row| {
-        latest = latest.max(row.time);
-        let arrived = row.passage.as_ref().and_then(|passage| passage.arrived).unwrap_or(latest);
-        (latest, if is_lost(row) { latest } else { arrived.max(latest) })
+    let times = sent.map(|(time, passage)| {
+        latest = latest.max(time);
+        let delivered = passage.filter(|passage| passage.fate != Fate::Lost);
+        let arrived = delivered.and_then(|passage| passage.arrived).unwrap_or(latest);
+        (latest, arrived.max(latest))
     });
     times.collect()
 }

@@ -158,7 +158,7 @@ impl Conversation for Flow {
     }
 
     fn times(&self) -> Vec<(Time, Time)> {
-        flow::path::times(&self.rows)
+        flow::path::times(self.rows.iter().map(|row| (row.time, row.passage.as_ref())))
     }
 
     fn rows_left_out(&self) -> u64 {

@@ -50,13 +50,7 @@ impl Conversation for DatagramFlow {
     }
 
     fn times(&self) -> Vec<(Time, Time)> {
-        let mut latest = Time::ZERO;
-        let times = self.rows.iter().map(|row| {
-            latest = latest.max(row.time);
-            let arrived = row.passage.as_ref().and_then(|passage| passage.arrived).unwrap_or(latest);
-            (latest, if is_lost(row) { latest } else { arrived.max(latest) })
-        });
-        times.collect()
+        flow::path::times(self.rows.iter().map(|row| (row.time, row.passage.as_ref())))
     }
 
     fn rows_left_out(&self) -> u64 {

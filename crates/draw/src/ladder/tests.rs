@@ -247,7 +247,7 @@ fn without_colours(text: &str) -> String {
 
 /// What happened at one end, in the order drawn: the true times of its sendings and of the arrivals at it.
 fn at_one_end(flow: &Flow, steps: &[Step<'_, flow::Row>], end: Side) -> Vec<Time> {
-    let times = flow::path::times(&flow.rows);
+    let times = flow::path::times(flow.rows.iter().map(|row| (row.time, row.passage.as_ref())));
     let happened = steps.iter().filter_map(|step| {
         let Step::Segment(segment) = step else { return None };
         let (sent, arrived) = times[segment.index];
