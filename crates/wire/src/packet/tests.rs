@@ -167,7 +167,7 @@ fn wireshark_takes_the_end_of_a_fabric_path_frame_for_a_checksum() {
     let mac = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     let shorter = |padding: usize| {
         let bytes = [&mac[..], &[0x89, 0x03, 0, 1], &mac, &[8, 0], &packet, &vec![0; padding]].concat();
-        let read = dissect(LinkType::ETHERNET, &bytes).unwrap();
+        let read = dissect_captured(LinkType::ETHERNET, &bytes, bytes.len() as u32).unwrap();
         assert_eq!(read.len as usize, packet.len(), "the packet itself is whole");
         read.shorter_in_wireshark
     };
