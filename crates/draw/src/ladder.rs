@@ -22,7 +22,7 @@ mod steps;
 pub(crate) use conversation::{Conversation, Sending};
 pub(crate) use label::{AGAIN, fitting};
 pub(crate) use remark::{
-    Remark, asked_by_sack, is_by_the_other, is_rto, merged_remark, told_labels, told_remark,
+    Remark, asked_by_sack, is_at_once, is_by_the_other, is_rto, merged_remark, told_labels, told_remark,
 };
 pub(crate) use steps::{Merged, Part, Segment, Step, at, is_lost, steps};
 

@@ -101,6 +101,9 @@ fn sentence(flow: &Flow, names: [&str; 2]) -> String {
 fn opening(flow: &Flow, [a, b]: [&str; 2]) -> String {
     let port = flow.b.port();
     let within = flow.handshake_rtt.map(|rtt| format!(" in {}", duration(rtt))).unwrap_or_default();
+    if !flow.saw_opening && begins_with_answer(flow) {
+        return format!("{a} opened, and the answer of {b} is the first that was captured");
+    }
     if !flow.saw_opening {
         return "the conversation began before this capture, so who opened it is unknown".to_owned();
     }
@@ -132,6 +135,11 @@ fn unanswered(flow: &Flow, a: &str) -> String {
     format!("{a} sent {}{over} and nobody answered{why}", count(syns, "SYN"))
 }
 
+/// True when the capture begins between the SYN and its answer: who answers did not open.
+fn begins_with_answer(flow: &Flow) -> bool {
+    flow.rows.first().is_some_and(|row| row.from == Side::B && row.flags.has(TcpFlags::SYN | TcpFlags::ACK))
+}
+
 fn answered(flow: &Flow) -> bool {
     let answer = |row: &flow::Row| row.from == Side::B && row.flags.has(TcpFlags::SYN);
     flow.handshake_rtt.is_some() || flow.rows.iter().any(answer)
@@ -143,14 +151,26 @@ fn syns(flow: &Flow) -> u64 {
 }
 
 fn amounts(flow: &Flow, [a, b]: [&str; 2]) -> String {
-    let (from_a, from_b) = (flow.totals_a.bytes, flow.totals_b.bytes);
+    let (from_a, from_b) = (&flow.totals_a, &flow.totals_b);
     let since = if flow.saw_opening { "" } else { "from then on " };
-    match (from_a, from_b) {
+    let all_seen = from_a.unseen_bytes == 0 && from_b.unseen_bytes == 0;
+    let said = |totals: &SideTotals| totals.bytes.saturating_add(totals.unseen_bytes);
+    match (said(from_a), said(from_b)) {
         (0, 0) => format!("{since}no data went either way"),
-        _ if from_a == from_b => format!("{since}{} each way", size_in_words(from_a)),
-        (0, _) => format!("{since}{b} sent {}, {a} nothing", size_in_words(from_b)),
-        (_, 0) => format!("{since}{a} sent {}, {b} nothing", size_in_words(from_a)),
-        _ => format!("{since}{a} sent {}, {b} {}", size_in_words(from_a), size_in_words(from_b)),
+        (same, other) if same == other && all_seen => format!("{since}{} each way", size_in_words(same)),
+        (0, _) => format!("{since}{b} sent {}, {a} nothing", amount(from_b)),
+        (_, 0) => format!("{since}{a} sent {}, {b} nothing", amount(from_a)),
+        _ => format!("{since}{a} sent {}, {b} {}", amount(from_a), amount(from_b)),
+    }
+}
+
+/// How much one side sent, and how much of it is not in the capture.
+fn amount(totals: &SideTotals) -> String {
+    let all = size_in_words(totals.bytes.saturating_add(totals.unseen_bytes));
+    match (totals.bytes, totals.unseen_bytes) {
+        (_, 0) => all,
+        (0, _) => format!("{all} (none of that captured)"),
+        (_, unseen) => format!("{all} ({} of that not captured)", size_in_words(unseen)),
     }
 }
 

@@ -12,8 +12,6 @@ mod flags;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use wire::Time;
 use wire::tcp::{MAX_WINDOW_SCALE, TcpFlags};
 
@@ -23,11 +21,11 @@ use crate::segment::Segment;
 pub use completeness::Completeness;
 pub use flags::AnalysisFlags;
 
-/// A fast retransmission comes within this time of the duplicate ACK that asked for it.
-const FAST: Duration = Duration::from_millis(20);
+/// A fast retransmission comes within this many nanoseconds of the duplicate ACK that asked for it.
+const FAST: u64 = 20_000_000;
 
-/// How late a segment may come and still be out of order, where no round trip is known.
-const OUT_OF_ORDER: Duration = Duration::from_millis(3);
+/// How late a segment may come and still be out of order, where no round trip is known, in nanoseconds.
+const OUT_OF_ORDER: u64 = 3_000_000;
 
 /// Segments without an acknowledgement of which the original keeps account.
 const ACCOUNT: u32 = 10_000;
@@ -40,8 +38,8 @@ const TOLD: u32 = u32::MAX;
 pub(crate) struct Analysis {
     directions: [Direction; 2],
     syn: Option<Time>,
-    /// From the last SYN to the first ACK without SYN, from whichever side.
-    initial_rtt: Option<Duration>,
+    /// From the last SYN to the first ACK without SYN, from whichever side, in nanoseconds.
+    initial_rtt: Option<u64>,
     completeness: Completeness,
     began: bool,
 }
@@ -156,7 +154,8 @@ impl Analysis {
         }
         let acks = segment.ack.is_some() && !segment.flags.has(TcpFlags::SYN);
         if let (true, None, Some(syn)) = (acks, self.initial_rtt, self.syn) {
-            self.initial_rtt = Some(time.since(syn));
+            // Zero is not known yet.
+            self.initial_rtt = Some(since(time, syn)).filter(|nanos| *nanos > 0);
         }
     }
 }
@@ -260,7 +259,7 @@ impl Direction {
         segment: &Segment,
         theirs: &Direction,
         time: Time,
-        initial_rtt: Option<Duration>,
+        initial_rtt: Option<u64>,
     ) -> AnalysisFlags {
         let (seq, len) = (segment.seq.0, segment.len);
         if len == 0 && !segment.flags.has_any(TcpFlags::SYN | TcpFlags::FIN) {
@@ -273,11 +272,11 @@ impl Direction {
         if self.next == 0 || !is_behind(self.next, seq) || follows_probe {
             return AnalysisFlags::NONE;
         }
-        let soon = |since: Time, within: Duration| time >= since && time.since(since) < within;
-        if theirs.duplicates >= 2 && theirs.last_ack == seq && soon(theirs.last_ack_time, FAST) {
+        if theirs.duplicates >= 2 && theirs.last_ack == seq && since(time, theirs.last_ack_time) < FAST {
             return AnalysisFlags::RETRANSMISSION | AnalysisFlags::FAST_RETRANSMISSION;
         }
-        if soon(self.next_time, initial_rtt.unwrap_or(OUT_OF_ORDER)) && self.next != end(segment) {
+        let overtaken = since(time, self.next_time) < initial_rtt.unwrap_or(OUT_OF_ORDER);
+        if overtaken && self.next != end(segment) {
             return AnalysisFlags::OUT_OF_ORDER;
         }
         AnalysisFlags::RETRANSMISSION
@@ -302,7 +301,7 @@ impl Direction {
         self.last = flags;
     }
 
-    /// RFC 7323 §2.2: both must offer it.
+    /// RFC 7323 §2.2: both must offer it. A side that has offered it does not lose it by a later SYN without.
     fn scale(&mut self, segment: &Segment, theirs: &mut Direction) {
         if !segment.flags.has(TcpFlags::SYN) {
             self.scales |= segment.ack.is_some();
@@ -310,11 +309,12 @@ impl Direction {
         }
         self.scales = false;
         match segment.options.window_scale {
-            None => {
+            None if self.scale == Scale::Unknown => {
                 self.scale = Scale::Unused;
                 theirs.scale = Scale::Unused;
             }
-            Some(_) if segment.ack.is_some() && theirs.scale == Scale::Unused => self.scale = Scale::Unused,
+            _ if segment.ack.is_some() && theirs.scale == Scale::Unused => self.scale = Scale::Unused,
+            None => {}
             Some(shift) => self.scale = Scale::Shift(shift.min(MAX_WINDOW_SCALE)),
         }
     }
@@ -329,6 +329,11 @@ fn opens(segment: &Segment) -> bool {
 fn end(segment: &Segment) -> u32 {
     let control = segment.flags.has_any(TcpFlags::SYN | TcpFlags::FIN);
     segment.seq.0.wrapping_add(segment.len).wrapping_add(u32::from(control))
+}
+
+/// The nanoseconds from one time to another. As in the original they are unsigned: back in time is very long.
+fn since(time: Time, earlier: Time) -> u64 {
+    time.0.wrapping_sub(earlier.0)
 }
 
 /// True when `number` comes behind `other` on the circle. Of two that are half the circle apart each is behind the other.

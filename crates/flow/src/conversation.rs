@@ -165,6 +165,8 @@ pub struct SideTotals {
     pub segments: u64,
     /// Payload bytes seen, counted once each however often they were sent.
     pub bytes: u64,
+    /// Payload bytes that it must have sent and no frame has: what came behind them is here, or they were acknowledged.
+    pub unseen_bytes: u64,
     /// Segments that repeated earlier bytes, SYN or FIN.
     pub resent_segments: u64,
     /// Payload bytes that were sent again.

@@ -155,6 +155,9 @@ impl Following {
             self.hear(side, None, gaps);
         }
         self.tell_states();
+        for side in [Side::A, Side::B] {
+            self.flow.totals_mut(side).unseen_bytes = self.ends[side.index()].sent.unseen_bytes();
+        }
         let (closed_by, closing) = outcome::judge(&self.ends, &self.story);
         self.flow.closed_by = closed_by;
         self.flow.closing = closing;

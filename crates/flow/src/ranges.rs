@@ -70,11 +70,13 @@ impl Ranges {
         })
     }
 
-    /// Forgets the lowest range.
-    pub(crate) fn drop_lowest(&mut self) {
-        if !self.list.is_empty() {
-            self.list.remove(0);
+    /// Forgets the lowest range, and tells how much it held.
+    pub(crate) fn drop_lowest(&mut self) -> i64 {
+        if self.list.is_empty() {
+            return 0;
         }
+        let (start, end) = self.list.remove(0);
+        end - start
     }
 
     /// Forgets the highest range.

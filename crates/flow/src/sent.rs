@@ -51,6 +51,8 @@ pub(crate) struct Sent {
     pub(crate) next: i64,
     /// Positions below `next` that no segment has shown yet.
     unseen: Ranges,
+    /// How much was in gaps that had to be forgotten.
+    forgotten: i64,
     /// Where the first FIN stands.
     pub(crate) fin: Option<i64>,
     /// A byte sent to probe a closed window. It may come again as the first byte of real data.
@@ -152,6 +154,16 @@ impl Sent {
         u32::try_from((end - acked.max(1)).max(0)).unwrap_or(u32::MAX)
     }
 
+    /// Payload bytes that no segment has shown, although they were sent: later ones were, or they were acknowledged.
+    pub(crate) fn unseen_bytes(&self) -> u64 {
+        // One position alone, acknowledged at the very end, is a FIN that was not seen, or what a keep-alive repeats.
+        let end = match self.unseen.first_within(self.next - 2, self.next) {
+            Some((start, _)) if start == self.next - 1 => start,
+            _ => self.next,
+        };
+        bytes(self.unseen.overlap(1, self.fin.unwrap_or(end)) + self.forgotten)
+    }
+
     fn novelty(&self, segment: &Placed) -> Novelty {
         let (start, end) = self.without_probe(segment);
         if self.seen_in(start, end) == 0 {
@@ -221,7 +233,7 @@ impl Sent {
     fn unseen_between(&mut self, start: i64, end: i64, gaps: usize) {
         self.unseen.insert(start, end);
         while self.unseen.len() > gaps {
-            self.unseen.drop_lowest();
+            self.forgotten += self.unseen.drop_lowest();
         }
     }
 

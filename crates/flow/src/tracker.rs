@@ -37,6 +37,8 @@ pub struct Counters {
     pub igmp: u64,
     /// Pieces of packets of which the rest was missing when they came; the last piece counts as what they make together.
     pub fragments: u64,
+    /// Packets that came in pieces and never became whole: some are missing, or contradict each other.
+    pub incomplete: u64,
     /// Other protocols, over IP or over the link.
     pub other: u64,
     /// Those that could not be read: cut or malformed.
@@ -157,7 +159,9 @@ impl Tracker {
 
     /// What became of the frames.
     pub fn counters(&self) -> Counters {
-        self.counters
+        let pieces = self.reassembler.counters();
+        let given_up = pieces.expired + pieces.evicted + pieces.refused;
+        Counters { incomplete: given_up + self.reassembler.waiting() as u64, ..self.counters }
     }
 
     fn packet(

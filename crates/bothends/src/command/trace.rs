@@ -40,60 +40,35 @@ use crate::picture::Svg;
     long_about = "Follow the conversations of a capture and show who did what.
 
 Examples:
-  bothends trace -r talk.pcapng           every conversation, and how it ended
-  bothends trace -r talk.pcapng --ladder  drawn, with the states of both ends
-  bothends trace -r talk.pcapng --only 3 --svg talk.svg
-  bothends trace -r talk.pcapng --bytes 1 one packet, field by field
-  bothends trace -r talk.pcapng --streams what both ends said, turn by turn
-  bothends trace -r talk.pcapng --streams --only 0 --raw b >answer
-  bothends trace -r talk.pcapng --state-diagram   the ways through TCP's states
-  bothends trace -r talk.pcapng --story   told in prose, a line for each turn
-  bothends trace -r big.pcap --only :443 --write https.pcapng
+  bothends trace -r talk.pcapng            every conversation, and how it ended
+  bothends trace -r talk.pcapng --ladder   drawn, with the states of both ends
+  bothends trace -r talk.pcapng --story    told in prose, a line for each turn
+  bothends trace -r talk.pcapng --streams  what both ends said, turn by turn
+  bothends trace -r talk.pcapng --streams --only 0 --raw b > answer
+  bothends trace -r talk.pcapng --state-diagram --only 0 --svg states.svg
+  bothends trace -r talk.pcapng --bytes 1  one packet, field by field
+  bothends trace -r big.pcap.gz --only :443 --write https.pcapng
+  bothends trace -r talk.pcapng --json | grep retransmission
   tcpdump -w - -c 100 tcp | bothends trace -r -
 
-It reads pcap and pcapng, from a file of any length or a pipe, in bounded memory: where there are more conversations \
-than it can follow at once, the one that has been idle longest is shown and forgotten. What `bothends lab --write` left \
-says also what the link did to each packet. Times count from the first frame, sequence numbers from each side's first. \
-The flags of each segment in --json are Wireshark's (tcp.analysis), by its rules."
+No capture at hand? `bothends lab --write talk.pcapng` makes one.
+
+It reads pcap and pcapng, plain or packed with gzip or zstd, from a file or a pipe: Ethernet, Wi-Fi, PPP and other link \
+types, through VLANs and tunnels, and puts fragments together. What `bothends lab --write` left says also what the link \
+did to each packet. A damaged capture is shown as far as it can be read; then the exit code is 26.
+
+Conversations of TCP are numbered from 0, those of UDP from udp:0. The end that opened one is its a, or else who spoke \
+first; the other is b. Times count from the first frame, sequence numbers from each side's first. What the capture does \
+not show is not guessed: such a state is `unknown`, such bytes are told as missing.
+
+Memory is bounded, however long the capture: where there are more conversations than can be followed at once, the one \
+that has been idle longest is shown and forgotten. In --json each segment has the states of both ends and the flags of \
+Wireshark's analysis (tcp.analysis), by its rules."
 )]
 pub struct Flags {
     /// The file.
     #[arg(short = 'r', long = "read", value_name = "FILE", help = "Read this capture; - is standard input.")]
     file: PathBuf,
-    /// Ladders.
-    #[arg(long, group = "view", help = "Draw each conversation as a ladder, with its verdict.")]
-    ladder: bool,
-    /// A list.
-    #[arg(
-        long,
-        group = "view",
-        help = "List the conversations, a line for each; with --json without their segments."
-    )]
-    list: bool,
-    /// State diagrams.
-    #[arg(
-        long,
-        group = "view",
-        help = "Draw TCP's state diagram with the way of both ends through it.",
-        long_help = "Draw TCP's state diagram (RFC 9293, figure 5) with the way of both ends through it: a2 stands where \
-                     the second step of a led, double frames and heavy arrows show what was passed. Under it each step \
-                     has its frame and its cause. With --svg the same becomes a picture. It takes 80 columns."
-    )]
-    state_diagram: bool,
-    /// Stories.
-    #[arg(
-        long,
-        group = "view",
-        value_name = "HOW",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "short",
-        help = "Tell each conversation in prose, a line for each turn; =all tells every turn.",
-        long_help = "Tell each conversation in prose, a line for each turn: who sent how much when, who waited for whom, \
-                     what was lost and sent again, who closed. Of a long one the first and the last turns are told; \
-                     --story=all tells every one."
-    )]
-    story: Option<story::Extent>,
     /// Some conversations.
     #[arg(
         long,
@@ -101,12 +76,9 @@ pub struct Flags {
         value_delimiter = ',',
         allow_negative_numbers = true,
         help = "Show only these conversations: by number (3, udp:0), address (10.0.0.1, [::1]:80), network (10.0.0.0/8) \
-                or port (:80). Several may be given; those that any of them takes are shown."
+                or port (:80). Several may be given, with commas; those that any of them takes are shown."
     )]
     only: Vec<Part>,
-    /// What was said.
-    #[command(flatten)]
-    streams: streams::Flags,
     /// A capture.
     #[arg(
         short = 'w',
@@ -117,22 +89,85 @@ pub struct Flags {
                 pcap, without comments, where the name ends in .pcap, else pcapng."
     )]
     write: Option<PathBuf>,
+    /// A list.
+    #[arg(
+        long,
+        group = "view",
+        help_heading = VIEWS,
+        help = "List the conversations, a line for each; with --json without their segments. It is what is shown when \
+                nothing else is asked for."
+    )]
+    list: bool,
+    /// Ladders.
+    #[arg(
+        long,
+        group = "view",
+        help_heading = VIEWS,
+        help = "Draw each conversation as a ladder, with its verdict."
+    )]
+    ladder: bool,
+    /// Stories.
+    #[arg(
+        long,
+        group = "view",
+        help_heading = VIEWS,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "short",
+        help = "Tell each conversation in prose, a line for each turn; =all tells every turn.",
+        long_help = "Tell each conversation in prose, a line for each turn: who sent how much when, who waited for whom, \
+                     what was lost and sent again, who closed. Of a long one the first and the last turns are told; \
+                     --story=all tells every one."
+    )]
+    story: Option<story::Extent>,
+    /// State diagrams.
+    #[arg(
+        long,
+        group = "view",
+        help_heading = VIEWS,
+        help = "Draw TCP's state diagram with the way of both ends through it.",
+        long_help = "Draw TCP's state diagram (RFC 9293, figure 5) with the way of both ends through it: a2 stands where \
+                     the second step of a led, double frames and heavy arrows show what was passed. Under it each step \
+                     has its frame and its cause. With --svg the same becomes a picture. It takes 80 columns."
+    )]
+    state_diagram: bool,
+    /// What was said.
+    #[command(flatten)]
+    streams: streams::Flags,
     /// One packet.
     #[arg(
         long,
         group = "view",
+        help_heading = VIEWS,
         value_name = "FRAME",
         conflicts_with_all = ["streams", "only", "write", "svg"],
-        help = "Show the frame of this number byte by byte: every header, field and checksum."
+        help = "Show the frame of this number byte by byte: every header, field and checksum; -v shows long payloads whole."
     )]
     bytes: Option<NonZeroU64>,
     /// A picture.
-    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(files::named), help = "Draw the conversation into this file as SVG.")]
+    #[arg(
+        long,
+        help_heading = "Pictures",
+        value_name = "FILE",
+        value_parser = PathBufValueParser::new().try_map(files::named),
+        help = "Draw the conversation into this file as SVG: its ladder, or with --state-diagram that. Where there are \
+                several, --only chooses it."
+    )]
     svg: Option<PathBuf>,
     /// The columns.
-    #[arg(long, value_name = "COLUMNS", help = "Draw this wide; otherwise as wide as the terminal is.")]
+    #[arg(
+        long,
+        help_heading = "Pictures",
+        value_name = "COLUMNS",
+        help = "Draw this wide; otherwise as wide as the terminal is. At 120 columns ladders show options, windows and \
+                bytes in flight."
+    )]
     pub width: Option<NonZeroUsize>,
 }
+
+/// Over the flags that say what is shown.
+const VIEWS: &str = "Views, one at a time";
 
 impl Flags {
     fn choice(&self) -> Choice {
@@ -165,6 +200,11 @@ fn read_and_show(flags: &Flags, out: &Out) -> Result<Exit, Fault> {
         return Ok(out.usage(wrong, None));
     }
     let source = Source::open(&flags.file)?;
+    let mut outputs = [("--write", &flags.write), ("--svg", &flags.svg)].into_iter();
+    if let Some((flag, _)) = outputs.find(|(_, path)| path.as_deref().is_some_and(|path| source.is_at(path)))
+    {
+        return Ok(out.usage(&format!("{flag} would overwrite the capture that is read"), None));
+    }
     if let Some(number) = flags.bytes {
         return Ok(bytes::show(number.get(), source, flags, out));
     }

@@ -30,6 +30,8 @@ pub struct Counts {
     pub first: Option<Time>,
     /// Frames that were not followed, by what they were.
     pub unsupported: Vec<(&'static str, u64)>,
+    /// Packets that came in pieces and never became whole.
+    pub incomplete_packets: u64,
 }
 
 /// One segment. Times count from `start`, the capture's first frame.
@@ -156,6 +158,7 @@ fn icmp(record: Record, errors: &PathErrors) -> Record {
 struct SideNames {
     segments: &'static str,
     bytes: &'static str,
+    unseen_bytes: &'static str,
     resent_segments: &'static str,
     resent_bytes: &'static str,
     lost_segments: &'static str,
@@ -171,6 +174,7 @@ struct SideNames {
 const SIDE_A: SideNames = SideNames {
     segments: "segments_a",
     bytes: "bytes_a",
+    unseen_bytes: "unseen_bytes_a",
     resent_segments: "resent_segments_a",
     resent_bytes: "resent_bytes_a",
     lost_segments: "lost_segments_a",
@@ -185,6 +189,7 @@ const SIDE_A: SideNames = SideNames {
 const SIDE_B: SideNames = SideNames {
     segments: "segments_b",
     bytes: "bytes_b",
+    unseen_bytes: "unseen_bytes_b",
     resent_segments: "resent_segments_b",
     resent_bytes: "resent_bytes_b",
     lost_segments: "lost_segments_b",
@@ -198,6 +203,7 @@ const SIDE_B: SideNames = SideNames {
 
 fn side(record: Record, totals: &SideTotals, names: &SideNames) -> Record {
     let record = record.with(names.segments, totals.segments).with(names.bytes, totals.bytes);
+    let record = record.with(names.unseen_bytes, totals.unseen_bytes);
     let record = record.with(names.resent_segments, totals.resent_segments);
     let record = record.with(names.resent_bytes, totals.resent_bytes);
     let record = record.with(names.lost_segments, totals.lost_segments);
@@ -249,7 +255,9 @@ pub fn capture(counts: &Counts) -> Record {
     let seen = counts.frames + counts.lost_by_capture.unwrap_or(0);
     let record = record.with("seen", seen);
     let record = record.with("lost_by_capture", counts.lost_by_capture.map_or(Value::Null, Value::from));
-    record.with("link_type", counts.link_types.join(", ")).with("unsupported", Value::Object(unsupported))
+    let record = record.with("link_type", counts.link_types.join(", "));
+    let record = record.with("unsupported", Value::Object(unsupported));
+    record.with_some("incomplete_packets", Some(counts.incomplete_packets).filter(|packets| *packets > 0))
 }
 
 /// What a lab's link did; `start` is the wall clock's time from which the segments count.

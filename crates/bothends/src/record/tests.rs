@@ -194,6 +194,7 @@ fn captured_records_are_what_they_were() {
         link_types: vec!["raw IP".to_owned()],
         first: Some(start),
         unsupported: vec![("udp", 2)],
+        incomplete_packets: 1,
     };
     let refused = Fault::errno(End::Peer, Doing::Connect, "tcp://[::1]:80", 111);
     let all = [

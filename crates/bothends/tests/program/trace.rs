@@ -220,3 +220,21 @@ fn what_is_said_beside_the_conversations_stands_under_the_list() {
     assert_eq!(protocols, ["arp", "igmp"]);
     assert_eq!((&asides[1]["frame"], &asides[1]["t_s"]), (&2.into(), &1.0.into()));
 }
+
+#[test]
+fn the_capture_that_is_read_is_never_written_over() {
+    let (folder, file) = ethernet(&[b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x88\xb5nothing that is known here"]);
+    let before = fs::read(&file).unwrap();
+    let link = folder.path().join("link.pcap").to_str().unwrap().to_owned();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for arguments in
+        [["-r", &file, "--write", &file], ["-r", &file, "--svg", &link], ["-r", "-", "-w", &link]]
+    {
+        let mut command = bothends(&["trace"]);
+        command.args(arguments).stdin(fs::File::open(&file).unwrap());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains("would overwrite the capture that is read"), "{}", stderr(&output));
+        assert_eq!(fs::read(&file).unwrap(), before, "{arguments:?}");
+    }
+}

@@ -86,6 +86,8 @@ fn again(flow: &Flow, index: usize, resent: &Resent) -> Remark {
         } else {
             Remark::new(Role::Finding, ["asked for by 3 equal ACKs", "by 3 equal ACKs", "by ACKs"])
         }
+    } else if is_at_once(&flow.rows[index]) {
+        return Remark::new(Role::Finding, ["twice: sooner than any timer", "comes twice", "twice"]);
     } else if resent.of.is_none() || resent.after.is_zero() {
         Remark::new(Role::Finding, ["after a timer", "timer"])
     } else {
@@ -109,6 +111,16 @@ fn again(flow: &Flow, index: usize, resent: &Resent) -> Remark {
 /// The least retransmission timeout of Linux and of most others; RFC 6298 §2.4 would have a second. What comes sooner
 /// may be a tail loss probe (RFC 8985 §7), which is a timer too.
 const LEAST_RTO: Duration = Duration::from_millis(200);
+
+/// No timer is as quick.
+const NO_TIMER: Duration = Duration::from_millis(1);
+
+/// True for what comes again so soon that no timer can have sent it, and nobody asked for: captured twice, or doubled on
+/// the way. A lab's link sees each packet once, so there it was sent.
+pub(crate) fn is_at_once(row: &Row) -> bool {
+    let soon = |resent: &Resent| resent.of.is_some() && resent.after < NO_TIMER && !resent.asked_for;
+    row.passage.is_none() && row.resent.as_ref().is_some_and(soon)
+}
 
 /// True when only a retransmission timeout explains so long a wait.
 pub(crate) fn is_rto(flow: &Flow, after: Duration) -> bool {
@@ -158,15 +170,21 @@ pub(super) fn by_analysis(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Rem
         ));
     }
     let (_, role, forms) = ANALYSED.iter().find(|(flag, ..)| row.analysis.has(*flag))?;
+    if row.analysis.has(AnalysisFlags::KEEP_ALIVE) && asks_for_room(flow, segment.index) {
+        return Some(Remark::new(Role::Finding, PROBES));
+    }
     Some(Remark::new(*role, *forms))
 }
+
+/// The words for a probe of a window of zero (RFC 9293 §3.8.6.1).
+const PROBES: [&str; 2] = ["probes the closed window", "window probe"];
 
 /// Flags with their words. A zero window and what was sent again have other words, closer to what happened.
 const ANALYSED: [(AnalysisFlags, Role, [&str; 2]); 11] = [
     (AnalysisFlags::REUSED_PORTS, Role::Finding, ["the same ports once more", "ports reused"]),
     (AnalysisFlags::KEEP_ALIVE, Role::Finding, ["keep-alive: are you there?", "keep-alive"]),
     (AnalysisFlags::KEEP_ALIVE_ACK, Role::Frame, ["answers the keep-alive", "keep-alive ACK"]),
-    (AnalysisFlags::ZERO_WINDOW_PROBE, Role::Finding, ["probes the closed window", "window probe"]),
+    (AnalysisFlags::ZERO_WINDOW_PROBE, Role::Finding, PROBES),
     (AnalysisFlags::ZERO_WINDOW_PROBE_ACK, Role::Finding, ["answers the probe", "probe ACK"]),
     (AnalysisFlags::WINDOW_FULL, Role::Finding, ["fills the window", "window full"]),
     (AnalysisFlags::SPURIOUS_RETRANSMISSION, Role::Finding, ["had been acknowledged", "needless"]),
@@ -193,6 +211,14 @@ fn opens_its_window(flow: &Flow, index: usize) -> bool {
     row.window_bytes > 0
         && row.flags.0 & closes == 0
         && before.is_some_and(|before| before.window_bytes == 0 && before.flags.0 & closes == 0)
+}
+
+/// True when the other side's window was zero last: what looks like a keep-alive is how Linux probes a closed window.
+fn asks_for_room(flow: &Flow, index: usize) -> bool {
+    let other = flow.rows[index].from.other();
+    let closes = TcpFlags::SYN.0 | TcpFlags::RST.0;
+    let last = flow.rows[..index].iter().rev().take(SEARCHED).find(|earlier| earlier.from == other);
+    last.is_some_and(|last| last.window_bytes == 0 && last.flags.0 & closes == 0)
 }
 
 /// True when the other end itself sent the error, none on the way.

@@ -1,6 +1,8 @@
 //! Whole ladders as snapshots, and what must hold for every conversation at every width.
 
-use flow::AnalysisFlags;
+use std::time::Duration;
+
+use flow::{AnalysisFlags, Resent};
 use proptest::prelude::*;
 use wire::Time;
 
@@ -199,6 +201,44 @@ fn what_the_analysis_says_stands_where_there_is_room() {
     insta::assert_snapshot!(draw(&analysed(), 80));
     let narrow = draw(&analysed(), 60);
     assert!(!narrow.contains("duplicate ACK") && narrow.contains("its receive buffer is full"), "{narrow}");
+}
+
+/// Linux probes a closed window with no byte, at the number before, which Wireshark calls a keep-alive.
+#[test]
+fn a_keep_alive_into_a_closed_window_is_a_probe() {
+    let probed = |window_bytes| {
+        let mut talk = sample::Talk::new(None);
+        talk.handshake(31).send(100, sample::A, "PA", [1, 1, 10]);
+        talk.send(150, sample::B, "A", [1, 11, 0]).row().window_bytes = window_bytes;
+        talk.send(200_150, sample::A, "A", [10, 1, 0]).row().analysis = AnalysisFlags::KEEP_ALIVE;
+        draw(&talk.flow, 80)
+    };
+    assert!(probed(0).contains("window probe"), "{}", probed(0));
+    assert!(probed(500).contains("keep-alive"), "{}", probed(500));
+}
+
+#[test]
+fn what_comes_again_at_once_no_timer_has_sent() {
+    let copied = |micros, delay| {
+        let mut talk = sample::Talk::new(delay);
+        talk.handshake(31).send(100, sample::A, "PA", [1, 1, 10]);
+        let after = Duration::from_micros(micros);
+        talk.send(100 + micros, sample::A, "PA", [1, 1, 10]).row().resent =
+            Some(Resent { of: Some(4), after, needless: true, asked_for: false });
+        talk.flow.totals_a.resent_segments = 1;
+        let said = crate::verdict::paragraph(&talk.flow, &Names::roles(&talk.flow));
+        (draw(&talk.flow, 80), said)
+    };
+    let (drawn, said) = copied(2, None);
+    assert!(drawn.contains("│ comes twice"), "{drawn}");
+    assert!(said.contains("sent again at once, sooner than any timer: perhaps captured twice;"), "{said}");
+    let (drawn, said) = copied(2_000, None);
+    assert!(
+        drawn.contains("needless") && said.contains("by a timer 2.00 ms later, needlessly"),
+        "{drawn}{said}"
+    );
+    let (drawn, _) = copied(2, Some(Duration::from_micros(1)));
+    assert!(drawn.contains("needless"), "the link saw it twice: {drawn}");
 }
 
 #[test]

@@ -65,6 +65,16 @@ fn a_question_whether_the_other_end_is_still_there() {
 }
 
 #[test]
+fn a_question_into_a_closed_window_asks_for_room() {
+    let mut talk = Talk::new(None);
+    talk.handshake(31).send(100, A, "PA", [1, 1, 10]);
+    talk.send(150, B, "A", [1, 11, 0]).row().window_bytes = 0;
+    talk.send(200_150, A, "A", [10, 1, 0]);
+    let told = tell(&talk.ended(Closing::Open, ClosedBy::Unknown));
+    assert!(told.contains("client asks whether server has room now (frame 6)"), "{told}");
+}
+
+#[test]
 fn both_open_at_once() {
     let mut talk = Talk::new(Some(std::time::Duration::from_millis(50)));
     talk.send(0, A, "S", [0, 0, 0]).states(State::SynSent, State::SynReceived);

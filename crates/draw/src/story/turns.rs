@@ -8,7 +8,7 @@ use wire::Time;
 use wire::tcp::TcpFlags;
 
 use super::{closing, opening};
-use crate::ladder::{is_lost, is_rto};
+use crate::ladder::{is_at_once, is_lost, is_rto};
 use crate::number::{count, duration, size_in_words};
 
 /// What an entry is.
@@ -74,8 +74,6 @@ pub(super) fn entries(flow: &Flow, names: &[String; 2]) -> Vec<Entry> {
 
 /// From here on a pause has a line of its own, and ends a turn: no acknowledgement is delayed longer (RFC 9293 §3.8.6.3 would have 500 ms).
 const LONG: Duration = Duration::from_millis(200);
-/// What comes again sooner no timer has sent; perhaps it was captured twice.
-const NO_TIMER: Duration = Duration::from_millis(1);
 
 /// Ten round trips are a pause that a repetition may follow; but nothing below 10 ms, which a busy machine takes, and
 /// everything that is long.
@@ -243,12 +241,17 @@ impl Teller<'_> {
 
     fn probe(&mut self, row: &Row) {
         let [name, peer] = [row.from, row.from.other()].map(|side| &self.names[side.index()]);
-        let words = format!("{name} asks whether {peer} is still there (frame {})", row.frame);
+        // Into a closed window it asks for room (RFC 9293 §3.8.6.1), else for a sign of life (§3.8.4).
+        let asked = match self.full[row.from.other().index()] {
+            Some(_) => "has room now",
+            None => "is still there",
+        };
+        let words = format!("{name} asks whether {peer} {asked} (frame {})", row.frame);
         self.end_turn();
         self.entries.push(Entry::at(row.time, Kind::Event, words));
     }
 
-    /// A byte, or none, just below what was sent: a question whether the other end is still there (RFC 9293 §3.8.4).
+    /// A byte, or none, just below what was sent: a question to the other end.
     fn is_probe(&self, row: &Row) -> bool {
         let highest = self.highest[row.from.index()];
         let below = highest.is_some_and(|highest| row.seq == highest.wrapping_sub(1));
@@ -298,9 +301,8 @@ impl Turn {
         match &row.resent {
             Some(resent) => {
                 self.resent += segments;
-                let at_once = resent.of.is_some() && resent.after < NO_TIMER;
                 self.asked_for += if resent.asked_for { segments } else { 0 };
-                self.at_once += if at_once && !resent.asked_for { segments } else { 0 };
+                self.at_once += if is_at_once(row) { segments } else { 0 };
             }
             None => self.segments += segments,
         }
@@ -338,6 +340,7 @@ impl Turn {
     /// Why segments were sent again.
     fn reason(&self) -> &'static str {
         match self.asked_for {
+            _ if self.at_once == self.resent => " at once",
             _ if self.at_once > 0 => "",
             0 => " by a timer",
             asked if asked == self.resent => " because acknowledgements asked for it",

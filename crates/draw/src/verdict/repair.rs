@@ -4,7 +4,7 @@ use flow::{Flow, Resent, Row};
 use wire::tcp::TcpFlags;
 
 use super::both;
-use crate::ladder::{asked_by_sack, is_lost, is_rto};
+use crate::ladder::{asked_by_sack, is_at_once, is_lost, is_rto};
 use crate::number::{count, duration, grouped};
 
 /// None where nothing was lost or sent again.
@@ -101,26 +101,22 @@ fn reasons(flow: &Flow, resent: u64) -> String {
     if all.len() as u64 != resent {
         return String::new();
     }
+    let at_once = all.iter().filter(|(index, _)| is_at_once(&flow.rows[*index])).count() as u64;
     let asked = all.iter().filter(|(_, resent)| resent.asked_for).count() as u64;
-    let needless = all.iter().filter(|(_, resent)| resent.needless).count() as u64;
-    let mut words = match (asked, resent - asked) {
-        (0, 1) => match all.first() {
-            Some((_, only)) if only.after.is_zero() => " by a timer".to_owned(),
-            Some((_, only)) if is_rto(flow, only.after) => {
-                format!(" when a retransmission timer ran out after {}", duration(only.after))
-            }
-            // It may have been set long before the segment left (RFC 8985 §7.2).
-            Some((_, only)) => format!(" by a timer {} later", duration(only.after)),
-            None => String::new(),
-        },
-        (0, _) => " by a timer".to_owned(),
-        (_, 0) => " because acknowledgements asked for it".to_owned(),
-        (asked, timed) => {
-            format!(
-                ": {} because acknowledgements asked for it, {} by a timer",
-                grouped(asked),
-                grouped(timed)
-            )
+    let needless = |(index, resent): &&(usize, &Resent)| resent.needless && !is_at_once(&flow.rows[*index]);
+    let needless = all.iter().filter(needless).count() as u64;
+    let causes = [
+        (asked, "because acknowledgements asked for it"),
+        (resent - asked - at_once, "by a timer"),
+        (at_once, "at once, sooner than any timer: perhaps captured twice"),
+    ];
+    let there: Vec<_> = causes.into_iter().filter(|(number, _)| *number > 0).collect();
+    let mut words = match (there.as_slice(), all.as_slice()) {
+        ([_], [(_, only)]) if asked + at_once == 0 && !only.after.is_zero() => one_timer(flow, only),
+        ([(_, cause)], _) => format!(" {cause}"),
+        _ => {
+            let each = there.iter().map(|(number, cause)| format!("{} {cause}", grouped(*number)));
+            format!(": {}", each.collect::<Vec<_>>().join(", "))
         }
     };
     match needless {
@@ -130,6 +126,15 @@ fn reasons(flow: &Flow, resent: u64) -> String {
         _ => words.push_str(&format!(", {} of them needlessly", grouped(needless))),
     }
     words
+}
+
+fn one_timer(flow: &Flow, only: &Resent) -> String {
+    let after = duration(only.after);
+    match is_rto(flow, only.after) {
+        true => format!(" when a retransmission timer ran out after {after}"),
+        // It may have been set long before the segment left (RFC 8985 §7.2).
+        false => format!(" by a timer {after} later"),
+    }
 }
 
 fn repetitions(flow: &Flow) -> impl Iterator<Item = (usize, &Resent)> {

@@ -45,6 +45,33 @@ fn both_closed_at_once() {
 }
 
 #[test]
+fn what_the_capture_lacks_was_sent_all_the_same() {
+    let mut flow = sample::one_loss();
+    flow.totals_a.unseen_bytes = 16;
+    let said = paragraph(&flow, &Names::roles(&flow));
+    assert!(
+        said.contains("client sent 48 bytes (16 bytes of that not captured), server 32 bytes;"),
+        "{said}"
+    );
+    (flow.totals_b.bytes, flow.totals_b.unseen_bytes) = (0, 2_902);
+    let said = paragraph(&flow, &Names::roles(&flow));
+    assert!(said.contains(", server 2,902 bytes (none of that captured);"), "{said}");
+}
+
+#[test]
+fn who_answers_a_syn_did_not_open() {
+    let mut flow = sample::one_loss();
+    flow.saw_opening = false;
+    assert!(paragraph(&flow, &Names::roles(&flow)).contains("who opened it is unknown"));
+    flow.rows.remove(0);
+    let said = paragraph(&flow, &Names::roles(&flow));
+    assert!(
+        said.starts_with("client opened, and the answer of server is the first that was captured;"),
+        "{said}"
+    );
+}
+
+#[test]
 fn refused() {
     insta::assert_snapshot!(say(&sample::refused()), @r##"
     refused

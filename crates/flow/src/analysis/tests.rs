@@ -104,6 +104,35 @@ fn a_window_is_full_at_its_last_byte_only() {
 }
 
 #[test]
+fn a_scale_that_was_offered_stays() {
+    let table = "
+        30  B SYN,ACK 0 ack 1 win 1000 mss 100
+        31  B ACK 1 ack 1 win 25
+        32  A ACK 1 ack 1 len 200 win 1000
+    ";
+    assert_eq!(said(table)[1..], ["window_update", "window_full"]);
+}
+
+#[test]
+fn a_round_trip_of_nothing_is_unknown_and_one_back_in_time_is_endless() {
+    let late = |first_ack: u64| {
+        let table = format!(
+            "100 A SYN 0 win 1000 mss 100
+             {first_ack} A ACK 1 ack 1 win 1000
+             200 A ACK 1 ack 1 len 100 win 1000
+             204 A ACK 1 ack 1 len 50 win 1000"
+        );
+        let flows =
+            script::run(&script::parse(&table), Limits::default()).flows().cloned().collect::<Vec<_>>();
+        flows[0].rows[3].analysis.to_string()
+    };
+    assert_eq!(late(110), "out_of_order");
+    assert_eq!(late(103), "retransmission");
+    assert_eq!(late(100), "out_of_order", "the next ACK tells it: 100 ms");
+    assert_eq!(late(99), "out_of_order");
+}
+
+#[test]
 fn signs_of_life_are_no_repetitions() {
     let table = "
         30    A ACK 1 ack 1 len 100 win 1000

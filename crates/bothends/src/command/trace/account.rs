@@ -77,26 +77,17 @@ impl Counts {
             .collect();
     }
 
-    /// Frames that may belong to conversations and could not be followed: a picture without them is not the whole.
+    /// What may belong to conversations and could not be followed: a picture without it is not the whole.
     fn unread_in_words(&self) -> Option<String> {
-        let of = |wanted: &str| {
-            self.unsupported.iter().find(|(kind, _)| *kind == wanted).map(|(_, frames)| *frames)
-        };
-        let whys = [
-            ("unreadable", ["could not be read: cut too short, or malformed"; 2]),
-            (
-                "fragment",
-                [
-                    "is a piece of a fragmented packet, which is not put together",
-                    "are pieces of fragmented packets, which are not put together",
-                ],
-            ),
-        ];
-        let told = whys.iter().filter_map(|(kind, [one, many])| {
-            let frames = of(kind)?;
-            Some(format!("{} {}", count(frames, "frame"), if frames == 1 { one } else { many }))
+        let unreadable = self.unsupported.iter().find(|(kind, _)| *kind == "unreadable").map(|(_, n)| *n);
+        let unreadable = unreadable.map(|frames| {
+            format!("{} could not be read: cut too short, or malformed", count(frames, "frame"))
         });
-        let told: Vec<String> = told.collect();
+        let incomplete = (self.incomplete_packets > 0).then(|| {
+            let packets = count(self.incomplete_packets, "packet");
+            format!("{packets} came in pieces of which some are missing or contradict each other")
+        });
+        let told: Vec<String> = unreadable.into_iter().chain(incomplete).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 
@@ -120,11 +111,16 @@ mod tests {
 
     #[test]
     fn what_could_not_be_followed_is_told() {
-        let counts = |unsupported| Counts { frames: 20, unsupported, ..Counts::default() };
-        assert_eq!(counts(vec![("udp", 2), ("icmp", 1)]).unread_in_words(), None);
-        let unread = counts(vec![("udp", 2), ("fragment", 1), ("unreadable", 14)]).unread_in_words();
+        let counts = |unsupported, incomplete_packets| {
+            Counts { frames: 20, unsupported, incomplete_packets, ..Counts::default() }.unread_in_words()
+        };
+        assert_eq!(
+            counts(vec![("udp", 2), ("fragment", 1)], 0),
+            None,
+            "the piece was put together with another"
+        );
         let told = "14 frames could not be read: cut too short, or malformed; \
-                    1 frame is a piece of a fragmented packet, which is not put together";
-        assert_eq!(unread.as_deref(), Some(told));
+                    1 packet came in pieces of which some are missing or contradict each other";
+        assert_eq!(counts(vec![("unreadable", 14), ("fragment", 2)], 1).as_deref(), Some(told));
     }
 }

@@ -71,13 +71,13 @@ impl Asides {
         }
     }
 
-    /// Shows the first ones; with `-v` all that were kept.
-    pub(super) fn show(&self, seen: &Seen, out: &Out) {
+    /// Shows the first ones, under a list or alone; with `-v` all that were kept.
+    pub(super) fn show(&self, under_a_list: bool, seen: &Seen, out: &Out) {
         if self.kept.is_empty() {
             return;
         }
         let shown = if out.verbosity > 0 { KEPT } else { SHOWN };
-        let mut text = "\nbeside them\n".to_owned();
+        let mut text = if under_a_list { "\nbeside them\n".to_owned() } else { String::new() };
         for Aside { frame, time, protocol, words } in self.kept.iter().take(shown) {
             let time = duration(time.since(seen.start()));
             text.push_str(&format!("{time:>12}  {protocol:4}  {words} (frame {frame})\n"));

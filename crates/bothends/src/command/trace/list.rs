@@ -83,7 +83,8 @@ impl View for Listing {
         let chosen = Chosen::of(capture);
         self.show_rest(&chosen, &capture.seen, out);
         if capture.choice.is_all() {
-            self.asides.show(&capture.seen, out);
+            let under_a_list = capture.shown_before > 0 || !chosen.in_order().is_empty();
+            self.asides.show(under_a_list, &capture.seen, out);
         }
         let drawn = view::draw(std::mem::take(&mut self.svg), &chosen, capture, out)?;
         Ok(chosen.or_tell(capture, drawn.unwrap_or(Exit::Ok), out))

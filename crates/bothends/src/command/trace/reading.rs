@@ -79,7 +79,9 @@ impl Reading<'_> {
         progress.finish();
         capture.tracker.finish();
         capture.hand_out(view, self.out);
-        capture.counts.unsupported = picture::not_followed(capture.tracker.counters());
+        let counters = capture.tracker.counters();
+        capture.counts.unsupported = picture::not_followed(counters);
+        capture.counts.incomplete_packets = counters.incomplete;
         if let Some(writing) = self.writing {
             writing.finish()?;
         }

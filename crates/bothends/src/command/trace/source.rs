@@ -1,8 +1,9 @@
 //! Where a capture comes from: a file, or standard input, which a person may end with ^C. Either may be packed.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use kernel::signal::Signals;
@@ -49,6 +50,16 @@ impl Source {
     /// The file, where it is one: its place is how far it has been read, packed or not.
     pub(super) fn file(&self) -> Option<&File> {
         self.file.as_ref()
+    }
+
+    /// True when this path leads to the very file that is read: to write there would destroy it.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let ours = match &self.file {
+            Some(file) => file.metadata().map(|ours| (ours.dev(), ours.ino())).ok(),
+            None => rustix::fs::fstat(io::stdin()).map(|ours| (ours.st_dev, ours.st_ino)).ok(),
+        };
+        let theirs = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+        ours.is_some() && ours == theirs.map(|theirs| (theirs.dev(), theirs.ino()))
     }
 
     fn of(origin: Origin) -> Source {

@@ -29,6 +29,7 @@ impl View for Diagrams {
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
         let chosen = Chosen::of(capture);
         out.print(&text(&chosen.tcp, capture.naming, &out.stdout));
+        chosen.tell_of_datagrams(out);
         let svg = std::mem::take(&mut self.svg);
         let drawn = view::draw_as(state_diagram::svg, svg, &chosen, capture, out)?;
         Ok(chosen.or_tell(capture, drawn.unwrap_or(Exit::Ok), out))

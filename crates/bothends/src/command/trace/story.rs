@@ -41,6 +41,7 @@ impl View for Stories {
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
         let chosen = Chosen::of(capture);
         out.print(&text(&chosen.tcp, capture.naming, &out.stdout, self.extent));
+        chosen.tell_of_datagrams(out);
         let drawn = view::draw(std::mem::take(&mut self.svg), &chosen, capture, out)?;
         Ok(chosen.or_tell(capture, drawn.unwrap_or(Exit::Ok), out))
     }

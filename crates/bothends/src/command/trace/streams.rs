@@ -43,15 +43,23 @@ pub(super) struct Flags {
     #[arg(
         long,
         group = "view",
+        help_heading = super::VIEWS,
         help = "Show what both ends said: their bytes in order, turn by turn. What the capture lacks is told."
     )]
     pub(super) streams: bool,
     /// A dump.
-    #[arg(long, requires = "streams", conflicts_with_all = ["text", "raw"], help = "With --streams: everything as a hex dump.")]
+    #[arg(
+        long,
+        help_heading = super::VIEWS,
+        requires = "streams",
+        conflicts_with_all = ["text", "raw"],
+        help = "With --streams: everything as a hex dump."
+    )]
     hex: bool,
     /// Text.
     #[arg(
         long,
+        help_heading = super::VIEWS,
         requires = "streams",
         conflicts_with = "raw",
         help = "With --streams: everything as text; otherwise what is no text is a hex dump."
@@ -60,6 +68,7 @@ pub(super) struct Flags {
     /// Line ends.
     #[arg(
         long,
+        help_heading = super::VIEWS,
         requires = "streams",
         conflicts_with = "raw",
         help = "With --streams: spell line ends and tabs out in text: \\r\\n, \\t."
@@ -68,9 +77,10 @@ pub(super) struct Flags {
     /// Themselves.
     #[arg(
         long,
+        help_heading = super::VIEWS,
         value_name = "END",
         requires_all = ["streams", "only"],
-        help = "With --streams and --only: write just the bytes that this end said, as they are."
+        help = "With --streams and --only NUMBER: write just the bytes that this end said, as they are."
     )]
     raw: Option<End>,
 }
@@ -277,7 +287,7 @@ impl<'a> Streams<'a> {
         if !self.spoken && self.clock > 0 {
             out.tell(&match self.only {
                 Some(stream) => format!("nothing was said in conversation {stream}\n"),
-                None => "nothing was said in any conversation\n".to_owned(),
+                None => "nothing was said over TCP\n".to_owned(),
             });
         }
     }
@@ -350,6 +360,7 @@ impl View for Streams<'_> {
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
         self.close_all();
         let chosen = Chosen::of(capture);
+        chosen.tell_of_datagrams(out);
         if out.json {
             let start = capture.seen.start();
             chosen.tcp.iter().for_each(|flow| out.record(&record::flow(flow, start, None)));

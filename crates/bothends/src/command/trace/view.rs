@@ -1,6 +1,7 @@
 //! What every view of a capture has in common: it takes what it needs while the capture is read, and shows the rest when
 //! that is over.
 
+use draw::number::count;
 use draw::{Names, ladder};
 use flow::{Belongs, DatagramFlow, Departed, Flow, HandedRow, Limits, Protocol, Rows};
 use wire::Fault;
@@ -73,6 +74,14 @@ impl<'a> Chosen<'a> {
     /// Those of both kinds, in the order in which they began.
     pub(super) fn in_order(&self) -> Vec<Conversation<'a>> {
         Conversation::merged(&self.tcp, &self.udp)
+    }
+
+    /// Tells of the conversations of UDP that a view of TCP alone leaves out.
+    pub(super) fn tell_of_datagrams(&self, out: &Out) {
+        if !self.udp.is_empty() {
+            let those = count(self.udp.len() as u64, "conversation");
+            out.tell(&format!("{those} of UDP left out: --list and --ladder have them\n"));
+        }
     }
 
     /// Tells that nothing was chosen, where there is something to choose from; else gives `exit`.

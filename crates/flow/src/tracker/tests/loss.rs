@@ -424,3 +424,20 @@ fn a_segment_that_is_late_is_not_lost() {
     ));
     assert_eq!(flow.rows[4].resent, resent(4, 200, true, false));
 }
+
+#[test]
+fn what_no_frame_has_was_sent_if_more_follows_or_it_is_acknowledged() {
+    let told = |rest: &str| {
+        let flow = flow_of(&format!("{OPEN}{rest}"));
+        (flow.totals_a.bytes, flow.totals_a.unseen_bytes, flow.totals_b.unseen_bytes)
+    };
+    assert_eq!(told("3 A ACK 11 ack 1 len 5"), (5, 10, 0), "more follows");
+    assert_eq!(told("3 A ACK 11 ack 1 len 5\n4 A ACK 1 ack 1 len 10"), (15, 0, 0), "it came after all");
+    assert_eq!(told("3 B ACK 1 ack 11"), (0, 10, 0), "acknowledged");
+    assert_eq!(told("3 A FIN,ACK 11 ack 1"), (0, 10, 0), "the FIN itself is none");
+    assert_eq!(told("3 A ACK 1 ack 1 len 5\n4 B ACK 1 ack 7"), (5, 0, 0), "a FIN that was not seen");
+    let midstream = flow_of("0 A ACK 100 ack 1\n1 B ACK 1 ack 101");
+    assert_eq!(midstream.totals_a.unseen_bytes, 0, "a keep-alive, and nothing known before");
+    let gaps: String = (0..100).map(|n| format!("{} A ACK {} ack 1 len 5\n", 3 + n, 6 + 10 * n)).collect();
+    assert_eq!(told(&gaps), (500, 500, 0), "more gaps than are remembered");
+}

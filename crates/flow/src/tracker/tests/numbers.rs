@@ -187,6 +187,6 @@ fn what_is_not_tcp_is_counted() {
     let counters = tracker.counters();
     let found = (counters.frames, counters.tcp, counters.udp, counters.arp, counters.fragments);
     assert_eq!(found, (5, 0, 1, 1, 1));
-    assert_eq!((counters.unreadable, counters.unsupported_links), (1, 1));
+    assert_eq!((counters.unreadable, counters.unsupported_links, counters.incomplete), (1, 1, 1));
     assert_eq!(tracker.flows().count(), 0);
 }
