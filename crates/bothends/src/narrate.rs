@@ -4,8 +4,8 @@ pub mod talk;
 
 use draw::number::{count, duration, since_start, size_in_words};
 use ends::event::{Account, Away, ClosedBy, Event, How};
-use lab::event::{Backend, DirectionReport, LinkFrame, Role};
-use wire::{Time, Transport, visible};
+use lab::event::{ANSWERED, Backend, DirectionReport, LinkFrame, Role};
+use wire::{Fate, Time, Transport, visible};
 
 use crate::record::role_word;
 
@@ -171,7 +171,11 @@ pub fn backend(backend: Backend) -> &'static str {
 pub fn frame(frame: &LinkFrame, start: Time) -> String {
     let at = since_start(frame.time.since(start));
     let from = role_word(frame.from);
+    let word = frame.passage.fate.word();
     let fate = match (&frame.passage.rule, frame.passage.arrived) {
+        (Some(rule), Some(arrived)) if frame.passage.fate != Fate::Delivered => {
+            format!("{word} by {rule}, arrives after {}", duration(arrived.since(frame.time)))
+        }
         (Some(rule), None) => format!("{} by {rule}", frame.passage.fate.word()),
         (_, Some(arrived)) => format!("arrives after {}", duration(arrived.since(frame.time))),
         (None, None) => frame.passage.fate.word().to_owned(),
@@ -179,8 +183,8 @@ pub fn frame(frame: &LinkFrame, start: Time) -> String {
     format!("{at:>9} packet {} from the {from}, {} B, {fate}\n", frame.number, frame.wire_len)
 }
 
-/// The link's counters.
-pub fn link(up: &DirectionReport, down: &DirectionReport) -> String {
+/// The link's counters, and how late packets left it where that was measured.
+pub fn link(up: &DirectionReport, down: &DirectionReport, measured: bool) -> String {
     let direction = |from: &str, to: &str, report: &DirectionReport| {
         let lost: Vec<String> =
             report.lost.iter().map(|(rule, lost)| format!("{lost} lost by {rule}")).collect();
@@ -188,10 +192,28 @@ pub fn link(up: &DirectionReport, down: &DirectionReport) -> String {
         let sent = count(report.offered, "packet");
         match report.offered {
             0 => format!("{from} to {to}: {sent}\n"),
-            _ => format!("{from} to {to}: {sent}, {} delivered{lost}\n", report.delivered),
+            _ => {
+                let touched = touched(report);
+                format!("{from} to {to}: {sent}, {} delivered{lost}{touched}\n", report.delivered)
+            }
         }
     };
-    direction("client", "server", up) + &direction("server", "client", down)
+    let mut told = direction("client", "server", up) + &direction("server", "client", down);
+    if measured && up.delivered + down.delivered > 0 {
+        // Of two distributions no common one can be told: each quantile is the later one.
+        let [p50, p99, max] = [0, 1, 2].map(|at| duration(up.lateness[at].max(down.lateness[at])));
+        told += &format!("packets left the link late by {p50} in the median, {p99} at 99 %, {max} at most\n");
+    }
+    told
+}
+
+/// What happened to those that were delivered, and what the link made itself.
+fn touched(report: &DirectionReport) -> String {
+    let words = report.touched.iter().map(|(word, packets)| match *word {
+        ANSWERED => format!(", {packets} from the link itself"),
+        word => format!(", {packets} {word}"),
+    });
+    words.collect()
 }
 
 /// Packets that vanished though no rule asked for it: that must never go unsaid.

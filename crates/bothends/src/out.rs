@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use draw::Style;
 use draw::columns::width;
+use lab::link::grammar::Misread;
 use wire::endpoint::EndpointError;
 use wire::refusal::Refusal;
 use wire::visible;
@@ -129,21 +130,35 @@ impl Out {
 
     /// Tells what is wrong with an address, with a caret under the place.
     pub fn bad_address(&self, text: &str, error: &EndpointError) -> Exit {
-        let ascii = self.stderr.ascii;
         let before: String = text.chars().take(error.column).collect();
-        let sentence = visible(&error.sentence, ascii);
-        let mut told = format!("bothends: address {}: {sentence}\n", quoted(text, ascii));
-        // A caret under a very long address would only confuse.
-        let indent = width(&visible(&before, ascii));
+        self.pointed("address", text, &before, &error.sentence, error.hint.as_deref());
+        self.record(&record::usage_error("read the address", text, &error.sentence));
+        Exit::Usage
+    }
+
+    /// Tells what is wrong with a rule of the link, with a caret under the place; `what` names the flag.
+    pub fn misread(&self, what: &str, text: &str, misread: &Misread) -> Exit {
+        let before: String =
+            text.char_indices().take_while(|(at, _)| *at < misread.at).map(|(_, letter)| letter).collect();
+        self.pointed(what, text, &before, &misread.sentence, misread.hint.as_deref());
+        self.record(&record::usage_error(&format!("read {what}"), text, &misread.sentence));
+        Exit::Usage
+    }
+
+    /// A text in which something behind `before` is wrong, with a caret there.
+    fn pointed(&self, what: &str, text: &str, before: &str, sentence: &str, hint: Option<&str>) {
+        let ascii = self.stderr.ascii;
+        let sentence = visible(sentence, ascii);
+        let mut told = format!("bothends: {what} {}: {sentence}\n", quoted(text, ascii));
+        // A caret under a very long text would only confuse.
+        let indent = width(&visible(before, ascii));
         if !text.is_empty() && width(text) <= 100 {
             told.push_str(&format!("    {}\n    {:indent$}^\n", visible(text, ascii), ""));
         }
-        if let Some(hint) = &error.hint {
+        if let Some(hint) = hint {
             told.push_str(&format!("  hint: {}\n", visible(hint, ascii)));
         }
         self.stderr(&told);
-        self.record(&record::usage_error("read the address", text, &error.sentence));
-        Exit::Usage
     }
 
     /// Tells that the system allows no private network, and how to change that.

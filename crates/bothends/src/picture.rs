@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use draw::list::Entry;
 use draw::{Names, Style, ladder, list, verdict};
 use flow::{Counters, DatagramFlow, Flow, Row};
+use lab::event::Role;
 use wire::{Fault, Time};
 
 use crate::files::OutputFile;
@@ -18,9 +19,11 @@ pub type Naming = fn([SocketAddr; 2]) -> Names;
 
 /// The ends of a lab by their roles, whichever of them opened the conversation.
 pub fn roles([a, b]: [SocketAddr; 2]) -> Names {
-    let [role_a, role_b] =
-        if a.ip() == lab::config::SERVER_ADDRESS { ["server", "client"] } else { ["client", "server"] };
-    Names { a: format!("{role_a} :{}", a.port()), b: format!("{role_b} :{}", b.port()) }
+    let name = |address: SocketAddr| match Role::of(address.ip()) {
+        Some(role) => format!("{} :{}", role.name(), address.port()),
+        None => address.to_string(),
+    };
+    Names { a: name(a), b: name(b) }
 }
 
 /// A conversation of either kind.

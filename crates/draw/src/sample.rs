@@ -105,6 +105,14 @@ impl Talk {
         self
     }
 
+    /// This happened to the last segment on the link.
+    pub(crate) fn fate(&mut self, fate: Fate, rule: &str) -> &mut Talk {
+        let row = self.row();
+        let arrived = row.passage.as_ref().and_then(|passage| passage.arrived);
+        row.passage = Some(Passage { fate, rule: Some(rule.to_owned()), arrived, segments: 1 });
+        self
+    }
+
     /// The last segment repeats that frame.
     pub(crate) fn resent(&mut self, of: u64, after_micros: u64, asked_for: bool) -> &mut Talk {
         let resent =
@@ -367,14 +375,9 @@ fn any_row() -> impl Strategy<Value = Row> {
 
 fn any_passage() -> impl Strategy<Value = Passage> {
     let arrived = prop::option::of(prop_oneof![0u64..2_000_000, any::<u64>()].prop_map(Time));
-    (any::<bool>(), any::<Option<String>>(), arrived, any::<u32>()).prop_map(
-        |(lost, rule, arrived, segments)| Passage {
-            fate: if lost { Fate::Lost } else { Fate::Delivered },
-            rule,
-            arrived,
-            segments,
-        },
-    )
+    let fate = prop::sample::select(Fate::ALL.to_vec());
+    (fate, any::<Option<String>>(), arrived, any::<u32>())
+        .prop_map(|(fate, rule, arrived, segments)| Passage { fate, rule, arrived, segments })
 }
 
 fn any_analysis() -> impl Strategy<Value = AnalysisFlags> {

@@ -2,10 +2,11 @@
 //! proportion, segments slanting by as long as they were under way, states as bars along the lifelines.
 
 use flow::{DatagramFlow, Flow, PathError, Side, State};
+use wire::Fate;
 
 use crate::columns::{cut, cut_middle, width, wrap};
 use crate::ladder::{
-    self, Conversation, Merged, Part, Sending, Step, at, is_lost, merged_remark, phase_word, told_labels,
+    self, Conversation, Merged, Part, Sending, Step, at, fate, merged_remark, phase_word, told_labels,
     told_remark,
 };
 use crate::number::{count, duration, since_start};
@@ -35,6 +36,8 @@ const LINES: usize = 160;
 const LABEL: usize = 54;
 /// Characters of a label that fit on an arrow that ends on its way.
 const SHORT_LABEL: usize = 26;
+/// From tip to tip of an arrow that arrives twice.
+const TWICE: f64 = 8.0;
 /// Characters in a line of the verdict.
 const VERDICT: usize = 112;
 
@@ -162,16 +165,26 @@ impl<C: Conversation> Picture<'_, C> {
         let direction = if from == 0 { 1.0 } else { -1.0 };
         let start = [LIFELINES[from] + direction * 6.0, self.y(arrow.sent)];
         let mut end = [LIFELINES[1 - from] - direction * 6.0, arrow.arrived.map_or(start[1], |m| self.y(m))];
-        let lost = is_lost(segment.row);
+        let lost = fate(segment.row) == Some(Fate::Lost);
         if lost {
             end = [start[0] + (end[0] - start[0]) * 0.6, start[1] + 8.0];
         }
         let slope = (end[1] - start[1]) / (end[0] - start[0]);
         self.out.line(&format!("arrow {class}"), start, end);
-        if lost {
-            self.cross(end, direction);
-        } else {
-            self.tip(class, end, direction, slope);
+        match fate(segment.row) {
+            Some(Fate::Lost) => {
+                self.cross(end);
+                let anchor = if direction > 0.0 { "start" } else { "end" };
+                let place = [end[0] + direction * 12.0, end[1] + 4.0];
+                self.out.text("remark lost", place, anchor, "lost on the link");
+            }
+            Some(Fate::Corrupted) => self.cross(end),
+            Some(Fate::Duplicated) => {
+                self.tip(class, end, direction, slope);
+                let before = direction * TWICE;
+                self.tip(class, [end[0] - before, end[1] - before * slope], direction, slope);
+            }
+            _ => self.tip(class, end, direction, slope),
         }
         let label = ladder::fitting(&C::labels(segment, true), if lost { SHORT_LABEL } else { LABEL });
         let along = free_place(&label, crossings);
@@ -213,11 +226,9 @@ impl<C: Conversation> Picture<'_, C> {
             .path(&format!("tip {class}"), &format!("M{} {}{}{}Z", short(x), short(y), points[0], points[1]));
     }
 
-    fn cross(&mut self, [x, y]: [f64; 2], direction: f64) {
+    fn cross(&mut self, [x, y]: [f64; 2]) {
         self.out.line("cross", [x - 5.0, y - 5.0], [x + 5.0, y + 5.0]);
         self.out.line("cross", [x - 5.0, y + 5.0], [x + 5.0, y - 5.0]);
-        let anchor = if direction > 0.0 { "start" } else { "end" };
-        self.out.text("remark lost", [x + direction * 12.0, y + 4.0], anchor, "lost on the link");
     }
 
     /// A merged run: a dotted arrow for each side that sent something.

@@ -3,6 +3,7 @@
 //! A [`wire::Fault`] becomes one sentence ([`sentence`]); the rules of [`rules`], one per file, say which problem it
 //! is and what helps. Everything that this program ever advises stands in this crate.
 
+pub mod doctor;
 pub mod errno;
 pub mod problem;
 pub mod refusal;

@@ -67,7 +67,7 @@ pub fn screen(refusal: &Refusal) -> String {
 }
 
 /// The cause as a clause: "Ubuntu restricts it: sysctl = 1".
-fn why(refusal: &Refusal) -> String {
+pub(crate) fn why(refusal: &Refusal) -> String {
     match obstacle(refusal) {
         Obstacle::Switch => "the kernel's switch is off: kernel.unprivileged_userns_clone = 0".to_owned(),
         Obstacle::Limit(sysctl, Some(value)) => format!("the limit is reached: {sysctl} = {value}"),

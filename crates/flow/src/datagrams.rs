@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use wire::{Fate, Passage, Time};
+use wire::{Passage, Time};
 
 use crate::conversation::Side;
 use crate::frame::Sighting;
@@ -108,7 +108,7 @@ impl DatagramFlow {
         totals.datagrams += 1;
         totals.bytes += u64::from(len_bytes);
         totals.largest_bytes = totals.largest_bytes.max(len_bytes);
-        let lost = seen.passage.is_some_and(|passage| passage.fate == Fate::Lost);
+        let lost = seen.passage.is_some_and(|passage| !passage.fate.is_received());
         totals.lost += u64::from(lost);
         self.last = self.last.max(seen.time);
         DatagramRow { frame: seen.frame, time: seen.time, from, len_bytes, passage: seen.passage.cloned() }

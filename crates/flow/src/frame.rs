@@ -1,7 +1,7 @@
 //! One captured frame as the tracker takes it, whoever captured it; and where the segment in it belongs.
 
 use wire::link_type::LinkType;
-use wire::{Fate, Passage, Time};
+use wire::{Passage, Time};
 
 use crate::transit::Certainty;
 use crate::{AnalysisFlags, Protocol, Side};
@@ -101,13 +101,13 @@ impl<'a> Sighting<'a> {
 
     pub(crate) fn certainty(&self) -> Certainty {
         match self.passage {
-            Some(Passage { fate: Fate::Lost, .. }) => Certainty::Lost,
+            Some(passage) if !passage.fate.is_received() => Certainty::Lost,
             Some(Passage { arrived: Some(_), .. }) => Certainty::Certain,
             _ => Certainty::Assumed,
         }
     }
 
     pub(crate) fn arrives(&self) -> Option<Time> {
-        self.passage.and_then(|passage| passage.arrived)
+        self.passage.filter(|passage| passage.fate.is_received()).and_then(|passage| passage.arrived)
     }
 }

@@ -4,7 +4,7 @@
 //! `unknown`, and what several segments did at once is told apart only where they leave no doubt.
 
 use wire::tcp::TcpFlags;
-use wire::{Fate, Passage, Time};
+use wire::{Passage, Time};
 
 use crate::conversation::{Flow, Row, Side};
 use crate::diagram;
@@ -109,7 +109,7 @@ pub fn times<'a>(sent: impl Iterator<Item = (Time, Option<&'a Passage>)>) -> Vec
     let mut latest = Time::ZERO;
     let times = sent.map(|(time, passage)| {
         latest = latest.max(time);
-        let delivered = passage.filter(|passage| passage.fate != Fate::Lost);
+        let delivered = passage.filter(|passage| passage.fate.is_received());
         let arrived = delivered.and_then(|passage| passage.arrived).unwrap_or(latest);
         (latest, arrived.max(latest))
     });
@@ -133,7 +133,7 @@ fn happenings(flow: &Flow, times: &[(Time, Time)], side: Side) -> Vec<(Time, usi
 }
 
 fn is_lost(row: &Row) -> bool {
-    row.passage.as_ref().is_some_and(|passage| passage.fate == Fate::Lost)
+    row.passage.as_ref().is_some_and(|passage| !passage.fate.is_received())
 }
 
 struct Walk<'a> {

@@ -17,6 +17,7 @@ pub mod shared_memory;
 pub mod signal;
 pub mod socket;
 pub mod sockopt;
+pub mod terminal;
 pub mod tun;
 
 /// The error number of the libc call just made.

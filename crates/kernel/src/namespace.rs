@@ -25,6 +25,8 @@ pub enum Namespace {
     Pid,
     /// Interfaces, addresses, ports.
     Network,
+    /// The host's name.
+    HostName,
 }
 
 /// Moves this process into a new namespace.
@@ -38,6 +40,7 @@ pub fn unshare(namespace: Namespace) -> Result<(), i32> {
         Namespace::Mount => UnshareFlags::NEWNS,
         Namespace::Pid => UnshareFlags::NEWPID,
         Namespace::Network => UnshareFlags::NEWNET,
+        Namespace::HostName => UnshareFlags::NEWUTS,
     };
     // SAFETY: none of these flags unshares the table of descriptors, which is what could pull an owned one away.
     unsafe { unshare_unsafe(flags) }.map_err(Errno::raw_os_error)
@@ -86,6 +89,14 @@ pub fn own_network() -> Result<OwnedFd, i32> {
 /// The kernel's errno: `EPERM` without CAP_SYS_ADMIN over it.
 pub fn enter_network(network: BorrowedFd<'_>) -> Result<(), i32> {
     move_into_link_name_space(network, Some(LinkNameSpaceType::Network)).map_err(Errno::raw_os_error)
+}
+
+/// Gives this host another name, in the namespace that this process is in.
+///
+/// # Errors
+/// The kernel's errno: `EPERM` without CAP_SYS_ADMIN over it.
+pub fn set_host_name(name: &str) -> Result<(), i32> {
+    rustix::system::sethostname(name.as_bytes()).map_err(Errno::raw_os_error)
 }
 
 /// Sets a sysctl by its name with dots, as sysctl(8) has it; those of the network are the current namespace's.

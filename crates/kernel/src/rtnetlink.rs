@@ -1,20 +1,23 @@
-//! Interfaces, addresses and neighbours, over one blocking rtnetlink socket. Read first: rtnetlink(7).
+//! Interfaces, addresses, neighbours and routes, over one blocking rtnetlink socket. Read first: rtnetlink(7).
 //!
 //! The socket belongs to the network namespace in which it was opened and can be used from anywhere.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, CacheInfo};
 use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags,
-    LinkInfo, LinkMessage,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::route::{
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -61,8 +64,24 @@ pub struct Setting {
     pub mtu: Option<u32>,
     /// Whether IPv6 stays silent: no link-local address, so no solicitations.
     pub silent_ipv6: bool,
+    /// Whether neighbours are looked for (ARP, neighbour discovery) and groups reported (MLD), when given.
+    pub looks_for_neighbours: Option<bool>,
+    /// Whether it becomes a port of this bridge, when given.
+    pub bridge: Option<u32>,
     /// Whether it is taken up.
     pub up: bool,
+}
+
+/// An address for an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// How many bits of it name the network.
+    pub prefix_len: u8,
+    /// Whether it is what should be used where there is a choice; an IPv6 address that is not is called deprecated (RFC
+    /// 4862 §5.5.4), and resolvers then put the other family first (RFC 6724 §6, rule 3).
+    pub preferred: bool,
 }
 
 impl Rtnetlink {
@@ -139,40 +158,89 @@ impl Rtnetlink {
             let none = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
             link.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![none])]));
         }
+        link.attributes.extend(setting.bridge.map(LinkAttribute::Controller));
         if setting.up {
-            link.header.flags = LinkFlags::Up;
-            link.header.change_mask = LinkFlags::Up;
+            link.header.flags |= LinkFlags::Up;
+            link.header.change_mask |= LinkFlags::Up;
+        }
+        if let Some(looks) = setting.looks_for_neighbours {
+            link.header.flags.set(LinkFlags::Noarp, !looks);
+            link.header.change_mask |= LinkFlags::Noarp;
         }
         self.change(RouteNetlinkMessage::SetLink(link), 0)
     }
 
-    /// Gives an interface an address; the route to its network comes with it.
+    /// Gives an interface an address; the route to its network comes with it. It is usable at once: nobody is asked whether
+    /// he has it too.
     ///
     /// # Errors
     /// The kernel's errno: `EEXIST` when it has it already.
-    pub fn add_address(&mut self, index: u32, address: Ipv4Addr, prefix_len: u8) -> Result<(), i32> {
+    pub fn add_address(&mut self, index: u32, address: InterfaceAddress) -> Result<(), i32> {
+        let InterfaceAddress { ip, prefix_len, preferred } = address;
         let mut message = AddressMessage::default();
-        message.header.family = AddressFamily::Inet;
+        message.header.family = family(ip);
         message.header.prefix_len = prefix_len;
         message.header.index = index;
-        message.attributes = vec![
-            AddressAttribute::Local(IpAddr::V4(address)),
-            AddressAttribute::Address(IpAddr::V4(address)),
-        ];
+        message.attributes = vec![AddressAttribute::Local(ip), AddressAttribute::Address(ip)];
+        if ip.is_ipv6() {
+            message.header.flags = AddressHeaderFlags::Nodad;
+            let mut life = CacheInfo::default();
+            (life.ifa_valid, life.ifa_preferred) = (FOR_EVER, if preferred { FOR_EVER } else { 0 });
+            message.attributes.push(AddressAttribute::CacheInfo(life));
+        }
         self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Tells an interface a neighbour's hardware address for good, so that it never asks (ARP).
+    /// Sends everything for a network out of an interface.
+    ///
+    /// # Errors
+    /// The kernel's errno: `EEXIST` when there is such a route, `ENETDOWN` while the interface is down.
+    pub fn add_route(&mut self, index: u32, network: IpAddr, prefix_len: u8) -> Result<(), i32> {
+        let mut message = RouteMessage::default();
+        message.header = RouteHeader {
+            address_family: family(network),
+            destination_prefix_length: prefix_len,
+            table: RouteHeader::RT_TABLE_MAIN,
+            protocol: RouteProtocol::Boot,
+            scope: RouteScope::Link,
+            kind: RouteType::Unicast,
+            ..RouteHeader::default()
+        };
+        message.attributes = vec![RouteAttribute::Destination(network.into()), RouteAttribute::Oif(index)];
+        self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Makes a bridge: what comes in on one of its ports goes out of the others.
+    ///
+    /// # Errors
+    /// The kernel's errno: `EOPNOTSUPP` in a kernel without bridges.
+    pub fn make_bridge(&mut self, name: &str) -> Result<(), i32> {
+        let mut link = LinkMessage::default();
+        link.attributes = vec![
+            LinkAttribute::IfName(name.to_owned()),
+            LinkAttribute::LinkInfo(vec![
+                LinkInfo::Kind(InfoKind::Bridge),
+                // Every group reaches every port.
+                LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::MulticastSnooping(false)])),
+            ]),
+        ];
+        self.change(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Tells an interface a neighbour's hardware address for good, so that it never asks (ARP, neighbour discovery).
     ///
     /// # Errors
     /// The kernel's errno.
-    pub fn add_neighbour(&mut self, index: u32, address: Ipv4Addr, mac: Mac) -> Result<(), i32> {
+    pub fn add_neighbour(&mut self, index: u32, address: IpAddr, mac: Mac) -> Result<(), i32> {
         let mut message = NeighbourMessage::default();
-        message.header.family = AddressFamily::Inet;
+        message.header.family = family(address);
         message.header.ifindex = index;
         message.header.state = NeighbourState::Permanent;
         message.attributes = vec![
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)),
+            NeighbourAttribute::Destination(match address {
+                IpAddr::V4(address) => NeighbourAddress::Inet(address),
+                IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+            }),
             NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
         ];
         self.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
@@ -217,6 +285,13 @@ impl Rtnetlink {
             };
         }
     }
+}
+
+/// As a time to live of an address: INFINITY_LIFE_TIME of linux/if_addr.h.
+const FOR_EVER: u32 = u32::MAX;
+
+fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
 fn named(end: VethEnd<'_>) -> Vec<LinkAttribute> {

@@ -39,6 +39,15 @@ pub fn create(name: &str) -> Result<Tun, i32> {
     Ok(Tun { fd, offload })
 }
 
+/// Whether the device node is there and may be opened.
+///
+/// # Errors
+/// The kernel's errno, as [`create`].
+pub fn may_be_opened() -> Result<(), i32> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    open("/dev/net/tun", flags, Mode::empty()).map(drop).map_err(Errno::raw_os_error)
+}
+
 fn attach(fd: &OwnedFd, name: &str) -> Result<(), i32> {
     let mut request = interface_request(name)?;
     let flags = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR;

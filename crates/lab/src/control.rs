@@ -15,10 +15,11 @@ use rustix::net::{
 use wire::refusal::Step;
 use wire::{Doing, End};
 
+use crate::config::MOST_HOSTS;
 use crate::event::{Backend, Role};
 
 /// The most descriptors in one message.
-pub(crate) const MAX_DESCRIPTORS: usize = 16;
+pub(crate) const MAX_DESCRIPTORS: usize = 7 * MOST_HOSTS;
 
 /// What the tool wants of init.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +36,10 @@ pub(crate) enum Report {
     /// The keeper: the system does not allow a private network.
     Refused(Step, i32),
     /// The keeper: the network stands; its descriptors come with this. The bits tell which of each host's socket tables
-    /// are among them, and whether the hosts' packets may be larger than the MTU.
+    /// are among them, four for each host, and whether the hosts' packets may be larger than the MTU.
     Made {
         backend: Backend,
-        tables: u8,
+        tables: u32,
         offload: bool,
     },
     /// A program: it waits for connections.
@@ -198,7 +199,7 @@ impl Report {
         match self {
             Report::Refused(step, errno) => [1, i32::try_from(step.index()).unwrap_or_default(), errno, 0],
             Report::Made { backend, tables, offload } => {
-                [2, i32::from(backend == Backend::Tun), i32::from(tables), i32::from(offload)]
+                [2, i32::from(backend == Backend::Tun), tables.cast_signed(), i32::from(offload)]
             }
             Report::Listening(role) => [3, role_word(role), 0, 0],
             Report::NotStarted(role, errno) => [4, role_word(role), errno, 0],
@@ -216,7 +217,7 @@ impl Report {
             [1, step, errno, 0] => Report::Refused(*Step::ALL.get(usize::try_from(step).ok()?)?, errno),
             [2, tun @ 0..=1, tables, offload @ 0..=1] => Report::Made {
                 backend: if tun == 1 { Backend::Tun } else { Backend::Packet },
-                tables: u8::try_from(tables).ok()?,
+                tables: tables.cast_unsigned(),
                 offload: offload == 1,
             },
             [3, role, 0, 0] => Report::Listening(role_of(role)?),
@@ -233,18 +234,12 @@ impl Report {
 }
 
 fn role_word(role: Role) -> i32 {
-    match role {
-        Role::Server => 0,
-        Role::Client => 1,
-    }
+    role.number().into()
 }
 
 fn role_of(word: i32) -> Option<Role> {
-    match word {
-        0 => Some(Role::Server),
-        1 => Some(Role::Client),
-        _ => None,
-    }
+    let number = u8::try_from(word).ok()?;
+    (1..=MOST_HOSTS).contains(&usize::from(number)).then(|| Role::numbered(number))
 }
 
 const ENDS: [End; 4] = [End::Us, End::Peer, End::Path, End::You];
@@ -278,11 +273,11 @@ mod tests {
 
     fn reports() -> Vec<Report> {
         let mut all = vec![
-            Report::Made { backend: Backend::Tun, tables: 0xff, offload: true },
+            Report::Made { backend: Backend::Tun, tables: 0xffff_ffff, offload: true },
             Report::Made { backend: Backend::Packet, tables: 5, offload: false },
         ];
         all.extend(Step::ALL.map(|step| Report::Refused(step, 28)));
-        for role in [Role::Server, Role::Client] {
+        for role in Role::all(MOST_HOSTS) {
             all.extend([Report::Listening(role), Report::Started(role), Report::NotStarted(role, 2)]);
             all.extend([Report::Exited(role, 255), Report::Killed(role, 9)]);
             for end in ENDS {

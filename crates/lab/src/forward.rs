@@ -25,7 +25,7 @@ use wire::{Cause, Doing, End, Fault};
 
 use crate::config::Config;
 use crate::event::{DirectionReport, LinkFrame};
-use crate::link::{Link, Rules};
+use crate::link::{Direction, Link};
 use crate::link_end::LinkEnd;
 use engine::Parts;
 use teller::{Budget, Teller};
@@ -77,7 +77,28 @@ pub fn start(client: LinkEnd, server: LinkEnd, config: &Config) -> Result<Runnin
     start_within(Budget::default(), client, server, config)
 }
 
+/// The same where only what comes from the first end passes the rules: a host's line to the switch.
+pub(crate) fn start_uplink(
+    [host, switch]: [LinkEnd; 2],
+    from: Direction,
+    seed: u64,
+    config: &Config,
+) -> Result<Running, Fault> {
+    let link = Link::new(seed, config.link.from_one(from));
+    start_link(Budget::default(), [host, switch], link, config)
+}
+
 fn start_within(budget: Budget, client: LinkEnd, server: LinkEnd, config: &Config) -> Result<Running, Fault> {
+    let link = Link::new(config.seed, config.link.clone());
+    start_link(budget, [client, server], link, config)
+}
+
+fn start_link(
+    budget: Budget,
+    [client, server]: [LinkEnd; 2],
+    link: Link,
+    config: &Config,
+) -> Result<Running, Fault> {
     if (client.vnet_header, client.l2_len) != (server.vnet_header, server.l2_len) {
         let cause = Cause::Words("its two ends frame their packets differently".to_owned());
         return Err(Fault { end: End::Us, doing: Doing::Start, at: "the link".to_owned(), cause });
@@ -85,8 +106,6 @@ fn start_within(budget: Budget, client: LinkEnd, server: LinkEnd, config: &Confi
     let control = Arc::new(Control { call: event()?, idle_asked: false.into(), stop: false.into() });
     let (budget, wake) = (Arc::new(budget), Arc::new(event()?));
     let (sender, reports) = mpsc::channel();
-    let rules = Rules { loss: config.loss, delay: config.delay };
-    let link = Link::new(config.seed, rules, rules);
     let teller = Teller::new(sender, wake.clone(), budget.clone(), config.keep);
     let parts = Parts { client, server, link, teller, control: control.clone() };
     let thread = thread::Builder::new().name("link".to_owned()).spawn(move || engine::run(parts));

@@ -13,19 +13,12 @@ use crate::event::Role;
 use crate::keeper::Inside;
 use crate::programs;
 
-/// The hosts' network namespaces.
-#[derive(Debug)]
-pub(crate) struct Networks {
-    pub(crate) client: OwnedFd,
-    pub(crate) server: OwnedFd,
-}
+/// The hosts' network namespaces, in the order of their numbers.
+pub(crate) type Networks = Vec<OwnedFd>;
 
-/// The processes of the two programs, while they live.
+/// The processes of the hosts' programs, while they live.
 #[derive(Debug, Default)]
-struct Programs {
-    server: Option<Pid>,
-    client: Option<Pid>,
-}
+struct Programs(Vec<(Role, Pid)>);
 
 /// Is init, in a process forked for it. `keeper` is a handle of its parent.
 pub(crate) fn run(inside: &Inside<'_>, networks: &Networks, keeper: &OwnedFd) -> ! {
@@ -50,7 +43,9 @@ fn serve(inside: &Inside<'_>, networks: &Networks, ended: &Signals) -> ! {
         }
         match inside.control.next_order() {
             Ok(Some(Order::Start(role))) => start(role, inside, networks, &mut programs),
-            Ok(Some(Order::Signal(role, signal))) => send(programs.get(role), role, signal),
+            Ok(Some(Order::Signal(role, signal))) => {
+                send(programs.get(role), role != inside.config.leader, signal);
+            }
             // The tool has ended the lab, or is gone.
             Ok(None) | Err(_) => process::exit_now(0),
         }
@@ -68,18 +63,15 @@ fn wait_for_either(control: &Control, ended: &Signals) -> [bool; 2] {
 }
 
 fn start(role: Role, inside: &Inside<'_>, networks: &Networks, programs: &mut Programs) {
-    let network = match role {
-        Role::Server => &networks.server,
-        Role::Client => &networks.client,
-    };
+    let Some(network) = networks.get(role.index()) else { return };
     let report = match process::fork() {
         Ok(Forked::Child) => programs::run(role, inside, network.as_fd()),
         Ok(Forked::Parent(pid)) => {
-            if role == Role::Server {
+            if role != inside.config.leader {
                 // The child does the same: whoever comes first, it is done before the group is sent a signal.
                 let _ = rustix::process::setpgid(Some(pid), Some(pid));
             }
-            *programs.place(role) = Some(pid);
+            programs.0.push((role, pid));
             Report::Started(role)
         }
         Err(errno) => Report::NotStarted(role, errno),
@@ -87,12 +79,12 @@ fn start(role: Role, inside: &Inside<'_>, networks: &Networks, programs: &mut Pr
     let _ = inside.control.report(report);
 }
 
-/// The server is a process group of its own; the client shares the terminal's foreground with the tool.
-fn send(program: Option<Pid>, role: Role, signal: i32) {
+/// Each program is a process group of its own, but for that which shares the terminal's foreground with the tool.
+fn send(program: Option<Pid>, is_group: bool, signal: i32) {
     let (Some(pid), Some(signal)) = (program, Signal::from_named_raw(signal)) else { return };
-    let _ = match role {
-        Role::Server => rustix::process::kill_process_group(pid, signal),
-        Role::Client => rustix::process::kill_process(pid, signal),
+    let _ = match is_group {
+        true => rustix::process::kill_process_group(pid, signal),
+        false => rustix::process::kill_process(pid, signal),
     };
 }
 
@@ -110,23 +102,12 @@ fn reap_all(programs: &mut Programs, control: &Control) {
 
 impl Programs {
     fn get(&self, role: Role) -> Option<Pid> {
-        match role {
-            Role::Server => self.server,
-            Role::Client => self.client,
-        }
-    }
-
-    fn place(&mut self, role: Role) -> &mut Option<Pid> {
-        match role {
-            Role::Server => &mut self.server,
-            Role::Client => &mut self.client,
-        }
+        self.0.iter().find(|(of, _)| *of == role).map(|(_, pid)| *pid)
     }
 
     /// Whose process this was, if it was a program's.
     fn forget(&mut self, pid: Pid) -> Option<Role> {
-        let role = [Role::Server, Role::Client].into_iter().find(|role| self.get(*role) == Some(pid))?;
-        *self.place(role) = None;
-        Some(role)
+        let place = self.0.iter().position(|(_, its)| *its == pid)?;
+        Some(self.0.swap_remove(place).0)
     }
 }

@@ -13,7 +13,7 @@ use wire::refusal::Step;
 
 use crate::config::Config;
 use crate::control::{Control, Report};
-use crate::hosts::{self, Host, Hosts};
+use crate::hosts::{self, Hosts};
 use crate::init::{self, Networks};
 use crate::programs::Outputs;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(inside: Inside<'_>) -> ! {
     let _never_back = ExitOnUnwind;
     process::die_with_parent();
     let _ = rustix::thread::set_name(c"lab keeper");
-    match hosts::make(inside.config.backend, Ids::own()) {
+    match hosts::make(inside.config, Ids::own()) {
         Ok(hosts) => keep(inside, hosts),
         Err(refused) => refuse(&inside.control, refused),
     }
@@ -63,22 +63,23 @@ fn keep(inside: Inside<'_>, hosts: Hosts) -> ! {
 
 /// All that init needs of the hosts; it and its programs hold nothing else of them.
 fn networks(hosts: Hosts) -> Networks {
-    let Hosts { client, server, .. } = hosts;
-    Networks { client: client.network, server: server.network }
+    hosts.hosts.into_iter().map(|host| host.network).collect()
 }
 
-/// The order of the descriptors: both links, both conversations about interfaces, then the tables that are there.
+/// The order of the descriptors: all links, all conversations about interfaces, the tables that are there, then the
+/// switch's ports if there is a switch.
 fn hand_over(control: &Control, hosts: &Hosts) -> Result<(), i32> {
-    let both: [&Host; 2] = [&hosts.client, &hosts.server];
-    let mut descriptors: Vec<BorrowedFd<'_>> = both.iter().map(|host| host.link.as_fd()).collect();
-    descriptors.extend(both.iter().map(|host| host.interfaces.as_fd()));
+    let all = &hosts.hosts;
+    let mut descriptors: Vec<BorrowedFd<'_>> = all.iter().map(|host| host.link.as_fd()).collect();
+    descriptors.extend(all.iter().map(|host| host.interfaces.as_fd()));
     let mut tables = 0;
-    for (place, table) in both.iter().flat_map(|host| &host.tables).enumerate() {
+    for (place, table) in all.iter().flat_map(|host| &host.tables).enumerate() {
         if let Some(table) = table {
             tables |= 1 << place;
             descriptors.push(table.as_fd());
         }
     }
+    descriptors.extend(all.iter().filter_map(|host| host.port.as_ref()).map(AsFd::as_fd));
     control.hand_over(Report::Made { backend: hosts.backend, tables, offload: hosts.offload }, &descriptors)
 }
 

@@ -1,4 +1,4 @@
-//! The private network: a link, two hosts, two programs; on the real kernel or simulated.
+//! The private network: a link, two hosts or more, their programs; on the real kernel or simulated.
 
 pub mod config;
 mod control;
@@ -9,6 +9,7 @@ mod init;
 mod keeper;
 pub mod link;
 pub mod link_end;
+mod links;
 mod network;
 pub mod outcome;
 mod programs;
@@ -18,5 +19,5 @@ mod sockets;
 
 pub use config::Config;
 pub use outcome::{Ending, NotMade, Outcome};
-pub use run::run;
+pub use run::{probe, run};
 pub use simulate::simulate;

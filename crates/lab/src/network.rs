@@ -25,9 +25,12 @@ use crate::sockets::{Kind, Tables, Unfinished, unfinished, waiting};
 pub(crate) struct Network {
     pub(crate) backend: Backend,
     pub(crate) keeper: Keeper,
-    client: HostView,
-    server: HostView,
+    /// In the order of their numbers.
+    hosts: Vec<HostView>,
 }
+
+/// A link's two ends.
+pub(crate) type Ends = [LinkEnd; 2];
 
 /// What the tool sees of a host.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ struct HostView {
     tables: Tables,
     /// The packet socket that the link reads too, for its count of lost packets.
     socket: Option<OwnedFd>,
+    /// The same on the host's port of the switch.
+    port: Option<OwnedFd>,
 }
 
 /// The keeper's process, and the conversation with it and all processes inside.
@@ -45,8 +50,9 @@ pub(crate) struct Keeper {
     control: Control,
 }
 
-/// Makes the network: forks the keeper and waits for what it hands over. Both of the link's ends come with it.
-pub(crate) fn make(config: &Config, outputs: Outputs) -> Result<(Network, [LinkEnd; 2]), NotMade> {
+/// Makes the network: forks the keeper and waits for what it hands over. The links' ends come with it: of one link between
+/// client and server, or of one between each host and the switch.
+pub(crate) fn make(config: &Config, outputs: Outputs) -> Result<(Network, Vec<Ends>), NotMade> {
     let (outside, inside) = Control::pair().map_err(|errno| failed("a socket pair", errno))?;
     let inside = Inside { config, control: inside, outputs };
     let pid = match process::fork() {
@@ -63,7 +69,7 @@ pub(crate) fn make(config: &Config, outputs: Outputs) -> Result<(Network, [LinkE
     let (report, descriptors) = keeper.next_report().map_err(|errno| failed("the keeper", errno))?;
     match report {
         Report::Made { backend, tables, offload } => Handed { backend, tables, offload, descriptors }
-            .unpack(keeper)
+            .unpack(config.hosts(), keeper)
             .ok_or_else(|| failed("the keeper's descriptors", Errno::PROTO.raw_os_error())),
         Report::Refused(step, errno) => Err(refused(step, errno)),
         _ => Err(failed("the keeper", Errno::PROTO.raw_os_error())),
@@ -81,44 +87,58 @@ fn failed(what: &str, errno: i32) -> NotMade {
 /// What came with the keeper's report.
 struct Handed {
     backend: Backend,
-    tables: u8,
+    tables: u32,
     offload: bool,
     descriptors: Vec<OwnedFd>,
 }
 
 impl Handed {
-    fn unpack(self, keeper: Keeper) -> Option<(Network, [LinkEnd; 2])> {
+    fn unpack(self, hosts: usize, keeper: Keeper) -> Option<(Network, Vec<Ends>)> {
         let mut descriptors = self.descriptors.into_iter();
-        let links = [descriptors.next()?, descriptors.next()?];
-        let interfaces = [descriptors.next()?, descriptors.next()?];
-        let mut tables = [Tables::default(), Tables::default()];
+        let links: Vec<OwnedFd> = descriptors.by_ref().take(hosts).collect();
+        let interfaces: Vec<OwnedFd> = descriptors.by_ref().take(hosts).collect();
+        let mut tables: Vec<Tables> = (0..hosts).map(|_| Tables::default()).collect();
         for (place, table) in tables.iter_mut().flatten().enumerate() {
             if self.tables & (1 << place) != 0 {
                 *table = Some(descriptors.next()?.into());
             }
         }
-        let sockets = links.each_ref().map(|link| {
-            let packet = self.backend == Backend::Packet;
-            packet.then(|| link.try_clone().ok()).flatten()
-        });
-        for socket in sockets.iter().flatten() {
-            packet_socket::grow_buffers(socket.as_fd());
+        let ports: Vec<OwnedFd> = descriptors.collect();
+        let has_switch = hosts > 2;
+        if links.len() != hosts || interfaces.len() != hosts || (has_switch && ports.len() != hosts) {
+            return None;
         }
-        let [client_link, server_link] = links;
-        let [client_interfaces, server_interfaces] = interfaces.map(Rtnetlink::from);
-        let [client_tables, server_tables] = tables;
-        let [client_socket, server_socket] = sockets;
-        let view = |interfaces, tables, socket| HostView { interfaces, tables, socket };
-        let network = Network {
-            backend: self.backend,
-            keeper,
-            client: view(client_interfaces, client_tables, client_socket),
-            server: view(server_interfaces, server_tables, server_socket),
+        let mut watched = [&links, &ports].map(|sockets| counted(sockets, self.backend).into_iter());
+        let views = interfaces.into_iter().zip(tables).map(|(interfaces, tables)| {
+            let [socket, port] = watched.each_mut().map(|sockets| sockets.next().flatten());
+            HostView { interfaces: interfaces.into(), tables, socket, port }
+        });
+        let network = Network { backend: self.backend, keeper, hosts: views.collect() };
+        let end = |role, fd| link_end(role, fd, self.backend, self.offload);
+        let ends = match has_switch {
+            true => links
+                .into_iter()
+                .zip(ports)
+                .map(|pair| [end(Role::Client, pair.0), end(Role::Server, pair.1)])
+                .collect(),
+            false => {
+                let [client, server] = <[OwnedFd; 2]>::try_from(links).ok()?;
+                vec![[end(Role::Client, client), end(Role::Server, server)]]
+            }
         };
-        let ends = [(Role::Client, client_link), (Role::Server, server_link)]
-            .map(|(role, fd)| link_end(role, fd, self.backend, self.offload));
         Some((network, ends))
     }
+}
+
+/// Handles of packet sockets, for their counters; none of other devices.
+fn counted(sockets: &[OwnedFd], backend: Backend) -> Vec<Option<OwnedFd>> {
+    let is_counted = backend == Backend::Packet;
+    let handles: Vec<Option<OwnedFd>> =
+        sockets.iter().map(|socket| is_counted.then(|| socket.try_clone().ok()).flatten()).collect();
+    for socket in handles.iter().flatten() {
+        packet_socket::grow_buffers(socket.as_fd());
+    }
+    handles
 }
 
 fn link_end(role: Role, fd: OwnedFd, backend: Backend, offload: bool) -> LinkEnd {
@@ -164,33 +184,28 @@ impl Network {
     /// What the devices of a host have dropped. What cannot be asked counts as none.
     pub(crate) fn drops(&mut self, role: Role) -> Drops {
         let interface = counted_interface(self.backend, role);
-        let host = self.host_mut(role);
+        let Some(host) = self.hosts.get_mut(role.index()) else { return Drops::default() };
         let counters = host.interfaces.counters(interface).unwrap_or_default();
-        match &host.socket {
+        let unread = |socket: &Option<OwnedFd>| -> u64 {
+            socket.as_ref().and_then(|socket| packet_socket::dropped(socket.as_fd()).ok()).unwrap_or(0).into()
+        };
+        match self.backend {
             // In the middle, what is sent goes to the host.
-            Some(socket) => Drops {
-                from_host: packet_socket::dropped(socket.as_fd()).unwrap_or_default().into(),
-                to_host: counters.send_dropped,
-            },
-            None => Drops { from_host: counters.send_dropped, to_host: counters.receive_dropped },
+            Backend::Packet => {
+                Drops { from_host: unread(&host.socket), to_host: counters.send_dropped + unread(&host.port) }
+            }
+            _ => Drops { from_host: counters.send_dropped, to_host: counters.receive_dropped },
         }
     }
 
-    /// Where programs on the server wait for clients.
-    pub(crate) fn server_waits(&self) -> Vec<(Kind, SocketAddr)> {
-        waiting(&self.server.tables)
+    /// Where programs on a host wait for clients.
+    pub(crate) fn waits(&self, role: Role) -> Vec<(Kind, SocketAddr)> {
+        self.hosts.get(role.index()).map(|host| waiting(&host.tables)).unwrap_or_default()
     }
 
     /// What is left to be done on the hosts.
     pub(crate) fn unfinished(&self) -> Unfinished {
-        unfinished(&self.client.tables).max(unfinished(&self.server.tables))
-    }
-
-    fn host_mut(&mut self, role: Role) -> &mut HostView {
-        match role {
-            Role::Client => &mut self.client,
-            Role::Server => &mut self.server,
-        }
+        self.hosts.iter().map(|host| unfinished(&host.tables)).max().unwrap_or(Unfinished::Nothing)
     }
 }
 

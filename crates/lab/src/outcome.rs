@@ -5,7 +5,7 @@ use std::fmt;
 use wire::Fault;
 use wire::refusal::Refusal;
 
-use crate::event::Backend;
+use crate::event::{Backend, Role};
 
 /// A lab that was made and has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,10 +14,30 @@ pub struct Outcome {
     pub backend: Backend,
     /// How the server's program ended.
     pub server: Ending,
-    /// How the client's program ended: its exit status is the lab's.
+    /// How the client's program ended.
     pub client: Ending,
+    /// How those of further hosts ended.
+    pub others: Vec<Ending>,
     /// The signal that asked the lab to end early, when one did.
     pub interrupted: Option<i32>,
+}
+
+impl Outcome {
+    /// How a host's program ended; that of the leader is how the lab ended.
+    pub fn ending(&self, role: Role) -> &Ending {
+        match role {
+            Role::Client => &self.client,
+            Role::Server => &self.server,
+            Role::Other(_) => {
+                role.index().checked_sub(2).and_then(|at| self.others.get(at)).unwrap_or(&self.client)
+            }
+        }
+    }
+
+    /// How all ended, in the order of the hosts.
+    pub fn endings(&self) -> impl Iterator<Item = &Ending> {
+        [&self.client, &self.server].into_iter().chain(&self.others)
+    }
 }
 
 /// How a program ended; nothing is set when it was never started.

@@ -1,51 +1,56 @@
 //! What runs on a host: our own end of the conversation, in the forked process itself, or a command in its place.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io::Error;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use ends::conversation;
 use ends::event::Event;
-use ends::listen::Place;
+use ends::listen::{At, Place};
 use ends::serve::{self, Engine};
-use ends::service::Echo;
-use ends::stop::Stop;
-use kernel::{descriptors, namespace, process, signal};
+use ends::service::{Discard, Echo, Source, TimeOfDay};
+use ends::stop::{Stop, StopHandle};
+use kernel::namespace::{self, Namespace};
+use kernel::{descriptors, process, signal, terminal};
 use rustix::io::Errno;
-use wire::{Doing, Fault};
+use wire::{Doing, Fault, Transport};
 
-use crate::config::{ECHO_PORT, LINES, Program, SERVER_ADDRESS};
+use crate::config::{ECHO_PORT, Family, LINES, Program, SERVICE_PORTS};
 use crate::control::{Control, Report};
 use crate::event::Role;
 use crate::keeper::Inside;
 
-/// The writing ends of the pipes that take a program's standard output and standard error; none where it has the tool's.
-#[derive(Debug)]
-pub(crate) struct Outputs {
-    pub(crate) server: Option<[OwnedFd; 2]>,
-    pub(crate) client: Option<[OwnedFd; 2]>,
-}
+/// The writing ends of the pipes that take the programs' standard output and standard error, in the order of the hosts;
+/// none where one has the tool's.
+pub(crate) type Outputs = Vec<Option<[OwnedFd; 2]>>;
 
 /// Runs a host's program, in a process that init forked for it. Nothing here is dropped: the process ends, or becomes
 /// another program.
 pub(crate) fn run(role: Role, inside: &Inside<'_>, network: BorrowedFd<'_>) -> ! {
     let control = &inside.control;
-    let (program, output) = match role {
-        Role::Server => (&inside.config.server, &inside.outputs.server),
-        Role::Client => (&inside.config.client, &inside.outputs.client),
+    let (config, program) = (inside.config, inside.config.program(role));
+    let output = inside.outputs.get(role.index()).and_then(Option::as_ref);
+    let become_host = || {
+        become_host(role, network, output)?;
+        take_place(role == config.leader, matches!(program, Program::Shell(_)))
     };
-    if let Err(errno) = become_host(role, network, output.as_ref()) {
+    if let Err(errno) = become_host() {
         let _ = control.report(Report::NotStarted(role, errno));
         process::exit_now(EXIT_NOT_STARTED);
     }
     descriptors::keep_only(&[control.as_fd()]);
     match (program, role) {
-        (Program::Command(words), _) => execute(words, role, control),
-        (Program::Conversation, Role::Server) => serve(control),
-        (Program::Conversation, Role::Client) => converse(control),
+        (Program::Command(words), _) => execute(words, role, role == config.leader, control),
+        (Program::Shell(words), _) => execute_shell(words, role, control),
+        (Program::Conversation, Role::Server) => serve(config.family, control),
+        (Program::Conversation, _) => converse(config.family, control),
+        (Program::Idle, _) => process::exit_now(0),
+        (Program::Services, _) => offer_services(role, control),
     }
 }
 
@@ -54,42 +59,69 @@ const EXIT_NOT_STARTED: i32 = 126;
 const EXIT_NOT_FOUND: i32 = 127;
 
 fn become_host(role: Role, network: BorrowedFd<'_>, output: Option<&[OwnedFd; 2]>) -> Result<(), i32> {
-    let name = if role == Role::Server { c"lab server" } else { c"lab client" };
-    let _ = rustix::thread::set_name(name);
+    let name = CString::new(format!("lab {}", role.name())).unwrap_or_default();
+    let _ = rustix::thread::set_name(&name);
     namespace::enter_network(network)?;
+    // What `hostname` says, and with it most shells' prompts. Where it is refused, they say what they said before.
+    let _ = namespace::unshare(Namespace::HostName).and_then(|()| namespace::set_host_name(role.name()));
     namespace::drop_capabilities()?;
     if let Some([out, err]) = output {
         rustix::stdio::dup2_stdout(out).map_err(Errno::raw_os_error)?;
         rustix::stdio::dup2_stderr(err).map_err(Errno::raw_os_error)?;
     }
-    if role == Role::Server {
-        // Away from the terminal: what the terminal sends is for the client and the tool.
+    Ok(())
+}
+
+/// What the terminal sends is for the leader and the tool, and for a shell alone.
+fn take_place(is_leader: bool, is_shell: bool) -> Result<(), i32> {
+    if !is_leader || is_shell {
         rustix::process::setpgid(None, None).map_err(Errno::raw_os_error)?;
+    }
+    if is_shell && is_leader && rustix::termios::isatty(rustix::stdio::stdin()) {
+        // Refused where the terminal is not ours; then the shell goes without job control, and says so.
+        let _ = terminal::take(rustix::stdio::stdin());
     }
     signal::unblock_all();
     Ok(())
 }
 
-fn execute(words: &[OsString], role: Role, control: &Control) -> ! {
+/// A prompt for shells that have none of their own; those that have one usually name the host in it.
+fn execute_shell(words: &[OsString], role: Role, control: &Control) -> ! {
+    let error = match words.split_first() {
+        Some((program, arguments)) => Command::new(program)
+            .args(arguments)
+            .env("PS1", format!("{}$ ", role.name()))
+            .env("HOSTNAME", role.name())
+            .exec(),
+        None => Error::from_raw_os_error(Errno::NOENT.raw_os_error()),
+    };
+    not_executed(&error, role, control)
+}
+
+fn execute(words: &[OsString], role: Role, is_leader: bool, control: &Control) -> ! {
     let error = match words.split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
             command.args(arguments);
-            if role == Role::Server {
+            if !is_leader {
                 command.stdin(Stdio::null());
             }
             command.exec()
         }
         None => Error::from_raw_os_error(Errno::NOENT.raw_os_error()),
     };
+    not_executed(&error, role, control)
+}
+
+fn not_executed(error: &Error, role: Role, control: &Control) -> ! {
     let errno = error.raw_os_error().unwrap_or_default();
     let _ = control.report(Report::NotStarted(role, errno));
     process::exit_now(if errno == Errno::NOENT.raw_os_error() { EXIT_NOT_FOUND } else { EXIT_NOT_STARTED })
 }
 
 /// The conversation's server: the same that `serve echo` runs.
-fn serve(control: &Control) -> ! {
-    let place = Place::tcp(server_address());
+fn serve(family: Family, control: &Control) -> ! {
+    let place = Place::tcp(server_address(family));
     let config = serve::Config::new(vec![place], Engine::Event { workers: 1 }, Echo::default);
     let tell = |event| {
         if matches!(event, Event::Listening { .. }) {
@@ -107,17 +139,76 @@ fn serve(control: &Control) -> ! {
     process::exit_now(status)
 }
 
+/// What a server of old offers, each service a server of its own, all on every interface and in this one process.
+fn offer_services(role: Role, control: &Control) -> ! {
+    let services = services();
+    let unheard = AtomicUsize::new(services.iter().map(|service| service.places.len()).sum());
+    let tell = |event| {
+        if matches!(event, Event::Listening { .. }) && unheard.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let _ = control.report(Report::Listening(role));
+        }
+    };
+    match serve_all(&services, role, control, &tell) {
+        Ok(()) => process::exit_now(0),
+        Err(fault) => fail(role, &fault, control),
+    }
+}
+
+/// In the order of their ports. No source of datagrams: `ends::service::refusal` says why.
+fn services() -> [serve::Config; 4] {
+    let [echo, discard, daytime, source] = SERVICE_PORTS;
+    let engine = Engine::Event { workers: 1 };
+    let places = |port| [Transport::Tcp, Transport::Udp].map(|by| Place::new(At::EveryInterface(by, port)));
+    [
+        serve::Config::new(places(echo).into(), engine, Echo::default),
+        serve::Config::new(places(discard).into(), engine, Discard::default),
+        serve::Config::new(places(daytime).into(), engine, || TimeOfDay::daytime(SystemTime::now)),
+        serve::Config::new(places(source)[..1].to_vec(), engine, || Source::new(None)),
+    ]
+}
+
+/// Serves until a signal says stop. What fails in a thread ends the process.
+fn serve_all(
+    services: &[serve::Config],
+    role: Role,
+    control: &Control,
+    tell: &(dyn Fn(Event) + Sync),
+) -> Result<(), Fault> {
+    let Some((first, others)) = services.split_first() else { return Ok(()) };
+    // Before the threads, which are to have the signals blocked.
+    let signalled = Stop::by_signals()?;
+    let stops = others.iter().map(|_| Stop::by_handle()).collect::<Result<Vec<_>, _>>()?;
+    let (stops, handles): (Vec<Stop>, Vec<StopHandle>) = stops.into_iter().unzip();
+    std::thread::scope(|scope| {
+        for (service, stop) in others.iter().zip(&stops) {
+            scope.spawn(move || {
+                if let Err(fault) = serve::serve(service, stop, tell) {
+                    fail(role, &fault, control)
+                }
+            });
+        }
+        let served = serve::serve(first, &signalled, tell).map(drop);
+        handles.iter().for_each(StopHandle::stop);
+        served
+    })
+}
+
 /// The conversation's client: says its lines in lock-step, half-closes, and takes what is left.
-fn converse(control: &Control) -> ! {
-    let status = match conversation::hold(server_address(), &LINES) {
+fn converse(family: Family, control: &Control) -> ! {
+    let status = match conversation::hold(server_address(family), &LINES) {
         Ok(_) => 0,
         Err(fault) => exit_status(fault.doing, report_trouble(Role::Client, &fault, control)),
     };
     process::exit_now(status)
 }
 
-fn server_address() -> SocketAddr {
-    SocketAddr::V4(SocketAddrV4::new(SERVER_ADDRESS, ECHO_PORT))
+fn server_address(family: Family) -> SocketAddr {
+    SocketAddr::new(Role::Server.address(family), ECHO_PORT)
+}
+
+fn fail(role: Role, fault: &Fault, control: &Control) -> ! {
+    report_trouble(role, fault, control);
+    process::exit_now(1)
 }
 
 /// Tells the tool what our own program ran into, and gives the errno it told.

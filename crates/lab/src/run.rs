@@ -1,21 +1,25 @@
-//! One run of the lab, seen from the tool: the server first, then the client; when the client has ended, whatever the
-//! two kernels still have to say to each other, then the server's end, then the counters.
+//! One run of the lab, seen from the tool: the server first, then further hosts, then the client; when the client has ended,
+//! whatever the kernels still have to say to each other, then the others' end, then the counters. Where the server leads
+//! instead of the client, they change places.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use kernel::signal::{Origin, Signals};
+use kernel::terminal::Kept;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 use wire::{Doing, End, Fault};
 
-use crate::config::{Config, Program};
+use crate::config::{Config, ECHO_PORT, Program, SERVICE_PORTS};
 use crate::control::{Order, Report};
-use crate::event::{DirectionReport, Event, Role};
-use crate::forward::{self, Running};
+use crate::event::{Backend, Event, Role};
+use crate::forward;
+use crate::links::Links;
 use crate::network::{self, Network};
 use crate::outcome::{Ending, NotMade, Outcome};
 use crate::programs::Outputs;
@@ -36,9 +40,17 @@ const FINISH_LIMIT: Duration = Duration::from_secs(30);
 /// How often to look, at first and at most, where nothing tells that there is something to see.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
-/// Makes a private network, runs both programs on it and tells what happens.
+/// Makes a private network and takes it away again: whether, and how, this system allows it.
 ///
-/// The calling process has to have one thread, and its standard streams are the client's unless its output is captured.
+/// # Errors
+/// As [`run`].
+pub fn probe(config: &Config) -> Result<Backend, NotMade> {
+    network::make(config, Vec::new()).map(|(network, _)| network.backend)
+}
+
+/// Makes a private network, runs all programs on it and tells what happens.
+///
+/// The calling process has to have one thread, and its standard streams are the leader's unless its output is captured.
 /// INT, TERM and HUP end the lab in order; a second one ends it at once.
 ///
 /// # Errors
@@ -48,10 +60,10 @@ pub fn run(config: &Config, emit: &mut dyn FnMut(Event)) -> Result<Outcome, NotM
     let signals = Signals::take(&[Signal::INT, Signal::TERM, Signal::HUP])
         .map_err(|errno| Fault::errno(End::Us, Doing::Start, "the lab", errno))?;
     let (outputs, pipes) = pipes(config)?;
-    let (network, [client, server]) = network::make(config, outputs)?;
-    let link = forward::start(client, server, config)?;
+    let (network, ends) = network::make(config, outputs)?;
+    let links = Links::start(ends, config)?;
     emit(Event::Ready { backend: network.backend, seed: config.seed });
-    let mut lab = Lab { config, emit, signals, network, link, pipes, view: View::default() };
+    let mut lab = Lab { config, emit, signals, network, links, pipes, view: View::of(config.hosts()) };
     // The link is stopped and its counters are told also when something failed on the way.
     let played = lab.play();
     let outcome = lab.finish();
@@ -62,8 +74,8 @@ struct Lab<'a> {
     config: &'a Config,
     emit: &'a mut dyn FnMut(Event),
     signals: Signals,
-    // The link is stopped before the network goes.
-    link: Running,
+    // The links are stopped before the network goes.
+    links: Links,
     network: Network,
     pipes: Vec<Pipe>,
     view: View,
@@ -72,10 +84,8 @@ struct Lab<'a> {
 /// What the tool has seen so far.
 #[derive(Debug, Default)]
 struct View {
-    server: Process,
-    client: Process,
-    /// Our own server waits for clients.
-    listening: bool,
+    /// In the order of the hosts.
+    processes: Vec<Process>,
     /// The link has said that it is empty since it was asked.
     idle: bool,
     /// Frames told, and when the last one was.
@@ -88,6 +98,8 @@ struct View {
 
 #[derive(Debug, Default)]
 struct Process {
+    /// Our own server waits for clients.
+    listening: bool,
     running: bool,
     ended: bool,
     ending: Ending,
@@ -115,9 +127,11 @@ fn pipes(config: &Config) -> Result<(Outputs, Vec<Pipe>), Fault> {
     let mut pair = |role| -> Result<[OwnedFd; 2], Fault> {
         Ok([pipe(role, 1, &mut pipes)?, pipe(role, 2, &mut pipes)?])
     };
-    let server = pair(Role::Server)?;
-    let client = if config.capture_output { Some(pair(Role::Client)?) } else { None };
-    Ok((Outputs { server: Some(server), client }, pipes))
+    let is_captured = |role| role != config.leader || config.capture_output;
+    let outputs = Role::all(config.hosts())
+        .map(|role| is_captured(role).then(|| pair(role)).transpose())
+        .collect::<Result<Outputs, Fault>>()?;
+    Ok((outputs, pipes))
 }
 
 fn pipe(role: Role, fd: u8, pipes: &mut Vec<Pipe>) -> Result<OwnedFd, Fault> {
@@ -131,55 +145,104 @@ fn pipe(role: Role, fd: u8, pipes: &mut Vec<Pipe>) -> Result<OwnedFd, Fault> {
 
 impl Lab<'_> {
     fn play(&mut self) -> Result<(), Fault> {
-        self.start_server()?;
-        self.run_client()?;
+        let leader = self.config.leader;
+        let others = self.others();
+        if leader == Role::Client {
+            for role in &others {
+                self.start(*role)?;
+                self.wait_until_it_waits(*role)?;
+            }
+        }
+        let terminal = self.terminal();
+        let led = self.run_leader(if leader == Role::Client { &[] } else { &others });
+        if let Some(kept) = terminal {
+            kept.restore(rustix::stdio::stdin());
+        }
+        led?;
         self.let_finish(Unfinished::Program)?;
-        self.end_server()?;
+        self.end_others(&others)?;
         self.let_finish(Unfinished::Kernel)
     }
 
-    fn start_server(&mut self) -> Result<(), Fault> {
-        self.order(Order::Start(Role::Server))?;
+    /// All that run something beside the leader; the server first.
+    fn others(&self) -> Vec<Role> {
+        let mut roles: Vec<Role> = Role::all(self.config.hosts())
+            .filter(|role| *role != self.config.leader && *self.config.program(*role) != Program::Idle)
+            .collect();
+        roles.sort_by_key(|role| *role != Role::Server);
+        roles
+    }
+
+    /// The terminal as it is to be when a shell has gone.
+    fn terminal(&self) -> Option<Kept> {
+        match self.config.program(self.config.leader) {
+            Program::Shell(_) => Kept::of(rustix::stdio::stdin()),
+            _ => None,
+        }
+    }
+
+    fn start(&mut self, role: Role) -> Result<(), Fault> {
+        self.order(Order::Start(role))
+    }
+
+    /// Waits until a program waits for clients, or until that is given up.
+    fn wait_until_it_waits(&mut self, role: Role) -> Result<(), Fault> {
         let limit = Instant::now() + SERVER_LIMIT;
         let mut look = Looks::new();
-        while !self.view.listening && !self.view.server.ended && self.view.interrupted.is_none() {
-            match self.config.server {
-                Program::Conversation => self.step(None)?,
-                Program::Command(_) => match self.server_waits(Instant::now() >= limit) {
-                    Some(event) => {
-                        (self.emit)(event);
-                        return Ok(());
+        while !self.view.of_role(role).listening
+            && !self.view.of_role(role).ended
+            && self.view.interrupted.is_none()
+        {
+            match self.config.program(role) {
+                Program::Conversation | Program::Services => self.step(None)?,
+                Program::Command(_) | Program::Shell(_) | Program::Idle => {
+                    match self.waits(role, Instant::now() >= limit) {
+                        Some(event) => {
+                            (self.emit)(event);
+                            return Ok(());
+                        }
+                        None => self.step(Some(look.next_until(limit)))?,
                     }
-                    None => self.step(Some(look.next_until(limit)))?,
-                },
+                }
             }
+        }
+        if self.view.of_role(role).listening && *self.config.program(role) == Program::Services {
+            let every = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            (self.emit)(Event::Listening { role, addresses: SERVICE_PORTS.map(every).to_vec() });
         }
         Ok(())
     }
 
-    /// Whether the server's command waits for clients, or is not waited for any more.
-    fn server_waits(&self, given_up: bool) -> Option<Event> {
-        let waiting = self.network.server_waits();
+    /// Whether a command waits for clients, or is not waited for any more.
+    fn waits(&self, role: Role, given_up: bool) -> Option<Event> {
+        let waiting = self.network.waits(role);
         if waiting.is_empty() {
-            return given_up.then_some(Event::NotListening { waited: SERVER_LIMIT });
+            return given_up.then_some(Event::NotListening { role, waited: SERVER_LIMIT });
         }
         let tcp = waiting.into_iter().filter(|(kind, _)| *kind == Kind::Tcp);
-        Some(Event::Listening { addresses: tcp.map(|(_, address)| address).collect() })
+        Some(Event::Listening { role, addresses: tcp.map(|(_, address)| address).collect() })
     }
 
-    /// Runs the client until it ends; not at all where there is no server, or no wish any more.
-    fn run_client(&mut self) -> Result<(), Fault> {
-        if self.view.server.ending.fault.is_some() || self.view.interrupted.is_some() {
+    /// Runs the leader until it ends, and those with it that start behind it; not at all where somebody could not be
+    /// started, or there is no wish any more.
+    fn run_leader(&mut self, behind: &[Role]) -> Result<(), Fault> {
+        if self.view.processes.iter().any(|process| process.ending.fault.is_some())
+            || self.view.interrupted.is_some()
+        {
             return Ok(());
         }
-        self.order(Order::Start(Role::Client))?;
+        let leader = self.config.leader;
+        self.start(leader)?;
+        for role in behind {
+            self.start(*role)?;
+        }
         let mut limit = None;
-        while !self.view.client.ended && !self.view.abandoned {
+        while !self.view.of_role(leader).ended && !self.view.abandoned {
             self.step(limit)?;
             match limit {
                 None if self.view.interrupted.is_some() => limit = Some(Instant::now() + END_LIMIT),
                 Some(at) if Instant::now() >= at => {
-                    self.order(Order::Signal(Role::Client, Signal::KILL.as_raw()))?;
+                    self.order(Order::Signal(leader, Signal::KILL.as_raw()))?;
                     limit = Some(at + END_LIMIT);
                 }
                 _ => {}
@@ -191,14 +254,14 @@ impl Lab<'_> {
     /// Waits until nothing is under way and nobody has anything left to do: everybody, or (from `Kernel` on) the two
     /// kernels only.
     fn let_finish(&mut self, from: Unfinished) -> Result<(), Fault> {
-        let delays = 4 * self.config.delay;
+        let delays = 4 * self.config.link.usual_delay();
         let limit = Instant::now() + FINISH_LIMIT + 2 * delays;
         let mut looks = Looks::new();
         while !self.view.abandoned {
             self.wait_for_empty_link(Instant::now() + PROGRAM_LIMIT + delays)?;
             let quiet = match self.network.unfinished() {
                 Unfinished::Kernel => KERNEL_LIMIT + delays,
-                Unfinished::Program if from == Unfinished::Program && !self.view.server.ended => {
+                Unfinished::Program if from == Unfinished::Program && self.any_runs(&self.others()) => {
                     PROGRAM_LIMIT
                 }
                 Unfinished::Program | Unfinished::Nothing => return Ok(()),
@@ -220,42 +283,52 @@ impl Lab<'_> {
     /// much to say.
     fn wait_for_empty_link(&mut self, limit: Instant) -> Result<(), Fault> {
         self.view.idle = false;
-        self.link.ask_idle();
+        self.links.ask_idle();
         while !self.view.idle && !self.view.abandoned && Instant::now() < limit {
             self.step(Some(limit))?;
         }
         Ok(())
     }
 
-    fn end_server(&mut self) -> Result<(), Fault> {
+    fn end_others(&mut self, others: &[Role]) -> Result<(), Fault> {
         for signal in [Signal::TERM, Signal::KILL] {
-            if self.view.server.running && !self.view.abandoned {
-                self.order(Order::Signal(Role::Server, signal.as_raw()))?;
+            for role in others.iter().filter(|role| self.view.of_role(**role).running) {
+                if !self.view.abandoned {
+                    self.order(Order::Signal(*role, signal.as_raw()))?;
+                }
             }
             let limit = Instant::now() + END_LIMIT;
-            while self.view.server.running && !self.view.abandoned && Instant::now() < limit {
+            while self.any_runs(others) && !self.view.abandoned && Instant::now() < limit {
                 self.step(Some(limit))?;
             }
         }
         Ok(())
     }
 
+    fn any_runs(&self, roles: &[Role]) -> bool {
+        roles.iter().any(|role| self.view.of_role(*role).running)
+    }
+
     fn finish(mut self) -> Outcome {
         let emit = &mut *self.emit;
-        let stopped = self.link.stop(&mut |report| tell_link(report, &mut self.view, emit));
-        let [client, server] = [Role::Client, Role::Server].map(|role| self.network.drops(role));
-        let add = |direction: DirectionReport, drops: u64| DirectionReport {
-            unplanned_drops: direction.unplanned_drops + drops,
-            ..direction
-        };
-        (self.emit)(Event::Link {
-            up: add(stopped.up, client.from_host + server.to_host),
-            down: add(stopped.down, server.from_host + client.to_host),
-        });
+        let mut stopped = self.links.stop(&mut |report| tell_link(report, &mut self.view, emit));
+        for role in Role::all(self.config.hosts()) {
+            let drops = self.network.drops(role);
+            let (from_host, to_host) = match role {
+                Role::Server => (&mut stopped.down, &mut stopped.up),
+                Role::Client | Role::Other(_) => (&mut stopped.up, &mut stopped.down),
+            };
+            from_host.unplanned_drops += drops.from_host;
+            to_host.unplanned_drops += drops.to_host;
+        }
+        (self.emit)(Event::Link { up: stopped.up, down: stopped.down });
+        let mut endings = self.view.processes.into_iter().map(|process| process.ending);
+        let (client, server) = (endings.next().unwrap_or_default(), endings.next().unwrap_or_default());
         Outcome {
             backend: self.network.backend,
-            server: self.view.server.ending,
-            client: self.view.client.ending,
+            server,
+            client,
+            others: endings.collect(),
             interrupted: self.view.interrupted,
         }
     }
@@ -286,8 +359,9 @@ impl Lab<'_> {
         let mut watched = vec![
             PollFd::from_borrowed_fd(self.network.keeper.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.link.wake(), PollFlags::IN),
         ];
+        watched.extend(self.links.wakes().map(|wake| PollFd::from_borrowed_fd(wake, PollFlags::IN)));
+        let links_end = watched.len();
         let pipes = self.pipes.iter().filter_map(|pipe| pipe.read.as_ref());
         watched.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -297,8 +371,8 @@ impl Lab<'_> {
                 Ok(Happened {
                     reported: happened(0),
                     signalled: happened(1),
-                    carried: happened(2),
-                    printed: (3..watched.len()).any(happened),
+                    carried: (2..links_end).any(happened),
+                    printed: (links_end..watched.len()).any(happened),
                 })
             }
             Err(Errno::INTR) => Ok(Happened::default()),
@@ -309,7 +383,7 @@ impl Lab<'_> {
     fn take_frames(&mut self) {
         let emit = &mut *self.emit;
         let view = &mut self.view;
-        self.link.take(&mut |report| tell_link(report, view, emit));
+        self.links.take(&mut |report| tell_link(report, view, emit));
     }
 
     fn take_signals(&mut self) -> Result<(), Fault> {
@@ -319,9 +393,10 @@ impl Lab<'_> {
                 continue;
             }
             self.view.interrupted = Some(signal.as_raw());
-            // What the terminal sent, the client got too.
-            if self.view.client.running && origin == Origin::Process {
-                self.order(Order::Signal(Role::Client, signal.as_raw()))?;
+            // What the terminal sent, the leader got too.
+            let leader = self.config.leader;
+            if self.view.of_role(leader).running && origin == Origin::Process {
+                self.order(Order::Signal(leader, signal.as_raw()))?;
             }
         }
         Ok(())
@@ -350,10 +425,10 @@ impl Lab<'_> {
         let (report, _) = self.network.keeper.next_report().map_err(lost)?;
         match report {
             Report::Started(role) => self.view.process(role).running = true,
-            Report::Listening(role) => self.view.listening |= role == Role::Server,
+            Report::Listening(role) => self.view.process(role).listening = true,
             Report::NotStarted(role, errno) => self.could_not_start(role, errno),
             Report::Trouble(role, end, doing, errno) => {
-                let at = format!("{}:{}", crate::config::SERVER_ADDRESS, crate::config::ECHO_PORT);
+                let at = SocketAddr::new(Role::Server.address(self.config.family), ECHO_PORT).to_string();
                 self.view.process(role).ending.fault = Some(Fault::errno(end, doing, at, errno));
             }
             Report::Exited(role, status) => self.ended(role, Some(status), None),
@@ -364,9 +439,11 @@ impl Lab<'_> {
     }
 
     fn could_not_start(&mut self, role: Role, errno: i32) {
-        let name = match self.program(role) {
-            Program::Command(words) => words.first().map(|word| word.to_string_lossy().into_owned()),
-            Program::Conversation => None,
+        let name = match self.config.program(role) {
+            Program::Command(words) | Program::Shell(words) => {
+                words.first().map(|word| word.to_string_lossy().into_owned())
+            }
+            Program::Conversation | Program::Services | Program::Idle => None,
         };
         let at = name.unwrap_or_else(|| "the conversation".to_owned());
         let process = self.view.process(role);
@@ -383,15 +460,8 @@ impl Lab<'_> {
         process.ended = true;
         process.ending.exit = exit;
         process.ending.signal = signal;
-        let command = self.program(role).words(role);
+        let command = self.config.program(role).words(role);
         (self.emit)(Event::Ran { role, command, exit, signal });
-    }
-
-    fn program(&self, role: Role) -> &Program {
-        match role {
-            Role::Server => &self.config.server,
-            Role::Client => &self.config.client,
-        }
     }
 }
 
@@ -416,11 +486,16 @@ fn lost(errno: i32) -> Fault {
 }
 
 impl View {
+    fn of(hosts: usize) -> View {
+        View { processes: (0..hosts).map(|_| Process::default()).collect(), ..View::default() }
+    }
+
+    fn of_role(&self, role: Role) -> &Process {
+        &self.processes[role.index()]
+    }
+
     fn process(&mut self, role: Role) -> &mut Process {
-        match role {
-            Role::Server => &mut self.server,
-            Role::Client => &mut self.client,
-        }
+        &mut self.processes[role.index()]
     }
 
     fn quiet_since(&mut self) -> Instant {

@@ -20,11 +20,11 @@ use wire::link_type::LinkType;
 use wire::virtio_net::VirtioNetHeader;
 use wire::{Fate, Passage, Time};
 
-use crate::config::{CLIENT_ADDRESS, Config, ECHO_PORT, Program, SERVER_ADDRESS};
-use crate::event::{Backend, Event, LinkFrame, Role};
+use crate::config::{Config, ECHO_PORT, Program};
+use crate::event::{ANSWERED, Backend, Event, LinkFrame, Role};
 use crate::forward::tally::Tally;
 use crate::link::dice::Dice;
-use crate::link::{Departure, Direction, Link, Offered, Rules};
+use crate::link::{Departure, Direction, Link, Offered};
 use crate::outcome::Outcome;
 use host::{Due, Host};
 use programs::{Asking, Serving};
@@ -69,15 +69,14 @@ struct World<'a> {
 
 impl World<'_> {
     fn new(config: &Config) -> World<'_> {
-        let client = SocketAddr::from((CLIENT_ADDRESS, CLIENT_PORT));
-        let server = SocketAddr::from((SERVER_ADDRESS, ECHO_PORT));
-        let rules = Rules { loss: config.loss, delay: config.delay };
+        let client = SocketAddr::new(Role::Client.address(config.family), CLIENT_PORT);
+        let server = SocketAddr::new(Role::Server.address(config.family), ECHO_PORT);
         let luck = |host| Dice::new(config.seed).about(&[HOST, host]).number();
         World {
             config,
             client: Host::new(client.ip(), luck(0), Box::new(Asking::new(client, server))),
             server: Host::new(server.ip(), luck(1), Box::new(Serving::new(server, Box::new(Echo)))),
-            link: Link::new(config.seed, rules, rules),
+            link: Link::new(config.seed, config.link.clone()),
             entered: 0,
             tallies: [Tally::new(), Tally::new()],
         }
@@ -93,7 +92,7 @@ impl World<'_> {
 
     fn host(&mut self, role: Role) -> &mut Host {
         match role {
-            Role::Client => &mut self.client,
+            Role::Client | Role::Other(_) => &mut self.client,
             Role::Server => &mut self.server,
         }
     }
@@ -114,11 +113,21 @@ impl World<'_> {
         let plan = self.link.offer(now, direction, &Offered::new(VirtioNetHeader::default(), packet, 0));
         let mut passage = Passage { fate: Fate::Lost, rule: None, arrived: None, segments: 1 };
         match plan.runs.first().map(|run| run.departure) {
-            Some(Departure::Leaves(time)) => {
-                passage.fate = Fate::Delivered;
-                passage.arrived = Some(time);
+            Some(Departure::Leaves(leaving)) => {
+                passage.fate = leaving.fate;
+                passage.rule = leaving.rule.map(|rule| rule.to_string());
+                passage.arrived = Some(leaving.at);
                 tally.delivered(1, Duration::ZERO);
-                self.host(other(from)).receive(time, packet);
+                if leaving.fate != Fate::Delivered {
+                    tally.touched(leaving.fate.word(), 1);
+                }
+                tally.copied(leaving.copy.map_or(0, |_| 1));
+                let pieces = leaving.apply(packet.to_vec());
+                for time in [Some(leaving.at), leaving.copy].into_iter().flatten() {
+                    for piece in &pieces {
+                        self.host(other(from)).receive(time, piece);
+                    }
+                }
             }
             Some(Departure::Lost(rule)) => {
                 passage.rule = Some(rule.to_string());
@@ -130,6 +139,22 @@ impl World<'_> {
         let wire_len = u32::try_from(packet.len()).unwrap_or(u32::MAX);
         let (number, link_type) = (self.entered, LinkType::RAW);
         emit(Event::Frame(LinkFrame { number, time: now, from, link_type, bytes, wire_len, passage }));
+        if let Some(answer) = plan.answer {
+            self.answer(now, from, &answer, emit);
+        }
+    }
+
+    /// The link itself sends a packet to the sender of another one.
+    fn answer(&mut self, now: Time, to: Role, packet: &[u8], emit: &mut dyn FnMut(Event)) {
+        let from = other(to);
+        self.tallies[Direction::from(from).index()].touched(ANSWERED, 1);
+        self.entered += 1;
+        self.host(to).receive(now, packet);
+        let bytes = packet[..packet.len().min(self.config.keep.limit())].to_vec();
+        let wire_len = u32::try_from(packet.len()).unwrap_or(u32::MAX);
+        let (number, link_type) = (self.entered, LinkType::RAW);
+        let passage = Passage { fate: Fate::Delivered, rule: None, arrived: Some(now), segments: 1 };
+        emit(Event::Frame(LinkFrame { number, time: now, from, link_type, bytes, wire_len, passage }));
     }
 
     fn end(&self, emit: &mut dyn FnMut(Event)) -> Outcome {
@@ -140,13 +165,13 @@ impl World<'_> {
         }
         let [up, down] = self.tallies.each_ref().map(Tally::report);
         emit(Event::Link { up, down });
-        Outcome { backend: Backend::Simulated, server, client, interrupted: None }
+        Outcome { backend: Backend::Simulated, server, client, others: Vec::new(), interrupted: None }
     }
 }
 
 fn other(role: Role) -> Role {
     match role {
         Role::Client => Role::Server,
-        Role::Server => Role::Client,
+        Role::Server | Role::Other(_) => Role::Client,
     }
 }

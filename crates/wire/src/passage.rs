@@ -26,20 +26,51 @@ const MAX_RULE_LEN: usize = 128;
 pub enum Fate {
     /// It arrived as it was sent.
     Delivered,
+    /// It arrived, after it had waited for others in a queue before the line.
+    Queued,
+    /// It arrived late: it was held back, and others overtook it.
+    Reordered,
+    /// It arrived twice.
+    Duplicated,
+    /// It arrived with other bytes, and its checksum fits them.
+    Altered,
+    /// It arrived with other bytes, so that its checksum fails and the receiver drops it.
+    Corrupted,
     /// The link dropped it on purpose.
     Lost,
 }
 
-impl Fate {
-    /// All there are.
-    pub const ALL: [Fate; 2] = [Fate::Delivered, Fate::Lost];
+/// The words used in records, comments and drawings.
+const WORDS: [(Fate, &str); 7] = [
+    (Fate::Delivered, "delivered"),
+    (Fate::Queued, "queued"),
+    (Fate::Reordered, "reordered"),
+    (Fate::Duplicated, "duplicated"),
+    (Fate::Altered, "altered"),
+    (Fate::Corrupted, "corrupted"),
+    (Fate::Lost, "lost"),
+];
 
-    /// The word used in records, comments and drawings.
-    pub fn word(self) -> &'static str {
-        match self {
-            Fate::Delivered => "delivered",
-            Fate::Lost => "lost",
+impl Fate {
+    /// All there are, the mildest first.
+    pub const ALL: [Fate; 7] = {
+        let mut all = [Fate::Delivered; 7];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = WORDS[at].0;
+            at += 1;
         }
+        all
+    };
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        WORDS.iter().find(|(fate, _)| *fate == self).map_or("", |(_, word)| word)
+    }
+
+    /// Whether the receiver takes it in: what is lost never comes, and what is corrupted it drops.
+    pub fn is_received(self) -> bool {
+        !matches!(self, Fate::Lost | Fate::Corrupted)
     }
 }
 
@@ -157,7 +188,8 @@ mod tests {
 
     #[test]
     fn every_fate_has_a_word_of_its_own() {
-        assert_eq!(Fate::ALL.map(Fate::word), ["delivered", "lost"]);
+        let words = Fate::ALL.map(Fate::word);
+        assert_eq!(words, ["delivered", "queued", "reordered", "duplicated", "altered", "corrupted", "lost"]);
     }
 
     #[test]
@@ -205,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_is_written_the_same(text in "lab: (delivered|lost)( after [0-9.]{1,12} s)?( as [0-9]{1,3} segments)?( \\(.*\\))?") {
+        fn what_is_read_is_written_the_same(text in "lab: (delivered|queued|altered|corrupted|lost)( after [0-9.]{1,12} s)?( as [0-9]{1,3} segments)?( \\(.*\\))?") {
             if let Some(passage) = Passage::from_comment(&text, SENT) {
                 let again = passage.to_comment(SENT);
                 prop_assert_eq!(Passage::from_comment(&again, SENT), Some(passage));

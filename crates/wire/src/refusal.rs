@@ -27,6 +27,8 @@ pub enum Step {
     Tun,
     /// Making a pair of veth devices.
     Veth,
+    /// Making a bridge, the switch between more than two hosts.
+    Bridge,
     /// Opening a packet socket.
     PacketSocket,
     /// Giving the devices their addresses and taking them up.
@@ -35,7 +37,7 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order: a step travels between processes as its place here.
-    pub const ALL: [Step; 11] = [
+    pub const ALL: [Step; 12] = [
         Step::Fork,
         Step::UserNamespace,
         Step::IdMaps,
@@ -45,6 +47,7 @@ impl Step {
         Step::Sysctl,
         Step::Tun,
         Step::Veth,
+        Step::Bridge,
         Step::PacketSocket,
         Step::Address,
     ];
@@ -61,6 +64,7 @@ impl Step {
             Step::Sysctl => "setting a sysctl of the network namespace",
             Step::Tun => "making a TUN device",
             Step::Veth => "making a pair of veth devices",
+            Step::Bridge => "making a bridge",
             Step::PacketSocket => "opening a packet socket",
             Step::Address => "giving an interface its address",
         }

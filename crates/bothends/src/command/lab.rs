@@ -1,23 +1,29 @@
 //! `lab`: a private network, two programs on it, and the picture of their conversation.
 
+mod again;
+mod doctor;
+mod rules;
+mod scene;
+mod show;
 mod watch;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use flow::{Flow, Tracker};
-use lab::config::{Config, ECHO_PORT, Keep, Program, SERVER_ADDRESS};
+use lab::config::{Config, ECHO_PORT, Family, Keep, Program};
+use lab::event::Role;
 use lab::outcome::{Ending, NotMade, Outcome};
 use lab::simulate::simulate;
 use wire::Fault;
-use wire::quantity::{self, Probability};
 use wire::refusal::Refusal;
 
+use self::rules::{Asked, RuleFlags};
+use self::scene::{Scene, Wrong};
 use self::watch::Watch;
 use crate::exit::Exit;
 use crate::files;
@@ -35,25 +41,32 @@ Examples:
   bothends lab --delay 20ms --loss 10%  the same on a bad line
   bothends lab --write talk.pcapng --svg talk.svg
   bothends lab -- python3 -m http.server 80 -- curl -s http://server/
+  bothends lab --client-only -- curl -s telnet://server:13
+  bothends lab --delay 50ms --loss 1% shell
   bothends lab --loss 5% --ladder -- ncat -l 9 -- sh -c 'date | ncat server 9'
+  bothends lab wifi --at '2s for 500ms: cut' -- iperf3 -s -1 -- iperf3 -c server
+  bothends lab show                     which links have names, and their rules
 
-It needs no root and no network of yours: two hosts, called client (10.0.0.1) and server (10.0.0.2), are made in \
+`lab shell` gives you a shell on a host instead, the client by itself; the server then offers echo 7, discard 9, daytime \
+13 and source 19, or runs the command behind --. `lab doctor` says what this system allows, and what to do about the rest.
+
+It needs no root and no network of yours: two hosts, called client (10.0.0.1, fd00::1) and server (10.0.0.2, fd00::2), are made in \
 namespaces of their own, and every packet between them goes through this program. Where the system does not allow that, \
 the conversation is played on a simulated network, and you are told why.
 
 With commands, the client has your standard input, output and error, and its exit code is the lab's; what the server \
-prints goes to standard error behind `server | `. The verdict, and with --ladder the drawing, go there too.",
-    override_usage = "bothends lab [OPTIONS] [-- SERVER... -- CLIENT...]"
+prints goes to standard error behind `server | `. The verdict, and with --ladder the drawing, go there too.
+
+What the link does is one rule a flag, in both directions; with up- in front (--up-loss 5%) from the client to the \
+server only, with down- the other way. Among more than two hosts, what the server sends goes down, everything else up.",
+    override_usage = "bothends lab [OPTIONS] [LINK] [-- SERVER... -- CLIENT... [-- HOST3...]]\n       \
+                      bothends lab [OPTIONS] [LINK] shell [HOST] [-- OTHER...]\n       \
+                      bothends lab doctor\n       bothends lab show [LINK]"
 )]
 pub struct Flags {
-    /// One way.
-    #[arg(long, value_name = "D", default_value = "0s", hide_default_value = true, allow_hyphen_values = true, value_parser = quantity::duration_with_unit,
-          help = "Keep each packet under way this long, in each direction: 20ms. A round trip takes twice that.")]
-    delay: Duration,
-    /// Each direction.
-    #[arg(long, value_name = "P", default_value = "0%", hide_default_value = true, allow_hyphen_values = true, value_parser = quantity::percentage,
-          help = "Lose this share of the packets, in each direction: 5%.")]
-    loss: Probability,
+    /// The link.
+    #[command(flatten)]
+    rules: RuleFlags,
     /// What the losses follow from.
     #[arg(
         long,
@@ -61,7 +74,7 @@ pub struct Flags {
         default_value_t = 1,
         hide_default_value = true,
         allow_negative_numbers = true,
-        help = "Choose which packets are lost; the same number loses the same ones at every run. It is 1 by itself."
+        help = "Choose what happens to which packets; the same number does the same at every run. It is 1 by itself."
     )]
     seed: u64,
     /// A capture.
@@ -87,68 +100,74 @@ pub struct Flags {
     /// The columns.
     #[arg(long, value_name = "COLUMNS", help = "Draw this wide; otherwise as wide as the terminal is.")]
     pub width: Option<NonZeroUsize>,
+    /// Which addresses come first.
+    #[arg(
+        short = '4',
+        long,
+        conflicts_with = "ipv6",
+        help = "Put IPv4 first where a host's name is looked up, as by itself."
+    )]
+    ipv4: bool,
+    /// The same.
+    #[arg(
+        short = '6',
+        long,
+        help = "Put IPv6 first where a host's name is looked up; the conversation uses it too."
+    )]
+    ipv6: bool,
+    /// More hosts.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        hide_default_value = true,
+        value_parser = clap::value_parser!(u8).range(2..=8),
+        help = "Put so many hosts around a switch, up to 8: client, server, host3 and so on."
+    )]
+    hosts: u8,
+    /// No command for the server.
+    #[arg(
+        long,
+        help = "All words are the client's; the server offers echo 7, discard 9, daytime 13 and source 19."
+    )]
+    client_only: bool,
     /// The commands.
     #[arg(
         last = true,
         value_name = "COMMANDS",
-        help = "The server's command, a lone --, and the client's command."
+        help = "The server's command, a lone --, and the client's command; with more hosts, more of them."
     )]
     commands: Vec<OsString>,
 }
 
-/// The two commands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Commands {
-    server: Vec<OsString>,
-    client: Vec<OsString>,
-}
-
-impl Commands {
-    /// The first lone `--` behind the server's words separates; none without words.
-    fn split(words: &[OsString]) -> Result<Option<Commands>, &'static str> {
-        if words.is_empty() {
-            return Ok(None);
-        }
-        let mut parts = words.splitn(2, |word| word == "--");
-        let server = parts.next().unwrap_or_default().to_vec();
-        let client = parts.next().unwrap_or_default().to_vec();
-        match (server.is_empty(), client.is_empty()) {
-            (true, _) => Err("the server's command is missing"),
-            (_, true) => Err("the client's command is missing"),
-            _ => Ok(Some(Commands { server, client })),
-        }
-    }
-}
-
 pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
-    let commands = match Commands::split(&flags.commands) {
-        Ok(commands) => commands,
-        Err(wrong) => {
-            let hint = "two commands belong here: bothends lab -- SERVER... -- CLIENT...";
-            return out.usage(wrong, Some(hint.to_owned()));
+    let link = match flags.rules.read() {
+        Ok(Asked::Link(link)) => *link,
+        Ok(Asked::Show(profiles)) => {
+            show::profiles(&profiles, out);
+            return out.finish(Exit::Ok);
         }
+        Ok(Asked::Doctor) => return doctor::run(out),
+        Err(wrong) => return out.misread(&wrong.what, &wrong.text, &wrong.misread),
     };
-    if flags.simulated && commands.is_some() {
-        let hint = "without --simulated they run on a private network of the real kernel";
-        return out
-            .usage("no commands can run on the simulated network: it has no kernel", Some(hint.to_owned()));
-    }
-    let config = config(flags, commands.as_ref(), out.json);
+    let scene = match Scene::of(flags, out.json) {
+        Ok(scene) => scene,
+        Err(Wrong { sentence, hint }) => return out.usage(&sentence, Some(hint.to_owned())),
+    };
+    let config = Config { link, ..config(flags, scene, out.json) };
     let exit = play(flags, &config, out).unwrap_or_else(|fault| out.fault(&fault));
     out.finish(exit)
 }
 
-fn config(flags: &Flags, commands: Option<&Commands>, json: bool) -> Config {
-    let program = |words: Option<&Vec<OsString>>| match words {
-        Some(words) => Program::Command(words.clone()),
-        None => Program::Conversation,
-    };
+fn config(flags: &Flags, scene: Scene, json: bool) -> Config {
+    let Scene { leader, server, client, others } = scene;
     Config {
-        delay: flags.delay,
-        loss: flags.loss,
         seed: flags.seed,
-        server: program(commands.map(|commands| &commands.server)),
-        client: program(commands.map(|commands| &commands.client)),
+        server,
+        client,
+        others,
+        leader,
+        family: if flags.ipv6 { Family::V6 } else { Family::V4 },
         keep: if flags.write.is_some() { Keep::Whole } else { Keep::Headers },
         capture_output: json,
         ..Config::default()
@@ -162,9 +181,10 @@ fn with_commands(config: &Config) -> bool {
 /// Opens the files, runs the lab, shows what happened.
 fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
     let svg = Svg::create(flags.svg.as_ref())?;
-    let mut watch = Watch::new(flags.write.as_deref(), out)?;
+    let mut watch = Watch::new(flags.write.as_deref(), config, out)?;
     if !with_commands(config) {
-        watch.listens(SocketAddr::from((SERVER_ADDRESS, ECHO_PORT)));
+        let server = SocketAddr::new(Role::Server.address(config.family), ECHO_PORT);
+        watch.listens(Role::Server, server);
     }
     let made = match flags.simulated {
         true => Ok(simulate(config, &mut |event| watch.take(event))),
@@ -180,6 +200,7 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
         }
     };
     let world = outcome.backend;
+    let report = watch.report();
     let (mut seen, written) = watch.finish();
     seen.tracker.finish();
     let flows: Vec<&Flow> = seen.tracker.flows().collect();
@@ -188,8 +209,10 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
         show(flags, config, &seen.tracker, out);
     }
     picture::records(&flows, seen.start, Some(world), true, out);
+    let wanted = if with_commands(config) && !config.link.is_perfect() { 0 } else { 1 };
+    out.narrate(wanted, &format!("{report}again: {}\n", again::command(std::env::args_os(), config.seed)));
     written.and(draw(svg, &flows, out))?;
-    Ok(exit(&outcome, out))
+    Ok(exit(&outcome, config.leader, out))
 }
 
 /// Without commands the picture is the result; with them the client's output is.
@@ -236,15 +259,15 @@ fn instead(refusal: &Refusal, out: &Out) {
 
 /// Why a program could not be started, or what our own ran into.
 fn failure(outcome: &Outcome) -> Option<&Fault> {
-    [&outcome.server, &outcome.client].into_iter().find_map(|ending| ending.fault.as_ref())
+    outcome.endings().find_map(|ending| ending.fault.as_ref())
 }
 
-/// The exit: of the client's command, or what our own conversation ran into.
-fn exit(outcome: &Outcome, out: &Out) -> Exit {
+/// The exit: of the leader's command, or what our own conversation ran into.
+fn exit(outcome: &Outcome, leader: Role, out: &Out) -> Exit {
     if let Some(fault) = failure(outcome) {
         return out.fault(fault);
     }
-    match (outcome.interrupted, &outcome.client) {
+    match (outcome.interrupted, outcome.ending(leader)) {
         (Some(signal), _) => Exit::of_signal(signal),
         (None, Ending { signal: Some(signal), .. }) => Exit::of_signal(*signal),
         (None, Ending { exit: Some(0) | None, .. }) => Exit::Ok,
@@ -256,23 +279,6 @@ fn exit(outcome: &Outcome, out: &Out) -> Exit {
 mod tests {
     use super::*;
 
-    fn split(words: &str) -> Result<Option<(String, String)>, &'static str> {
-        let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
-        let joined = |words: Vec<OsString>| words.join(" ".as_ref()).into_string().unwrap();
-        let commands = Commands::split(&words)?;
-        Ok(commands.map(|commands| (joined(commands.server), joined(commands.client))))
-    }
-
-    #[test]
-    fn the_first_lone_double_dash_separates() {
-        assert_eq!(split(""), Ok(None));
-        assert_eq!(split("nc -l 7 -- nc server 7"), Ok(Some(("nc -l 7".into(), "nc server 7".into()))));
-        assert_eq!(split("a --x -- b -- c"), Ok(Some(("a --x".into(), "b -- c".into()))));
-        assert_eq!(split("a"), Err("the client's command is missing"));
-        assert_eq!(split("a --"), Err("the client's command is missing"));
-        assert_eq!(split("-- b"), Err("the server's command is missing"));
-    }
-
     #[test]
     fn clap_leaves_the_separating_dashes_to_us() {
         use clap::Parser;
@@ -280,6 +286,7 @@ mod tests {
         let cli = crate::cli::Cli::try_parse_from(words).unwrap();
         let crate::cli::Command::Lab(flags) = cli.command else { panic!("lab") };
         assert_eq!(flags.commands, ["a", "--loss", "--", "b", "-v"]);
-        assert_eq!((flags.delay, flags.loss), (Duration::from_millis(1), Probability::NEVER));
+        let Ok(Asked::Link(link)) = flags.rules.read() else { panic!("a link") };
+        assert_eq!(link.flags(), ["--delay", "1ms"]);
     }
 }

@@ -275,11 +275,15 @@ pub fn link(
 
 fn direction(report: &DirectionReport) -> Value {
     let lost = Map::from_iter(report.lost.iter().map(|(rule, count)| (rule.clone(), (*count).into())));
+    let touched = report.touched.iter().map(|(word, count)| ((*word).to_owned(), (*count).into()));
+    let touched = Map::from_iter(touched);
     let [p50, p99, max] = report.lateness.map(micros);
     object([
         ("offered", report.offered.into()),
         ("delivered", report.delivered.into()),
         ("lost", Value::Object(lost)),
+        ("copies", report.copies.into()),
+        ("touched", Value::Object(touched)),
         ("unplanned_drops", report.unplanned_drops.into()),
         ("lateness_us", object([("p50", p50), ("p99", p99), ("max", max)])),
     ])
@@ -301,10 +305,7 @@ pub fn ran(role: Role, command: &str, exit: Option<i32>, signal: Option<i32>) ->
 
 /// The word for a role, in records and in front of output.
 pub fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Server => "server",
-        Role::Client => "client",
-    }
+    role.name()
 }
 
 fn wall(time: Time) -> String {

@@ -185,6 +185,8 @@ fn captured_records_are_what_they_were() {
         offered: 3,
         delivered: 2,
         lost: vec![("loss 20%".to_owned(), 1)],
+        copies: 1,
+        touched: vec![("duplicated", 1)],
         unplanned_drops: 0,
         lateness: [1, 2, 3].map(Duration::from_micros),
     };

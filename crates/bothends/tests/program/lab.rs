@@ -297,3 +297,24 @@ fn where_namespaces_are_refused_the_simulation_plays_and_says_why() {
     command.args(["-Ur", "sh", "-c", script]).arg(binary);
     assert_eq!(run(&mut command, b"").status.code(), Some(77), "with commands there is no simulation");
 }
+
+#[test]
+fn a_client_alone_finds_the_services_of_old() {
+    let test = "lab: --client-only";
+    if !has("nc", test) {
+        return;
+    }
+    let script =
+        "nc -q1 server 13; printf 'said\\n' | nc -N server 7; nc -z server 9 && nc -z server 19; exit 5";
+    let output = run(&mut bothends(&["lab", "--client-only", "--", "sh", "-c", script]), b"");
+    if output.status.code() == Some(77) {
+        return left_out(test, "this system refuses a private network");
+    }
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    let [day, said] = lines.as_slice() else { panic!("two lines: {text:?} {}", stderr(&output)) };
+    assert!(day.trim_end().ends_with("-UTC"), "{day}");
+    assert_eq!((*said, output.status.code()), ("said", Some(5)));
+    let output = run(&mut bothends(&["lab", "--client-only"]), b"");
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -84,7 +84,9 @@ impl Conversation for DatagramFlow {
         match segment.part {
             Part::Arrival => Some(remark::arrival(segment)),
             _ if is_lost(segment.row) => Some(remark::lost(segment.row)),
-            _ => remark::cut_on_the_wire(segment.row, "datagram"),
+            _ => remark::touched(segment.row)
+                .or_else(|| remark::cut_on_the_wire(segment.row, "datagram"))
+                .or_else(|| remark::queued(segment.row)),
         }
     }
 

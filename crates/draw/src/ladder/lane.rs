@@ -1,10 +1,12 @@
-//! The lane between the lifelines: arrows with their labels, whole, lost in the middle, or seen from one end only.
+//! The lane between the lifelines: arrows with their labels, whole, lost in the middle, refused at the other end, or seen
+//! from one end only.
 
 use flow::Side;
+use wire::Fate;
 
 use super::conversation::Sending;
 use super::label::{self, AGAIN};
-use super::steps::{Part, Segment, is_lost};
+use super::steps::{Part, Segment, fate};
 use crate::columns::width;
 use crate::line::Line;
 use crate::palette::Role;
@@ -17,8 +19,11 @@ const DOTS: usize = 3;
 /// The arrow of a segment or datagram, exactly `lane` columns wide.
 pub(crate) fn arrow<R: Sending>(segment: &Segment<'_, R>, labels: &[String], lane: usize) -> Line {
     let from = segment.row.from();
-    if is_lost(segment.row) {
-        return lost(from, labels, lane);
+    match (fate(segment.row), segment.part) {
+        (Some(Fate::Lost), _) => return lost(from, labels, lane),
+        (Some(Fate::Corrupted), _) => return refused(from, labels, lane),
+        (Some(Fate::Duplicated), Part::Whole) => return twice(from, labels, lane),
+        _ => {}
     }
     match segment.part {
         Part::Whole => whole(from, labels, lane),
@@ -33,15 +38,43 @@ fn whole(from: Side, labels: &[String], lane: usize) -> Line {
     through(from, Role::of(from), &label, '─', lane)
 }
 
+/// `── label ───▶▶`: two tips, for it arrived twice.
+fn twice(from: Side, labels: &[String], lane: usize) -> Line {
+    let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL + 1));
+    let role = Role::of(from);
+    let tips = if from == Side::A { ("──", "▶▶") } else { ("◀◀", "") };
+    tipped(from, [role; 2], &label, '─', tips, lane)
+}
+
+/// `── label ────╳`: it reached the other end, which did not take it.
+fn refused(from: Side, labels: &[String], lane: usize) -> Line {
+    let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL));
+    let tips = if from == Side::A { ("──", "╳") } else { ("╳─", "") };
+    tipped(from, [Role::of(from), Role::Lost], &label, '─', tips, lane)
+}
+
 /// An arrow from lifeline to lifeline.
 fn through(from: Side, role: Role, label: &str, shaft: char, lane: usize) -> Line {
-    let tips = if from == Side::A { (shaft, "▶") } else { ('◀', "") };
+    let before = format!("{}{shaft}", if from == Side::A { shaft } else { '◀' });
+    let tips = (before.as_str(), if from == Side::A { "▶" } else { "" });
+    tipped(from, [role; 2], label, shaft, tips, lane)
+}
+
+/// What stands at both ends of an arrow from lifeline to lifeline; the second role is that of the receiver's end.
+fn tipped(
+    from: Side,
+    [role, of_tip]: [Role; 2],
+    label: &str,
+    shaft: char,
+    tips: (&str, &str),
+    lane: usize,
+) -> Line {
     let mut line = Line::default();
-    line.push(role, &format!("{}{shaft} ", tips.0));
+    line.push(if from == Side::A { role } else { of_tip }, tips.0).push(role, " ");
     push_label(&mut line, label, Role::Plain);
     line.push(role, " ");
     let rest = lane.saturating_sub(line.columns() + width(tips.1));
-    line.repeat(role, shaft, rest).push(role, tips.1);
+    line.repeat(role, shaft, rest).push(of_tip, tips.1);
     line
 }
 

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use flow::{AnalysisFlags, Closing, Flow, PathError, Resent, Row, Side};
+use wire::Fate;
 use wire::tcp::TcpFlags;
 
 use super::conversation::Sending;
 use super::label::{arrived_twice, bytes_of};
-use super::steps::{Merged, Part, Segment, is_lost};
+use super::steps::{Merged, Part, Segment, fate, is_lost};
 use crate::columns::{cut, width};
 use crate::number::{count, duration, grouped};
 use crate::palette::Role;
@@ -60,7 +61,7 @@ pub(crate) fn remark(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Remark> 
             ["refused: nothing listens there", "nothing listens", "refused"],
         ));
     }
-    ordinary(row)
+    touched(row).or_else(|| ordinary(row)).or_else(|| queued(row))
 }
 
 /// On the arrival of what departed in an earlier step.
@@ -69,12 +70,37 @@ pub(super) fn arrival<R: Sending>(segment: &Segment<'_, R>) -> Remark {
     Remark::new(Role::Frame, [&format!("{way} under way"), &format!("after {way}"), &way])
 }
 
-/// On what the link dropped.
+/// On what the link dropped, or damaged so that the receiver did.
 pub(super) fn lost(row: &impl Sending) -> Remark {
+    let forms = match fate(row) {
+        Some(Fate::Corrupted) => ["corrupted on the link", "corrupted"],
+        _ => ["lost on the link", "lost"],
+    };
+    with_rule(Remark::new(Role::Lost, forms), row)
+}
+
+/// On what arrived, but not as it was sent.
+pub(super) fn touched(row: &impl Sending) -> Option<Remark> {
+    let forms = match fate(row)? {
+        Fate::Altered => ["altered on the link unseen", "altered"],
+        Fate::Duplicated => ["delivered twice", "twice"],
+        Fate::Reordered => ["held back on the link", "held back"],
+        Fate::Delivered | Fate::Queued | Fate::Corrupted | Fate::Lost => return None,
+    };
+    Some(with_rule(Remark::new(Role::Finding, forms), row))
+}
+
+/// On what had to wait for others before the line.
+pub(super) fn queued(row: &impl Sending) -> Option<Remark> {
+    let queued = fate(row)? == Fate::Queued;
+    queued.then(|| with_rule(Remark::new(Role::Frame, ["waited in the queue", "queued"]), row))
+}
+
+/// The longest form names the rule.
+fn with_rule(mut remark: Remark, row: &impl Sending) -> Remark {
     let rule = row.passage().and_then(|passage| passage.rule.as_deref());
-    let mut remark = Remark::new(Role::Lost, ["lost on the link", "lost"]);
-    if let Some(rule) = rule {
-        remark.forms.insert(0, format!("lost on the link: {}", visible(rule, true)));
+    if let (Some(rule), Some(longest)) = (rule, remark.forms.first()) {
+        remark.forms.insert(0, format!("{longest}: {}", visible(rule, true)));
     }
     remark
 }

@@ -113,9 +113,14 @@ pub(crate) fn steps<'a, C: Conversation>(conversation: &'a C, style: &Style) -> 
     steps
 }
 
-/// True when the link dropped it.
+/// What the link did to it, where there was a link.
+pub(crate) fn fate(row: &impl Sending) -> Option<Fate> {
+    row.passage().map(|passage| passage.fate)
+}
+
+/// True when the receiver did not take it in: the link dropped it, or damaged it so that the receiver did.
 pub(crate) fn is_lost(row: &impl Sending) -> bool {
-    row.passage().is_some_and(|passage| passage.fate == Fate::Lost)
+    fate(row).is_some_and(|fate| !fate.is_received())
 }
 
 /// 0 for A, 1 for B.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flow::{AnalysisFlags, Resent};
 use proptest::prelude::*;
-use wire::Time;
+use wire::{Fate, Time};
 
 use super::*;
 use crate::sample;
@@ -136,6 +136,29 @@ fn uncut_buffers_say_for_how_many_segments_they_stand() {
         passage.segments = 4;
     }
     assert!(draw(&talk.flow, 80).contains("as 4 segments"));
+}
+
+#[test]
+fn every_fate_has_its_sign_and_its_words() {
+    let mut talk = sample::Talk::new(Some(std::time::Duration::from_micros(5)));
+    talk.handshake(31);
+    for (place, (fate, rule)) in [
+        (Fate::Duplicated, "duplicate 1%"),
+        (Fate::Corrupted, "corrupt 1%"),
+        (Fate::Altered, "corrupt unseen:1%"),
+        (Fate::Reordered, "reorder 5%"),
+        (Fate::Queued, "rate 1Mbit/s"),
+        (Fate::Lost, "queue 10p"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let seq = place as u32 * 100 + 1;
+        let micros = 100 + 100 * place as u64;
+        talk.send(micros, sample::A, "PA", [seq, 1, 100]).fate(fate, rule);
+        talk.send(micros + 50, sample::B, "PA", [seq, 1, 100]).fate(fate, rule);
+    }
+    insta::assert_snapshot!(draw(&talk.flow, 100));
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use flow::{PathError, Phase, Side, State};
-use wire::Time;
+use wire::{Fate, Time};
 
 use super::axis::{Axis, Kind, Moment};
-use super::{Merged, Part, Step, is_lost};
-use crate::ladder::{Conversation, Remark, Segment, Sending};
+use super::{Merged, Part, Step};
+use crate::ladder::{Conversation, Remark, Segment, Sending, fate, is_lost};
 
 /// Everything in a picture.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl<'a, R: Sending> Plan<'a, R> {
             self.changes.extend(segment.states[side].map(|state| Change { side, moment, state }));
         }
         let remark = conversation.remark(segment).or_else(|| conversation.aside(segment));
-        if let (Some(remark), false) = (remark, is_lost(segment.row)) {
+        if let (Some(remark), false) = (remark, fate(segment.row) == Some(Fate::Lost)) {
             self.remarks.push((if receiver == 1 { heard } else { sent }, remark));
         }
         self.arrows.push(Arrow { segment: segment.clone(), sent, arrived });

@@ -1,10 +1,11 @@
 //! The clause about losses and repetitions.
 
 use flow::{Flow, Resent, Row};
+use wire::Fate;
 use wire::tcp::TcpFlags;
 
 use super::both;
-use crate::ladder::{asked_by_sack, is_at_once, is_lost, is_rto};
+use crate::ladder::{asked_by_sack, fate, is_at_once, is_lost, is_rto};
 use crate::number::{count, duration, grouped};
 
 /// None where nothing was lost or sent again.
@@ -37,7 +38,8 @@ fn one_repaired(flow: &Flow) -> Option<String> {
         }
         why
     };
-    Some(format!("1 {what} lost on the link and sent again {why}"))
+    let fate = if fate(lost) == Some(Fate::Corrupted) { "corrupted" } else { "lost" };
+    Some(format!("1 {what} {fate} on the link and sent again {why}"))
 }
 
 /// What a lost row is called.

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
+use wire::virtio_net::VirtioNetHeader;
+use wire::{Fate, Time};
 
 use super::clock::Clock;
 use super::margin::Margin;
 use super::outgoing::{Buffers, Outgoing};
 use super::port::{Port, Written};
-use super::queue::{Queue, Waiting};
+use super::queue::{Origin, Queue, Waiting};
 use super::tally::{STOPPED, Tally};
 use super::teller::{Entering, Teller};
 use super::{Control, Stopped, clear};
-use crate::event::Role;
-use crate::link::{Departure, Direction, Link, Offered};
+use crate::event::{ANSWERED, Role};
+use crate::link::{Departure, Direction, Leaving, Link, Offered};
 use crate::link_end::LinkEnd;
 
 /// How many packets are read from one end before the other has its turn.
@@ -172,10 +174,13 @@ impl Engine {
             network,
             payload: &[],
             segments: offered.segments(),
+            fate: Fate::Delivered,
+            rule: None,
         };
+        let frame = Frame { packet_at, network };
         match (plan.runs.as_slice(), offered.uncut()) {
             ([only], _) => {
-                self.depart(direction, &whole, only.departure, Outgoing::whole(buffer.clone(), len));
+                self.depart(direction, whole, frame, only.departure, Outgoing::whole(buffer.clone(), len));
             }
             (runs, Some(uncut)) => {
                 for planned in runs {
@@ -185,39 +190,91 @@ impl Engine {
                     let part =
                         Entering { vnet: run.vnet, headers: headers.as_slice(), payload, segments, ..whole };
                     let outgoing = Outgoing::run(buffer.clone(), run, packet_at);
-                    self.depart(direction, &part, planned.departure, outgoing);
+                    self.depart(direction, part, frame, planned.departure, outgoing);
                 }
             }
             // Only what can be cut has several runs.
             (_, None) => {}
         }
+        if let Some(answer) = &plan.answer {
+            self.answer(direction, &whole, frame, answer);
+        }
         self.buffers.give_back(buffer);
+    }
+
+    /// The link itself sends a packet to the sender of another one.
+    fn answer(&mut self, direction: Direction, to: &Entering<'_>, frame: Frame, answer: &[u8]) {
+        let back = match direction {
+            Direction::Up => Direction::Down,
+            Direction::Down => Direction::Up,
+        };
+        let bytes = frame.answer(to.headers, answer);
+        let packet = &bytes[frame.packet_at..];
+        let from = sender(back);
+        let vnet = VirtioNetHeader::default();
+        let ticket =
+            self.teller.enter(&Entering { from, vnet, headers: packet, payload: &[], segments: 1, ..*to });
+        let packet = Outgoing::of_bytes(bytes);
+        let origin = Origin::Link;
+        self.send(Waiting { due: to.time, direction: back, packet, segments: 1, ticket, origin });
     }
 
     /// Sends a packet on its way, or not.
     fn depart(
         &mut self,
         direction: Direction,
-        entering: &Entering<'_>,
+        mut entering: Entering<'_>,
+        frame: Frame,
         departure: Departure,
         packet: Outgoing,
     ) {
-        let ticket = self.teller.enter(entering);
         let segments = entering.segments;
+        let tally = &mut self.tallies[direction.index()];
         match departure {
             Departure::Lost(rule) => {
-                self.tallies[direction.index()].lost(rule, segments);
+                tally.lost(rule, segments);
+                let ticket = self.teller.enter(&entering);
                 self.teller.lost(ticket, || rule.to_string());
                 packet.recycle(&mut self.buffers);
             }
-            Departure::Leaves(due) => {
-                let waiting = Waiting { due, direction, packet, segments, ticket };
-                if due <= entering.time && self.queue.is_clear(direction) {
-                    self.send(waiting);
+            Departure::Leaves(leaving) => {
+                if leaving.fate != Fate::Delivered {
+                    tally.touched(leaving.fate.word(), segments);
+                }
+                (entering.fate, entering.rule) = (leaving.fate, leaving.rule);
+                let ticket = self.teller.enter(&entering);
+                let (due, origin) = (leaving.at, Origin::Host);
+                if leaving.copy.is_none() && !leaving.changes_bytes() {
+                    return self
+                        .start(entering.time, Waiting { due, direction, packet, segments, ticket, origin });
+                }
+                let pieces = if leaving.changes_bytes() {
+                    let pieces = frame.apply(&leaving, packet.bytes(), &entering.vnet);
+                    packet.recycle(&mut self.buffers);
+                    pieces.into_iter().map(Outgoing::of_bytes).collect()
                 } else {
-                    self.hold(waiting);
+                    vec![packet]
+                };
+                let copy = leaving.copy.map(|due| (due, Origin::Copy, None, pieces.clone()));
+                let first = (due, origin, ticket, pieces);
+                for (due, mut origin, mut ticket, pieces) in [Some(first), copy].into_iter().flatten() {
+                    for packet in pieces {
+                        let ticket = ticket.take();
+                        let waiting = Waiting { due, direction, packet, segments, ticket, origin };
+                        self.start(entering.time, waiting);
+                        origin = Origin::Piece;
+                    }
                 }
             }
+        }
+    }
+
+    /// Sends a packet at once if its time has come, else holds it.
+    fn start(&mut self, now: Time, waiting: Waiting) {
+        if waiting.due <= now && self.queue.is_clear(waiting.direction) {
+            self.send(waiting);
+        } else {
+            self.hold(waiting);
         }
     }
 
@@ -266,7 +323,13 @@ impl Engine {
         match self.destination(waiting.direction).write(&waiting.packet) {
             Written::Yes => {
                 let late = released.since(waiting.due);
-                self.tallies[waiting.direction.index()].delivered(waiting.segments, late);
+                let tally = &mut self.tallies[waiting.direction.index()];
+                match waiting.origin {
+                    Origin::Host => tally.delivered(waiting.segments, late),
+                    Origin::Copy => tally.copied(waiting.segments),
+                    Origin::Piece => {}
+                    Origin::Link => tally.touched(ANSWERED, waiting.segments),
+                }
                 self.teller.delivered(waiting.ticket, self.clock.now());
                 waiting.packet.recycle(&mut self.buffers);
             }
@@ -277,7 +340,10 @@ impl Engine {
     }
 
     fn drop_unplanned(&mut self, waiting: Waiting, why: &str) {
-        self.tallies[waiting.direction.index()].unplanned(waiting.segments);
+        // What the link made itself is missed by nobody's count.
+        if waiting.origin == Origin::Host {
+            self.tallies[waiting.direction.index()].unplanned(waiting.segments);
+        }
         self.teller.lost(waiting.ticket, || format!("unplanned: {why}"));
         waiting.packet.recycle(&mut self.buffers);
     }
@@ -314,7 +380,9 @@ impl Engine {
         let blocked = [&mut self.client, &mut self.server].map(|port| std::mem::take(&mut port.blocked));
         let under_way = std::iter::from_fn(|| self.queue.pop());
         for waiting in blocked.into_iter().flatten().chain(under_way) {
-            self.tallies[waiting.direction.index()].stopped(waiting.segments);
+            if waiting.origin == Origin::Host {
+                self.tallies[waiting.direction.index()].stopped(waiting.segments);
+            }
             self.teller.lost(waiting.ticket, || STOPPED.to_owned());
         }
         self.teller.finish();
@@ -336,6 +404,42 @@ impl Engine {
             Direction::Up => &mut self.server,
             Direction::Down => &mut self.client,
         }
+    }
+}
+
+/// How packets lie in what is read and written.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    /// Where the packet begins: behind the virtio-net header, if there is one.
+    packet_at: usize,
+    /// Where in the packet the IP header begins: behind the Ethernet header, if there is one.
+    network: usize,
+}
+
+impl Frame {
+    /// What is written of a packet whose bytes change: its checksum is completed first, and nothing is left to the
+    /// device.
+    fn apply(self, leaving: &Leaving, mut bytes: Vec<u8>, vnet: &VirtioNetHeader) -> Vec<Vec<u8>> {
+        let ip_at = self.packet_at + self.network;
+        if let Some((header, packet)) = bytes.split_at_mut_checked(self.packet_at) {
+            vnet.fill_checksum(packet);
+            header.fill(0);
+        }
+        let ip = bytes.split_off(ip_at.min(bytes.len()));
+        leaving.apply(ip).into_iter().map(|ip| [bytes.as_slice(), &ip].concat()).collect()
+    }
+
+    /// An IP packet for the sender of this packet: Ethernet's addresses change places (IEEE 802.3: destination, source).
+    fn answer(self, packet: &[u8], answer: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; self.packet_at];
+        let mut link = packet[..self.network].to_vec();
+        if link.len() >= 12 {
+            let (destination, rest) = link.split_at_mut(6);
+            destination.swap_with_slice(&mut rest[..6]);
+        }
+        bytes.extend(link);
+        bytes.extend(answer);
+        bytes
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::rc::Rc;
 
-use wire::gso;
+use wire::{gso, virtio_net};
 
 /// The longest read: virtio-net header, Ethernet header and an IPv6 packet of 40 + 65,535 bytes, with some room.
 pub(super) const READ_LEN: usize = 66 * 1024;
@@ -13,13 +13,13 @@ const WORTH_COPYING: usize = 4096;
 const SPARE_BUFFERS: usize = 64;
 
 /// What is written at once: a packet as it was read, or a run of its segments with headers of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outgoing {
     buffer: Rc<Vec<u8>>,
     part: Part,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Part {
     /// The first bytes of the buffer, virtio-net header included if there is one.
     Whole { len: usize },
@@ -31,6 +31,12 @@ impl Outgoing {
     /// A packet as it was read, the first `len` bytes of the buffer.
     pub(super) fn whole(buffer: Rc<Vec<u8>>, len: usize) -> Outgoing {
         Outgoing { buffer, part: Part::Whole { len } }
+    }
+
+    /// A packet that was made here, virtio-net header included if there is one.
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Outgoing {
+        let len = bytes.len();
+        Outgoing::whole(Rc::new(bytes), len)
     }
 
     /// A run of the segments of the packet that begins at `packet` in the buffer.
@@ -50,13 +56,27 @@ impl Outgoing {
         }
     }
 
-    /// Makes a small packet independent of its large buffer.
+    /// The same bytes in one piece of their own.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        self.write(|pieces| pieces.iter().for_each(|piece| bytes.extend_from_slice(piece)));
+        bytes
+    }
+
+    fn len(&self) -> usize {
+        match &self.part {
+            Part::Whole { len } => *len,
+            Part::Run { run, .. } => virtio_net::LEN + run.headers.as_slice().len() + run.payload.len(),
+        }
+    }
+
+    /// Makes a small packet independent of its large buffer: segments that leave one by one would keep it until the last
+    /// has left.
     pub(super) fn compact(&mut self, buffers: &mut Buffers) {
-        if let Part::Whole { len } = self.part
-            && len <= WORTH_COPYING
-        {
-            let small = Rc::new(self.buffer[..len].to_vec());
-            buffers.give_back(std::mem::replace(&mut self.buffer, small));
+        let len = self.len();
+        if len <= WORTH_COPYING && len < self.buffer.len() {
+            let small = Outgoing::of_bytes(self.bytes());
+            std::mem::replace(self, small).recycle(buffers);
         }
     }
 
@@ -95,5 +115,42 @@ impl Buffers {
         if buffer.len() == READ_LEN && self.spare.len() < SPARE_BUFFERS {
             self.spare.push(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::gso::Uncut;
+    use wire::virtio_net::{GsoType, VirtioNetHeader};
+
+    use super::*;
+
+    #[test]
+    fn a_segment_that_waits_keeps_no_buffer() {
+        let vnet = VirtioNetHeader {
+            flags: 1,
+            gso_type: GsoType::TcpV4,
+            gso_size: 1000,
+            csum_start: 20,
+            csum_offset: 16,
+            ..VirtioNetHeader::default()
+        };
+        let mut packet = vec![0; 40 + 3000];
+        packet[0] = 0x45;
+        packet[2..4].copy_from_slice(&3040u16.to_be_bytes());
+        packet[9] = 6;
+        packet[32] = 0x50;
+        packet[1040..2040].fill(7);
+        let run = Uncut::new(vnet, &packet, 0).unwrap().run(1..2);
+        let mut buffers = Buffers::default();
+        let mut buffer = buffers.take();
+        buffer[virtio_net::LEN..][..packet.len()].copy_from_slice(&packet);
+        let mut segment = Outgoing::run(Rc::new(buffer), run, virtio_net::LEN);
+        let before = segment.bytes();
+        assert!(segment.held() >= READ_LEN);
+        segment.compact(&mut buffers);
+        assert_eq!((segment.held(), segment.bytes()), (virtio_net::LEN + 40 + 1000, before.clone()));
+        assert_eq!(before[before.len() - 1000..], [7; 1000]);
+        assert_eq!(buffers.spare.len(), 1, "the buffer is free again");
     }
 }

@@ -22,6 +22,21 @@ pub(super) struct Waiting {
     pub(super) segments: u32,
     /// Under which its fate is told, if it is told.
     pub(super) ticket: Option<Ticket>,
+    /// Whether it entered the link, or was made there.
+    pub(super) origin: Origin,
+}
+
+/// Where a packet comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A host.
+    Host,
+    /// It is a copy.
+    Copy,
+    /// It is a fragment behind the first.
+    Piece,
+    /// The link answers.
+    Link,
 }
 
 /// The release queue: the earliest first; of the same time, the one that entered first.

@@ -15,6 +15,8 @@ pub(crate) const STOPPED: &str = "stopped";
 pub(crate) struct Tally {
     offered: u64,
     delivered: u64,
+    copies: u64,
+    touched: Vec<(&'static str, u64)>,
     lost: Vec<(Rule, u64)>,
     stopped: u64,
     unplanned: u64,
@@ -26,7 +28,8 @@ impl Tally {
     pub(crate) fn new() -> Tally {
         // 1 ns to one minute, in steps of 0.1 %.
         let lateness = Histogram::new_with_bounds(1, 60_000_000_000, 3).ok();
-        Tally { offered: 0, delivered: 0, lost: Vec::new(), stopped: 0, unplanned: 0, lateness }
+        let (touched, lost) = (Vec::new(), Vec::new());
+        Tally { offered: 0, delivered: 0, copies: 0, touched, lost, stopped: 0, unplanned: 0, lateness }
     }
 
     pub(crate) fn offered(&mut self, segments: u32) {
@@ -38,6 +41,19 @@ impl Tally {
         self.delivered += u64::from(segments);
         if let Some(lateness) = &mut self.lateness {
             lateness.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Delivered once more.
+    pub(crate) fn copied(&mut self, segments: u32) {
+        self.copies += u64::from(segments);
+    }
+
+    /// Something happened to packets, by the word for it.
+    pub(crate) fn touched(&mut self, word: &'static str, segments: u32) {
+        match self.touched.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += u64::from(segments),
+            None => self.touched.push((word, u64::from(segments))),
         }
     }
 
@@ -71,6 +87,8 @@ impl Tally {
         DirectionReport {
             offered: self.offered,
             delivered: self.delivered,
+            copies: self.copies,
+            touched: self.touched.clone(),
             lost,
             unplanned_drops: self.unplanned,
             lateness,

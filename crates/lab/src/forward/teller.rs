@@ -13,6 +13,7 @@ use wire::{Fate, Passage, Time};
 use super::{Report, ring};
 use crate::config::Keep;
 use crate::event::{LinkFrame, Role};
+use crate::link::Rule;
 
 /// How much may be untold or unfetched. Beyond it packets are carried but not told.
 #[derive(Debug)]
@@ -69,6 +70,9 @@ pub(super) struct Entering<'a> {
     pub(super) network: usize,
     pub(super) payload: &'a [u8],
     pub(super) segments: u32,
+    /// What happens to it on the way, if it arrives, and by which rule.
+    pub(super) fate: Fate,
+    pub(super) rule: Option<Rule>,
 }
 
 /// Holds frames back until the fates of those before them are final.
@@ -123,7 +127,12 @@ impl Teller {
             link_type: LinkType::RAW,
             bytes: kept(entering, ip, self.keep),
             wire_len: u32::try_from(len).unwrap_or(u32::MAX),
-            passage: Passage { fate: Fate::Lost, rule: None, arrived: None, segments: entering.segments },
+            passage: Passage {
+                fate: entering.fate,
+                rule: entering.rule.map(|rule| rule.to_string()),
+                arrived: None,
+                segments: entering.segments,
+            },
         };
         self.untold.push_back(Untold { frame, is_final: false });
         Some(Ticket(self.first + self.untold.len() as u64 - 1))
@@ -131,15 +140,15 @@ impl Teller {
 
     /// It arrived.
     pub(super) fn delivered(&mut self, ticket: Option<Ticket>, arrived: Time) {
-        self.settle(ticket, |passage| {
-            passage.fate = Fate::Delivered;
-            passage.arrived = Some(arrived);
-        });
+        self.settle(ticket, |passage| passage.arrived = Some(arrived));
     }
 
     /// It never arrives, and this is why.
     pub(super) fn lost(&mut self, ticket: Option<Ticket>, why: impl FnOnce() -> String) {
-        self.settle(ticket, |passage| passage.rule = Some(why()));
+        self.settle(ticket, |passage| {
+            passage.fate = Fate::Lost;
+            passage.rule = Some(why());
+        });
     }
 
     fn settle(&mut self, ticket: Option<Ticket>, how: impl FnOnce(&mut Passage)) {

@@ -8,7 +8,6 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::build::TcpPacket;
 use wire::link_type::LinkType;
 use wire::packet::{Transport, dissect};
-use wire::quantity::Probability;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::virtio_net::{GsoType, LEN, VirtioNetHeader};
 use wire::{Fate, Time};
@@ -16,7 +15,7 @@ use wire::{Fate, Time};
 use super::*;
 use crate::config::Keep;
 use crate::event::Role;
-use crate::link::{Departure, Direction, Offered};
+use crate::link::{Departure, Direction, Offered, Schedule};
 use crate::link_end::LinkKind;
 
 /// A lab without hosts: what the client's and the server's kernel would hold.
@@ -27,7 +26,6 @@ struct Bench {
     reports: Vec<Report>,
 }
 
-const SECOND: Duration = Duration::from_secs(1);
 /// Longer than anything here takes, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -130,9 +128,12 @@ fn frames(reports: &[Report]) -> Vec<&LinkFrame> {
         .collect()
 }
 
+fn ruled(rules: &[&str]) -> Config {
+    Config { link: Schedule::of(rules).unwrap(), ..Config::default() }
+}
+
 fn lossy(percent: u32, seed: u64) -> Config {
-    let loss = Probability::from_millionths(percent * 10_000).unwrap();
-    Config { loss, seed, ..Config::default() }
+    Config { seed, ..ruled(&[&format!("loss {percent}%")]) }
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn packets_cross_unchanged_and_in_order_and_are_told() {
 #[test]
 fn nothing_arrives_before_its_time() {
     let delay = Duration::from_millis(30);
-    let mut bench = Bench::new(&Config { delay, ..Config::default() });
+    let mut bench = Bench::new(&ruled(&["delay 30ms"]));
     let before = Instant::now();
     for i in 0..10 {
         send(&bench.client, &single(i, b"x"));
@@ -190,8 +191,7 @@ fn nothing_arrives_before_its_time() {
 fn the_link_model_decides_what_is_lost() {
     let config = lossy(30, 11);
     let mut bench = Bench::new(&config);
-    let rules = Rules { loss: config.loss, delay: config.delay };
-    let mut model = Link::new(config.seed, rules, rules);
+    let mut model = Link::new(config.seed, config.link.clone());
     let mut expected = Vec::new();
     for i in 0..200u32 {
         let packet = single(i * 10, &[7; 10]);
@@ -301,8 +301,7 @@ fn pseudo_sum(packet: &[u8]) -> u16 {
 
 #[test]
 fn idle_is_told_once_when_all_has_arrived() {
-    let delay = Duration::from_millis(50);
-    let mut bench = Bench::new(&Config { delay, ..Config::default() });
+    let mut bench = Bench::new(&ruled(&["delay 50ms"]));
     for i in 0..5 {
         send(&bench.client, &single(i, b"x"));
     }
@@ -315,7 +314,7 @@ fn idle_is_told_once_when_all_has_arrived() {
 
 #[test]
 fn stopping_delivers_what_is_under_way() {
-    let bench = Bench::new(&Config { delay: Duration::from_millis(100), ..Config::default() });
+    let bench = Bench::new(&ruled(&["delay 100ms"]));
     send(&bench.client, &single(1, b"x"));
     let server = bench.server.try_clone().unwrap();
     let (stopped, reports) = bench.stop();
@@ -326,7 +325,7 @@ fn stopping_delivers_what_is_under_way() {
 
 #[test]
 fn stopping_does_not_wait_for_what_is_far_away() {
-    let bench = Bench::new(&Config { delay: 3600 * SECOND, ..Config::default() });
+    let bench = Bench::new(&ruled(&["delay 1h"]));
     send(&bench.client, &single(1, b"x"));
     let before = Instant::now();
     let (stopped, reports) = bench.stop();

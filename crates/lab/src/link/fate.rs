@@ -18,6 +18,9 @@
 //! wherever it begins, so the loss rate is exact and any segmentation loses the same canaries. A shorter one may carry
 //! none: it is keyed to where it ends, which is where a program's write ended. That too is the same at every run for
 //! programs that wait for answers; in a bulk transfer such segments are rare.
+//!
+//! Rules that take several packets together, an exact share or a burst, need an order as well: that of the ordinals, and
+//! of the buckets. What is sent again is in no such order; it is rolled for by itself.
 
 use std::collections::BTreeMap;
 
@@ -26,11 +29,49 @@ use wire::tcp::TcpFlags;
 
 use super::Direction;
 use super::dice::Dice;
+use super::rules::Loss;
 use super::sight::{Key, Offered, Sight, TcpSight};
 
 /// The rules that ask the dice, by number: each gets an answer of its own for the same packet.
-mod rule {
-    pub(super) const LOSS: u64 = 1;
+pub(super) mod rule {
+    pub(in crate::link) const LOSS: u64 = 1;
+    pub(in crate::link) const DUPLICATE: u64 = 2;
+    pub(in crate::link) const CORRUPT: u64 = 3;
+    pub(in crate::link) const DAMAGE: u64 = 4;
+    pub(in crate::link) const REORDER: u64 = 5;
+    pub(in crate::link) const TAIL: u64 = 6;
+    pub(in crate::link) const JITTER: u64 = 7;
+}
+
+/// What decides about one segment: dice of its own, and its place among its like for rules that take several together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub(super) dice: Dice,
+    /// The dice of all its like.
+    pub(super) series: Dice,
+    /// Its place in the series; none for what is sent again.
+    pub(super) place: Option<u64>,
+}
+
+/// A segment's luck with the rules.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Luck {
+    /// The rule of loss takes it.
+    pub(super) lost: bool,
+    /// Its first turn; it has several only when it carries several canaries. None where no rule needs luck.
+    turn: Option<Turn>,
+}
+
+impl Luck {
+    /// Whether a rule takes it that takes each with this probability.
+    pub(super) fn happens(&self, rule: u64, share: Probability) -> bool {
+        share != Probability::NEVER && self.turn.is_some_and(|turn| turn.dice.about(&[rule]).happens(share))
+    }
+
+    /// A number for this rule, each of the 2^64 as likely.
+    pub(super) fn number(&self, rule: u64) -> u64 {
+        self.turn.map_or(0, |turn| turn.dice.about(&[rule]).number())
+    }
 }
 
 /// What a roll is about, by number.
@@ -73,6 +114,8 @@ struct Side {
     dice: Dice,
     /// How many packets of each case there have been; indexed by [`Case`].
     counts: [u64; 6],
+    /// How many segments without canary were sent for the first time.
+    ends: u64,
     syn: Option<Syn>,
     stream: Option<Stream>,
 }
@@ -112,7 +155,7 @@ impl Fates {
     pub(super) fn new(dice: Dice, key: &Key, ordinal: u64) -> Fates {
         let side = |direction: Direction| {
             let words = [key.kind.word(), ordinal, direction.index() as u64];
-            Side { dice: dice.about(&words), counts: [0; 6], syn: None, stream: None }
+            Side { dice: dice.about(&words), counts: [0; 6], ends: 0, syn: None, stream: None }
         };
         Fates { up: side(Direction::Up), down: side(Direction::Down) }
     }
@@ -122,22 +165,25 @@ impl Fates {
         self.side(direction).syn.map(|syn| syn.seq)
     }
 
-    /// Whether a segment of this packet is lost. Every packet has to be asked about once, in order.
-    pub(super) fn is_lost(
+    /// The luck of a segment of this packet. Every packet has to be asked about once, in order.
+    pub(super) fn luck(
         &mut self,
-        probability: Probability,
+        loss: Option<&Loss>,
         direction: Direction,
         sight: &Sight,
         packet: &Offered<'_>,
         segment: u32,
-    ) -> bool {
-        let mut lost = false;
-        let mut ask = |dice: Dice| lost |= dice.about(&[rule::LOSS]).happens(probability);
+    ) -> Luck {
+        let mut luck = Luck::default();
+        let mut take = |turn: Turn| {
+            luck.lost |= loss.is_some_and(|loss| loss.takes(&turn, turn.dice.about(&[rule::LOSS])));
+            luck.turn.get_or_insert(turn);
+        };
         match &sight.tcp {
-            Some(tcp) => self.tcp(direction, tcp, tcp.payload(packet, segment), &mut ask),
-            None => self.side_mut(direction).count(Case::Datagram, &mut ask),
+            Some(tcp) => self.tcp(direction, tcp, tcp.payload(packet, segment), &mut take),
+            None => self.side_mut(direction).count(Case::Datagram, &mut take),
         }
-        lost
+        luck
     }
 
     fn tcp(
@@ -145,23 +191,23 @@ impl Fates {
         direction: Direction,
         tcp: &TcpSight,
         payload: std::ops::Range<u32>,
-        ask: &mut dyn FnMut(Dice),
+        take: &mut dyn FnMut(Turn),
     ) {
         let bucket = self.bucket();
         let side = self.side_mut(direction);
         let flags = tcp.flags;
         if flags.has(TcpFlags::SYN) {
             side.saw_syn(tcp);
-            return side.count(if flags.has(TcpFlags::ACK) { Case::SynAck } else { Case::Syn }, ask);
+            return side.count(if flags.has(TcpFlags::ACK) { Case::SynAck } else { Case::Syn }, take);
         }
         if flags.has(TcpFlags::RST) {
-            side.count(Case::Reset, ask);
+            side.count(Case::Reset, take);
         } else if !payload.is_empty() {
-            side.payload(tcp.seq.wrapping_add(payload.start), payload.end - payload.start, bucket, ask);
+            side.payload(tcp.seq.wrapping_add(payload.start), payload.end - payload.start, bucket, take);
         } else if flags.has(TcpFlags::FIN) {
-            side.count(Case::Fin, ask);
+            side.count(Case::Fin, take);
         } else {
-            side.count(Case::Ack, ask);
+            side.count(Case::Ack, take);
         }
     }
 
@@ -194,13 +240,14 @@ impl Side {
     }
 
     /// The next packet of its case.
-    fn count(&mut self, case: Case, ask: &mut dyn FnMut(Dice)) {
+    fn count(&mut self, case: Case, take: &mut dyn FnMut(Turn)) {
         let count = &mut self.counts[case as usize];
-        ask(self.dice.about(&[case as u64, *count]));
+        let series = self.dice.about(&[case as u64]);
+        take(Turn { dice: series.about(&[*count]), series, place: Some(*count) });
         *count += 1;
     }
 
-    fn payload(&mut self, seq: u32, len: u32, bucket: i64, ask: &mut dyn FnMut(Dice)) {
+    fn payload(&mut self, seq: u32, len: u32, bucket: i64, take: &mut dyn FnMut(Turn)) {
         let (dice, syn) = (self.dice, self.syn);
         let stream = self
             .stream
@@ -210,12 +257,17 @@ impl Side {
         let first = stream.canary_from(start);
         if first >= end {
             let times = stream.times(Mark { at: end - 1, canary: false });
-            ask(dice.about(&[Case::End as u64, end.cast_unsigned(), times]));
+            let series = dice.about(&[Case::End as u64]);
+            let place = (times == 0).then_some(self.ends);
+            self.ends += u64::from(times == 0);
+            take(Turn { dice: series.about(&[end.cast_unsigned(), times]), series, place });
         }
         for canary in (first..end).step_by(usize::try_from(stream.bucket).unwrap_or(usize::MAX)) {
             let times = stream.times(Mark { at: canary, canary: true });
-            let bucket = canary.div_euclid(stream.bucket);
-            ask(dice.about(&[Case::Canary as u64, bucket.cast_unsigned(), times]));
+            let bucket = canary.div_euclid(stream.bucket).cast_unsigned();
+            let series = dice.about(&[Case::Canary as u64]);
+            let place = (times == 0).then_some(bucket);
+            take(Turn { dice: series.about(&[bucket, times]), series, place });
         }
         stream.next = stream.next.max(end);
     }

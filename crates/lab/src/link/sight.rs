@@ -8,7 +8,7 @@ use wire::packet::{self, Packet, TcpSegment, Transport};
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::virtio_net::VirtioNetHeader;
 
-use super::Direction;
+use super::{Direction, damage};
 
 /// A packet as it is offered to the link.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,40 @@ impl<'a> Offered<'a> {
     /// How many packets of the wire it stands for.
     pub fn segments(&self) -> u32 {
         self.uncut.as_ref().map_or(1, Uncut::segments)
+    }
+
+    /// The packet from its IP header on.
+    pub(super) fn ip(&self) -> &'a [u8] {
+        self.frame.get(self.network..).unwrap_or_default()
+    }
+
+    /// How long one of its segments is as an IP packet.
+    pub(super) fn segment_len(&self, segment: u32) -> u32 {
+        let (headers, payload) = self.parts(segment);
+        u32::try_from(headers.len() + payload.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Headers and payload of one of its segments; the headers are those of the whole packet.
+    pub(super) fn parts(&self, segment: u32) -> (&'a [u8], &'a [u8]) {
+        match &self.uncut {
+            None => {
+                let ip = self.ip();
+                ip.split_at(damage::headers_len(ip))
+            }
+            Some(uncut) => {
+                let payload = uncut.payload(segment..segment.saturating_add(1));
+                let headers = self.network..uncut.payload(0..0).start;
+                (self.frame.get(headers).unwrap_or_default(), self.frame.get(payload).unwrap_or_default())
+            }
+        }
+    }
+
+    /// One of its segments as a packet of its own, from the IP header on.
+    pub(super) fn segment(&self, segment: u32) -> Vec<u8> {
+        let Some(uncut) = &self.uncut else { return self.ip().to_vec() };
+        let run = uncut.run(segment..segment.saturating_add(1));
+        let headers = run.headers.as_slice().get(self.network..).unwrap_or_default();
+        [headers, self.frame.get(run.payload).unwrap_or_default()].concat()
     }
 
     /// The payload bytes of one of its segments, counted from the first payload byte of all.

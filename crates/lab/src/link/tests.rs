@@ -3,10 +3,14 @@ use std::net::SocketAddr;
 
 use proptest::prelude::*;
 use wire::build::TcpPacket;
+use wire::quantity::Probability;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::virtio_net::{GsoType, VirtioNetHeader};
 
+use super::rules::{Delay, Loss};
 use super::*;
+
+mod shaping;
 
 const ISN: u32 = u32::MAX - 20_000; // the numbers wrap in the middle of the tests
 const MSS: u16 = 1460;
@@ -62,12 +66,21 @@ impl Stream {
 }
 
 fn lossy(seed: u64, percent: u32) -> Link {
-    let rules = Rules { loss: percent_of(percent), delay: Duration::ZERO };
-    Link::new(seed, rules, rules)
+    with_rules(seed, &[&format!("loss {percent}%")])
 }
 
-fn percent_of(percent: u32) -> Probability {
-    Probability::from_millionths(percent * 10_000).unwrap()
+/// A link with these rules in both directions.
+fn with_rules(seed: u64, rules: &[&str]) -> Link {
+    Link::new(seed, Schedule::both(rules_of(rules)))
+}
+
+fn rules_of(written: &[&str]) -> Rules {
+    let mut rules = Rules::default();
+    for rule in written {
+        let (name, value) = rule.split_once(' ').unwrap_or((rule, ""));
+        rules.set(grammar::rule(name, value).unwrap());
+    }
+    rules
 }
 
 fn whole(bytes: &[u8]) -> Offered<'_> {
@@ -287,8 +300,8 @@ proptest! {
         delay in 0u64..1_000_000,
         arrivals in prop::collection::vec((0u64..1000, 1u32..60_000, any::<bool>()), 1..60),
     ) {
-        let rules = Rules { loss: percent_of(30), delay: Duration::from_nanos(delay) };
-        let mut link = Link::new(seed, rules, rules);
+        let rules = Rules { delay: Delay::constant(Duration::from_nanos(delay)), ..rules_of(&["loss 30%"]) };
+        let mut link = Link::new(seed, Schedule::both(rules));
         let connection = Connection::on_port(40_000);
         let mut now = Time::ZERO;
         let mut last = [Time::ZERO; 2];
@@ -303,10 +316,10 @@ proptest! {
                 prop_assert_eq!(run.segments.start, next);
                 prop_assert!(run.segments.end > next);
                 next = run.segments.end;
-                if let Departure::Leaves(time) = run.departure {
-                    prop_assert!(time >= last[direction.index()]);
-                    prop_assert_eq!(time, now + Duration::from_nanos(delay));
-                    last[direction.index()] = time;
+                if let Departure::Leaves(leaving) = run.departure {
+                    prop_assert!(leaving.at >= last[direction.index()]);
+                    prop_assert_eq!(leaving, Leaving::untouched(now + Duration::from_nanos(delay)));
+                    last[direction.index()] = leaving.at;
                 }
             }
             prop_assert_eq!(next, offered.segments());
@@ -449,16 +462,19 @@ fn the_same_ports_again_are_another_conversation() {
 
 #[test]
 fn directions_have_rules_of_their_own() {
-    let up = Rules { loss: Probability::ALWAYS, delay: Duration::ZERO };
-    let down = Rules { loss: Probability::NEVER, delay: Duration::from_millis(3) };
-    let mut link = Link::new(1, up, down);
+    let mut schedule = Schedule::both(rules_of(&["loss 100%"]));
+    schedule.down = rules_of(&["delay 3ms"]);
+    let mut link = Link::new(1, schedule);
     let packet = udp(9, 1);
     let fate = |link: &mut Link, direction| link.offer(Time(5), direction, &whole(&packet)).runs[0].departure;
-    assert_eq!(fate(&mut link, Direction::Up), Departure::Lost(Rule::Loss(Probability::ALWAYS)));
-    assert_eq!(fate(&mut link, Direction::Down), Departure::Leaves(Time(3_000_005)));
+    assert_eq!(
+        fate(&mut link, Direction::Up),
+        Departure::Lost(Rule::Loss(Loss::Random(Probability::ALWAYS)))
+    );
+    assert_eq!(fate(&mut link, Direction::Down), Departure::Leaves(Leaving::untouched(Time(3_000_005))));
 }
 
 #[test]
 fn a_rule_speaks_the_words_of_the_command_line() {
-    assert_eq!(Rule::Loss(percent_of(20)).to_string(), "loss 20%");
+    assert_eq!(rules_of(&["loss 20%"]).list()[0].to_string(), "loss 20%");
 }

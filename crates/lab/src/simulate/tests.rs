@@ -1,14 +1,13 @@
 use flow::{ClosedBy, Closing, Flow, Limits, Side, State, Tracker};
 use wire::packet::{Transport, dissect};
-use wire::quantity::Probability;
 use wire::{Cause, Doing, checksum};
 
 use super::*;
 use crate::config::{Keep, LINES};
+use crate::link::Schedule;
 
 fn config(loss_percent: u32, seed: u64) -> Config {
-    let loss = Probability::from_millionths(loss_percent * 10_000).unwrap();
-    Config { loss, seed, ..Config::default() }
+    Config { link: Schedule::of(&[&format!("loss {loss_percent}%")]).unwrap(), seed, ..Config::default() }
 }
 
 fn play(config: &Config) -> (Outcome, Vec<Event>) {
@@ -27,7 +26,7 @@ fn frames(events: &[Event]) -> Vec<&LinkFrame> {
 /// The one conversation, as everything that draws it sees it.
 fn followed(events: &[Event]) -> Flow {
     let mut tracker = Tracker::new(Limits::default());
-    tracker.listening(SocketAddr::from((SERVER_ADDRESS, ECHO_PORT)));
+    tracker.listening(SocketAddr::from((crate::config::SERVER_ADDRESS, ECHO_PORT)));
     for frame in frames(events) {
         tracker.frame(&frame.to_follow());
     }
@@ -79,7 +78,8 @@ fn the_conversation_on_a_perfect_link() {
 #[test]
 fn the_delay_is_in_every_arrival() {
     let delay = Duration::from_millis(20);
-    let (_, events) = play(&Config { delay, ..Config::default() });
+    let link = Schedule::of(&["delay 20ms"]).unwrap();
+    let (_, events) = play(&Config { link, ..Config::default() });
     for frame in frames(&events) {
         assert_eq!(frame.passage.arrived, Some(frame.time + delay));
     }

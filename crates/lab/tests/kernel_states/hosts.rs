@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use flow::State;
 use kernel::namespace::{self, Ids, Namespace};
 use kernel::packet_socket;
-use kernel::rtnetlink::{Rtnetlink, Setting, VethEnd};
+use kernel::rtnetlink::{InterfaceAddress, Rtnetlink, Setting, VethEnd};
 use lab::config::{CLIENT_ADDRESS, PREFIX_LEN, SERVER_ADDRESS};
 use lab::event::Role;
 use wire::socket_row::{SocketRow, SocketState, rows};
@@ -85,9 +85,10 @@ fn configure(role: Role) -> Result<(), i32> {
     let mut interfaces = Rtnetlink::open()?;
     let index = interfaces.index("eth0")?;
     interfaces.set(index, Setting { silent_ipv6: true, ..Setting::default() })?;
-    interfaces.add_address(index, address(role), PREFIX_LEN)?;
+    let ip = address(role).into();
+    interfaces.add_address(index, InterfaceAddress { ip, prefix_len: PREFIX_LEN, preferred: true })?;
     interfaces.set(index, Setting { up: true, ..Setting::default() })?;
-    interfaces.add_neighbour(index, address(other(role)), mac(other(role), 0))
+    interfaces.add_neighbour(index, address(other(role)).into(), mac(other(role), 0))
 }
 
 fn mac(role: Role, side: u8) -> [u8; 6] {
@@ -97,14 +98,14 @@ fn mac(role: Role, side: u8) -> [u8; 6] {
 pub(crate) fn other(role: Role) -> Role {
     match role {
         Role::Client => Role::Server,
-        Role::Server => Role::Client,
+        Role::Server | Role::Other(_) => Role::Client,
     }
 }
 
 fn address(role: Role) -> Ipv4Addr {
     match role {
         Role::Client => CLIENT_ADDRESS,
-        Role::Server => SERVER_ADDRESS,
+        Role::Server | Role::Other(_) => SERVER_ADDRESS,
     }
 }
 

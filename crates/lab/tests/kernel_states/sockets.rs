@@ -119,7 +119,7 @@ impl Connection {
     pub(crate) fn socket(&self, role: Role) -> &OwnedFd {
         match role {
             Role::Client => self.client.as_ref(),
-            Role::Server => self.server.as_ref(),
+            Role::Server | Role::Other(_) => self.server.as_ref(),
         }
         .expect("it is open")
     }
@@ -168,7 +168,7 @@ impl Connection {
     pub(crate) fn close(&mut self, role: Role) {
         let socket = match role {
             Role::Client => self.client.take(),
-            Role::Server => self.server.take(),
+            Role::Server | Role::Other(_) => self.server.take(),
         };
         drop(socket.expect("it is open"));
     }
@@ -184,7 +184,7 @@ impl Connection {
         let [client, server] = [Role::Client, Role::Server].map(|role| self.address(role));
         match role {
             Role::Client => world.kernel(role, client, server),
-            Role::Server => world.kernel(role, server, client),
+            Role::Server | Role::Other(_) => world.kernel(role, server, client),
         }
     }
 

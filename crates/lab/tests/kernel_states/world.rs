@@ -428,7 +428,7 @@ impl World {
 fn index(role: Role) -> usize {
     match role {
         Role::Client => 0,
-        Role::Server => 1,
+        Role::Server | Role::Other(_) => 1,
     }
 }
 

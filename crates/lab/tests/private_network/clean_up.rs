@@ -5,9 +5,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use kernel::namespace::{self, Ids, Namespace};
 use kernel::process::{self, Forked, Pid, Signal};
-use lab::config::Choice;
+use lab::config::{Choice, Family, Program};
 use lab::event::{Event, Role};
+use lab::link::Schedule;
 use lab::{Config, NotMade};
 
 use crate::left_out::left_out;
@@ -50,22 +52,94 @@ pub(crate) fn signal_ends_the_lab_in_order() {
     }
 }
 
+/// How often a tool is killed.
+const KILLS: u64 = 100;
+/// How many namespaces of each kind there may be at once: far fewer than the killed tools make together, so that none can
+/// stay.
+const MOST_NAMESPACES: &str = "40";
+
 pub(crate) fn nothing_survives_a_killed_tool() {
     if !fs::exists("/usr/bin/ping").unwrap_or_default() && !fs::exists("/bin/ping").unwrap_or_default() {
         left_out("a killed tool with ping inside", "ping is not installed");
         return;
     }
     for backend in BACKENDS {
-        if !is_made(backend) {
+        if is_made(backend) {
+            kill_while_pinging(backend);
+        } else {
             left_out("a killed tool", &format!("{backend:?} is refused"));
-            continue;
         }
-        // From the very start, over every step of the making, to ping being under way.
-        for round in 0..10 {
-            kill_after(backend, Duration::from_micros(3400 * round));
-        }
-        kill_while_pinging(backend);
     }
+}
+
+/// In every mode, from the very start, over every step of the making, to the programs being under way.
+pub(crate) fn nothing_is_left_after_a_hundred_kills() {
+    if !is_made(Choice::Automatic) {
+        left_out("a hundred kills", "a private network is refused");
+        return;
+    }
+    let status = in_child(|| {
+        limit_namespaces();
+        let (mounts, interfaces) = (mounts(), interfaces());
+        let mut random = 1;
+        for round in 0..KILLS {
+            // Knuth's generator (MMIX); its upper half is the good one.
+            random =
+                6_364_136_223_846_793_005_u64.wrapping_mul(random).wrapping_add(1_442_695_040_888_963_407);
+            let mode = mode(round);
+            let tool = fork_tool(move || drop(lab::run(&mode, &mut |_| ())));
+            // Not to wait for anything: the moment itself is what is tested.
+            std::thread::sleep(Duration::from_micros((random >> 32) % 30_000));
+            kill_and_look(tool);
+        }
+        assert_eq!(self::mounts(), mounts);
+        assert_eq!(self::interfaces(), interfaces);
+        // Namespaces go a moment after the last process in them.
+        let limit = Instant::now() + PATIENCE;
+        while in_child(|| drop(lab::run(&mode(0), &mut |_| ()).map_err(|_| process::exit_now(1)))) != Some(0)
+        {
+            assert!(Instant::now() < limit, "all of the namespaces are still there");
+        }
+    });
+    assert_eq!(status, Some(0));
+}
+
+/// The modes in turn, over what carries packets here.
+fn mode(round: u64) -> Config {
+    let all = Config { capture_output: true, ..Config::default() };
+    let all = if round.is_multiple_of(2) { Config { backend: Choice::Packet, ..all } } else { all };
+    let ping = command(&["ping", "-n", "-i", "0.2", "server"]);
+    match round / 2 % 6 {
+        0 => Config { family: Family::V6, ..all },
+        1 => Config { client: ping, link: Schedule::of(&["delay 5ms"]).expect("a rule"), ..all },
+        2 => Config { server: Program::Services, client: ping, ..all },
+        3 => Config {
+            client: Program::Shell(vec!["/bin/sh".into(), "-c".into(), "sleep 100 & wait".into()]),
+            ..all
+        },
+        4 => Config { others: vec![ping, Program::Idle], backend: Choice::Automatic, ..all },
+        _ => Config { server: command(&["setsid", "sleep", "100"]), client: ping, ..all },
+    }
+}
+
+/// Of this process and its children, in a user namespace of its own, which counts them.
+fn limit_namespaces() {
+    let ids = Ids::own();
+    namespace::unshare(Namespace::User).expect("a private network was made before");
+    namespace::keep_ids(ids).expect("the same");
+    for kind in ["user", "mnt", "pid", "net", "uts"] {
+        namespace::set_sysctl(&format!("user.max_{kind}_namespaces"), MOST_NAMESPACES)
+            .expect("its own limit");
+    }
+}
+
+fn mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").expect("/proc")
+}
+
+fn interfaces() -> BTreeSet<String> {
+    let text = fs::read_to_string("/proc/self/net/dev").expect("/proc");
+    text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect()
 }
 
 fn is_made(backend: Choice) -> bool {
@@ -73,13 +147,6 @@ fn is_made(backend: Choice) -> bool {
         lab::run(&Config { backend, client: command(&["true"]), ..Config::default() }, &mut |_| ())
             .expect("made");
     }) == Some(0)
-}
-
-fn kill_after(backend: Choice, moment: Duration) {
-    let tool = fork_tool(|| ping(backend, &mut |_| ()));
-    // Not to wait for anything: the moment itself is what is tested.
-    std::thread::sleep(moment);
-    kill_and_look(tool);
 }
 
 /// At a moment when ping, which has file capabilities on many systems, certainly runs.
@@ -104,11 +171,14 @@ fn ping(backend: Choice, emit: &mut dyn FnMut(Event)) {
 }
 
 fn kill_and_look(tool: Pid) {
+    // What it leaves becomes ours, so that nothing has to be waited for but its end.
+    rustix::process::set_child_subreaper(Some(process::own_pid())).expect("always allowed");
     process::kill(tool, Signal::KILL).expect("it lives");
     assert_eq!(process::wait(tool).expect("a child of ours").signal, Some(9));
     let limit = Instant::now() + PATIENCE;
     while !survivors(tool).is_empty() {
         assert!(Instant::now() < limit, "still there: {:?}", survivors(tool));
+        while process::reap().is_some() {}
         std::thread::yield_now();
     }
 }

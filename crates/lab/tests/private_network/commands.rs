@@ -16,7 +16,7 @@ fn with_client(words: &[&str]) -> Config {
 }
 
 pub(crate) fn have_no_privilege() {
-    let script = "id -u; grep CapEff /proc/self/status; echo /proc/self/fd/*; getent hosts server client; echo end >&2";
+    let script = "id -u; grep CapEff /proc/self/status; echo /proc/self/fd/*; getent ahosts server; getent ahosts client; echo end >&2";
     for backend in BACKENDS {
         let Some(seen) = seen::run(&Config { backend, ..with_client(&["sh", "-c", script]) }) else {
             continue;
@@ -29,8 +29,10 @@ pub(crate) fn have_no_privilege() {
         // The shell's own reading of the folder is the fourth.
         let descriptors = lines.next().expect("a line").split(' ').count();
         assert!(descriptors <= 4, "inherited: {output}");
-        let names: Vec<Vec<&str>> = lines.map(|line| line.split_whitespace().take(2).collect()).collect();
-        assert_eq!(names, [["10.0.0.2", "server"], ["10.0.0.1", "client"]]);
+        // Each once for every kind of socket, of which the first carries the name: IPv4 comes first.
+        let names: Vec<&str> = lines.filter(|line| line.contains("STREAM")).collect();
+        let addresses: Vec<&str> = names.iter().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(addresses, ["10.0.0.2", "fd00::2", "10.0.0.1", "fd00::1"], "{output}");
         assert_eq!(seen.output(Role::Client, 2), "end\n");
         assert_eq!(seen.outcome.client.exit, Some(0));
     }
@@ -84,7 +86,7 @@ print(c.recv(100).decode(), end='')";
 
 fn listening(seen: &seen::Seen) -> Option<Vec<SocketAddr>> {
     seen.events.iter().find_map(|event| match event {
-        Event::Listening { addresses } => Some(addresses.clone()),
+        Event::Listening { addresses, .. } => Some(addresses.clone()),
         _ => None,
     })
 }
@@ -98,7 +100,7 @@ pub(crate) fn server_that_never_listens_is_not_waited_for_for_ever() {
     assert!(seen.events.iter().any(|event| matches!(event, Event::NotListening { .. })));
 }
 
-fn has_python(test: &str) -> bool {
+pub(crate) fn has_python(test: &str) -> bool {
     let has = std::process::Command::new("python3").arg("-V").output().is_ok();
     if !has {
         crate::left_out::left_out(test, "python3 is not installed");
@@ -149,4 +151,40 @@ pub(crate) fn what_cannot_be_started_is_told() {
     assert_eq!(seen.outcome.server.fault.as_ref().and_then(Fault::raw_errno), Some(ENOENT));
     assert_eq!(seen.outcome.client, lab::Ending::default());
     assert_eq!(seen.frames().count(), 0);
+}
+
+/// A server of old: each service by TCP and UDP, as far as it may be had by both.
+pub(crate) fn client_alone_has_services() {
+    let ask = "import socket
+def tcp(port, said=b''):
+    c = socket.create_connection(('server', port), 10)
+    c.sendall(said)
+    if port != 19: c.shutdown(socket.SHUT_WR)
+    return c.makefile('rb').read(74 if port == 19 else -1)
+def udp(port, said):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(10)
+    s.connect(('server', port))
+    s.send(said)
+    return s.recv(100)
+print(tcp(7, b'hello'), tcp(9, b'away'), tcp(13)[-6:], tcp(19)[:10])
+print(udp(7, b'hello'), udp(13, b'')[-6:])
+socket.create_connection(('server', 9), 10).close()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(('server', 9))
+s.send(b'x'); s.send(b'not refused')";
+    if !has_python("the services") {
+        return;
+    }
+    for backend in BACKENDS {
+        let client = with_client(&["python3", "-c", ask]);
+        let Some(seen) = seen::run(&Config { backend, server: Program::Services, ..client }) else {
+            continue;
+        };
+        let expected = "b'hello' b'' b'-UTC\\r\\n' b'!\"#$%&\\'()*'\nb'hello' b'-UTC\\r\\n'\n";
+        assert_eq!(seen.output(Role::Client, 1), expected, "{}", seen.output(Role::Client, 2));
+        assert_eq!(seen.outcome.server.exit, Some(0), "it stops in order: {:?}", seen.outcome.server);
+        let ports: Vec<u16> = listening(&seen).expect("told").iter().map(SocketAddr::port).collect();
+        assert_eq!(ports, [7, 9, 13, 19]);
+    }
 }

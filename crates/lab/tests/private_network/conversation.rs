@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lab::Config;
-use lab::config::{CLIENT_ADDRESS, Choice, LINES, SERVER_ADDRESS};
+use lab::config::{Choice, Family, LINES};
 use lab::event::{Backend, Event, Role};
+use lab::link::Schedule;
 use wire::Fate;
 use wire::link_type::LinkType;
 use wire::packet::dissect;
-use wire::quantity::Probability;
 use wire::tcp::TcpFlags;
 
+use crate::left_out::left_out;
 use crate::seen::{self, BACKENDS, Seen, Segment};
 
 pub(crate) fn is_carried_whole() {
-    for backend in BACKENDS {
-        let Some(seen) = seen::run(&Config { backend, ..Config::default() }) else { continue };
+    for (backend, family) in BACKENDS.into_iter().flat_map(|one| [(one, Family::V4), (one, Family::V6)]) {
+        let Some(seen) = seen::run(&Config { backend, family, ..Config::default() }) else { continue };
         assert_eq!(seen.outcome.client.exit, Some(0), "{:?}", seen.outcome);
         assert_eq!(seen.outcome.client.fault, None);
         assert_eq!(seen.outcome.server.fault, None);
@@ -26,20 +27,21 @@ pub(crate) fn is_carried_whole() {
         assert_eq!(seen.outcome.backend, expected);
         assert_eq!(seen.unplanned_drops(), 0);
         assert!(seen.frames().all(|frame| frame.passage.fate == Fate::Delivered));
-        is_between_the_hosts(&seen);
+        is_between_the_hosts(&seen, family);
         is_a_whole_conversation(&seen.segments());
     }
 }
 
-/// Nothing but their conversation: no ARP, no IPv6, no routers.
-fn is_between_the_hosts(seen: &Seen) {
+/// Nothing but their conversation: no ARP, no neighbour discovery, no routers.
+fn is_between_the_hosts(seen: &Seen, family: Family) {
     for frame in seen.frames() {
         assert_eq!(frame.link_type, LinkType::RAW);
         let packet = dissect(frame.link_type, &frame.bytes).expect("an IP packet");
         let (source, destination) = match frame.from {
-            Role::Client => (CLIENT_ADDRESS, SERVER_ADDRESS),
-            Role::Server => (SERVER_ADDRESS, CLIENT_ADDRESS),
+            Role::Server => (Role::Server, Role::Client),
+            other => (other, Role::Server),
         };
+        let [source, destination] = [source, destination].map(|role| role.address(family));
         assert_eq!(packet.source, source);
         assert_eq!(packet.destination, destination);
     }
@@ -69,7 +71,8 @@ fn is_a_whole_conversation(segments: &[Segment]) {
 pub(crate) fn is_waited_for_when_delayed() {
     let delay = Duration::from_millis(15);
     for backend in BACKENDS {
-        let Some(seen) = seen::run(&Config { backend, delay, ..Config::default() }) else { continue };
+        let link = Schedule::of(&["delay 15ms"]).expect("a rule");
+        let Some(seen) = seen::run(&Config { backend, link, ..Config::default() }) else { continue };
         assert_eq!(seen.outcome.client.exit, Some(0));
         is_a_whole_conversation(&seen.segments());
         for frame in seen.frames() {
@@ -98,12 +101,12 @@ fn fates(seen: &Seen) -> BTreeMap<(bool, u32, bool, bool), Fate> {
 }
 
 pub(crate) fn loses_the_same_with_the_same_seed() {
-    let loss = Probability::from_millionths(200_000).expect("20 %");
+    let link = Schedule::of(&["loss 20%"]).expect("a rule");
     let mut runs = 0;
     let mut lost = 0;
     for backend in BACKENDS {
         for seed in [7, 8] {
-            let config = Config { backend, loss, seed, ..Config::default() };
+            let config = Config { backend, link: link.clone(), seed, ..Config::default() };
             let (Some(one), Some(other)) = (seen::run(&config), seen::run(&config)) else { continue };
             assert_eq!(one.outcome.client.exit, Some(0), "TCP makes up for it");
             assert_eq!(fates(&one), fates(&other), "seed {seed}");
@@ -112,4 +115,46 @@ pub(crate) fn loses_the_same_with_the_same_seed() {
         }
     }
     assert!(lost > 0 || runs == 0, "20 % of nothing");
+}
+
+/// Both back-ends hand checksums on that are not computed yet; damage has to be seen all the same.
+pub(crate) fn is_carried_whole_through_damage_and_copies() {
+    let link = Schedule::of(&["corrupt 25%", "duplicate 25%", "reorder 25%:2ms"]).expect("rules");
+    for backend in BACKENDS {
+        let mut touched = BTreeMap::new();
+        for seed in [1, 2, 3] {
+            let config = Config { backend, link: link.clone(), seed, ..Config::default() };
+            let Some(seen) = seen::run(&config) else { continue };
+            assert_eq!(seen.outcome.client.exit, Some(0), "what came back is what was said");
+            let Some(Event::Link { up, down }) = seen.events.last() else { panic!("counters come last") };
+            for (word, packets) in up.touched.iter().chain(&down.touched) {
+                *touched.entry(*word).or_insert(0) += packets;
+            }
+            for report in [up, down] {
+                let lost: u64 = report.lost.iter().map(|(_, packets)| packets).sum();
+                assert_eq!(report.offered, report.delivered + lost + report.unplanned_drops, "{report:?}");
+            }
+        }
+        let words = ["corrupted", "duplicated", "reordered"];
+        assert!(touched.is_empty() || words.iter().all(|word| touched.contains_key(word)), "{touched:?}");
+    }
+}
+
+pub(crate) fn senders_of_what_is_too_large_are_told() {
+    if !std::path::Path::new("/usr/bin/ping").exists() {
+        return left_out("the MTU on both back-ends", "ping is not installed");
+    }
+    for backend in BACKENDS {
+        let config = Config {
+            backend,
+            link: Schedule::of(&["mtu 1200"]).expect("a rule"),
+            client: seen::command(&["ping", "-n", "-c", "1", "-W", "5", "-M", "do", "-s", "1400", "server"]),
+            server: seen::command(&["sleep", "60"]),
+            capture_output: true,
+            ..Config::default()
+        };
+        let Some(seen) = seen::run(&config) else { continue };
+        let said = seen.output(Role::Client, 1);
+        assert!(said.contains("1200"), "{backend:?}: {said}");
+    }
 }

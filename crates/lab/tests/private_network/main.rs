@@ -6,6 +6,7 @@ mod clean_up;
 mod commands;
 mod conversation;
 mod left_out;
+mod more_hosts;
 #[path = "../../../kernel/tests/one_thread/mod.rs"]
 mod one_thread;
 mod refusals;
@@ -17,7 +18,18 @@ fn main() {
         ("a_conversation_is_carried_whole", || users::each(conversation::is_carried_whole)),
         ("a_delayed_conversation_is_waited_for", || users::each(conversation::is_waited_for_when_delayed)),
         ("the_same_seed_loses_the_same", conversation::loses_the_same_with_the_same_seed),
+        (
+            "a_conversation_is_carried_whole_through_damage_and_copies",
+            conversation::is_carried_whole_through_damage_and_copies,
+        ),
+        ("senders_of_what_is_too_large_are_told", conversation::senders_of_what_is_too_large_are_told),
         ("a_command_is_its_users_without_privilege", || users::each(commands::have_no_privilege)),
+        ("a_client_alone_has_services", commands::client_alone_has_services),
+        ("all_hosts_are_reached_by_groups_and_broadcasts", || {
+            users::each(more_hosts::are_all_reached_by_groups_and_broadcasts);
+        }),
+        ("more_hosts_pass_the_rules_once", more_hosts::pass_the_rules_once),
+        ("more_hosts_leave_a_conversation_alone", more_hosts::leave_a_conversation_alone),
         ("the_clients_end_is_the_labs", commands::client_decides),
         ("a_server_is_waited_for_and_ended", commands::server_is_waited_for_and_ended),
         (
@@ -29,6 +41,9 @@ fn main() {
         ("what_cannot_be_started_is_told", commands::what_cannot_be_started_is_told),
         ("a_signal_ends_the_lab_in_order", || users::each(clean_up::signal_ends_the_lab_in_order)),
         ("nothing_survives_a_killed_tool", || users::each(clean_up::nothing_survives_a_killed_tool)),
+        ("nothing_is_left_after_a_hundred_kills", || {
+            users::each(clean_up::nothing_is_left_after_a_hundred_kills);
+        }),
         ("a_refusal_names_the_step", || users::each(refusals::name_the_step)),
         ("without_tun_packet_sockets_carry", || users::each(refusals::without_tun_packet_sockets_carry)),
         ("a_full_process_table_is_a_refusal", refusals::full_process_table),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use draw::number::duration;
 use flow::{Limits, Tracker};
-use lab::config::SERVER_ADDRESS;
+use lab::config::{Config, Family};
 use lab::event::{Backend, Event, LinkFrame, Role};
 use wire::capture::Interface;
 use wire::link_type::LinkType;
@@ -27,9 +27,12 @@ pub(super) struct Watch<'a> {
     start: Option<Time>,
     capture: Option<CaptureFile>,
     /// The unfinished last lines of what the programs print.
-    lines: [UnfinishedLine; 4],
+    lines: Vec<UnfinishedLine>,
     backend: Option<(Backend, u64)>,
-    client_ended: bool,
+    leader: Role,
+    leader_ended: bool,
+    /// What the link did, in words.
+    report: String,
 }
 
 /// The beginning of a line that a program printed on its descriptor.
@@ -47,25 +50,32 @@ pub(super) struct Seen {
 
 impl<'a> Watch<'a> {
     /// Opens the capture file, if one is to be written.
-    pub(super) fn new(write: Option<&Path>, out: &'a Out) -> Result<Watch<'a>, Fault> {
-        let capture = write.map(CaptureFile::create).transpose()?;
+    pub(super) fn new(write: Option<&Path>, config: &Config, out: &'a Out) -> Result<Watch<'a>, Fault> {
+        let (hosts, leader) = (config.hosts(), config.leader);
+        let capture = write.map(|path| CaptureFile::create(path, hosts)).transpose()?;
+        let line = |role, fd| UnfinishedLine { role, fd, bytes: Vec::new() };
         let tracker = Tracker::new(Limits::default());
         Ok(Watch {
             out,
             tracker,
             start: None,
             capture,
-            lines: [(Role::Server, 1), (Role::Server, 2), (Role::Client, 1), (Role::Client, 2)]
-                .map(|(role, fd)| UnfinishedLine { role, fd, bytes: Vec::new() }),
+            lines: Role::all(hosts).flat_map(|role| [line(role, 1), line(role, 2)]).collect(),
             backend: None,
-            client_ended: false,
+            leader,
+            leader_ended: false,
+            report: String::new(),
         })
     }
 
-    /// It is known that a socket of the server listens there; on all its addresses where none is named.
-    pub(super) fn listens(&mut self, address: SocketAddr) {
-        let named = !address.ip().is_unspecified();
-        self.tracker.listening(if named { address } else { (SERVER_ADDRESS, address.port()).into() });
+    /// It is known that a socket of a host listens there; on all its addresses where none is named.
+    pub(super) fn listens(&mut self, role: Role, address: SocketAddr) {
+        if !address.ip().is_unspecified() {
+            return self.tracker.listening(address);
+        }
+        for family in [Family::V4, Family::V6] {
+            self.tracker.listening((role.address(family), address.port()).into());
+        }
     }
 
     pub(super) fn take(&mut self, event: Event) {
@@ -75,16 +85,16 @@ impl<'a> Watch<'a> {
                 let carried = narrate::backend(backend);
                 self.out.narrate(1, &format!("the network stands: {carried}, seed {seed}\n"));
             }
-            Event::Listening { addresses } => {
+            Event::Listening { role, addresses } => {
                 for address in addresses {
-                    self.listens(address);
-                    self.out.narrate(1, &format!("server: listens on {address}\n"));
+                    self.listens(role, address);
+                    self.out.narrate(1, &format!("{}: listens on {address}\n", role.name()));
                 }
             }
-            Event::NotListening { waited } => {
-                let waited = duration(waited);
+            Event::NotListening { role, waited } => {
+                let (who, waited) = (role.name(), duration(waited));
                 let line =
-                    format!("server: listens nowhere after {waited}; the client is started all the same\n");
+                    format!("{who}: listens nowhere after {waited}; the client is started all the same\n");
                 self.out.narrate(1, &line);
             }
             Event::Frame(frame) => self.frame(&frame),
@@ -92,17 +102,17 @@ impl<'a> Watch<'a> {
             Event::Ran { role, command, exit, signal } => {
                 self.end_lines(role);
                 // A server that fails while the client still runs is what the client will complain about.
-                let failed = role == Role::Server && !self.client_ended && has_failed(exit, signal);
+                let failed = role != self.leader && !self.leader_ended && has_failed(exit, signal);
                 let line = format!("{}: `{command}` {}\n", role_word(role), narrate::ending(exit, signal));
                 self.out.narrate(u8::from(!failed), &line);
-                self.client_ended |= role == Role::Client;
+                self.leader_ended |= role == self.leader;
                 self.record(&record::ran(role, &command, exit, signal));
             }
             Event::Link { up, down } => {
                 let (backend, seed) = self.backend.unwrap_or((Backend::Simulated, 0));
                 let wall = self.start.filter(|_| backend != Backend::Simulated);
                 self.record(&record::link(backend, seed, wall, &up, &down));
-                self.out.narrate(1, &narrate::link(&up, &down));
+                self.report = narrate::link(&up, &down, backend != Backend::Simulated);
                 if let Some(drops) = narrate::unplanned(&up, &down) {
                     self.out.tell(&drops);
                 }
@@ -157,11 +167,16 @@ impl<'a> Watch<'a> {
         self.out.flush();
     }
 
+    /// What the link did, as it is told at the end.
+    pub(super) fn report(&mut self) -> String {
+        std::mem::take(&mut self.report)
+    }
+
     /// Writes out what is left. A capture that could not be written spoils nothing of what was seen.
     pub(super) fn finish(mut self) -> (Seen, Result<(), Fault>) {
         // Whoever the programs left behind may have gone on printing.
-        for role in [Role::Server, Role::Client] {
-            self.end_lines(role);
+        for at in 0..self.lines.len() {
+            self.end_line(at);
         }
         let written = self.capture.take().map_or(Ok(()), CaptureFile::finish);
         (Seen { tracker: self.tracker, start: self.start.unwrap_or_default() }, written)
@@ -182,20 +197,17 @@ struct CaptureFile {
 }
 
 impl CaptureFile {
-    fn create(path: &Path) -> Result<CaptureFile, Fault> {
+    fn create(path: &Path, hosts: usize) -> Result<CaptureFile, Fault> {
         let file = OutputFile::create(path)?;
         let interface = |name: &str| Interface::new(name, LinkType::RAW);
-        let interfaces = [role_word(Role::Client), role_word(Role::Server)].map(interface);
+        let interfaces: Vec<Interface> = Role::all(hosts).map(|role| interface(role_word(role))).collect();
         let writer = Writer::new(file, &interfaces).map_err(|error| write_fault(path, &error))?;
         Ok(CaptureFile { path: path.to_owned(), writer: Some(writer), fault: None })
     }
 
     fn packet(&mut self, frame: &LinkFrame) {
         let Some(writer) = &mut self.writer else { return };
-        let interface = match frame.from {
-            Role::Client => 0,
-            Role::Server => 1,
-        };
+        let interface = u32::from(frame.from.number()) - 1;
         let comment = frame.passage.to_comment(frame.time);
         let written = writer.packet(interface, frame.time, frame.wire_len, &frame.bytes, Some(&comment));
         if let Err(error) = written {
@@ -222,7 +234,7 @@ mod tests {
     #[test]
     fn a_full_disk_spoils_the_capture_and_nothing_else() {
         let out = Out::new(false, 0, true, When::Never, None);
-        let mut watch = Watch::new(Some(Path::new("/dev/full")), &out).unwrap();
+        let mut watch = Watch::new(Some(Path::new("/dev/full")), &Config::default(), &out).unwrap();
         for number in 1..=1000 {
             let passage = wire::Passage { fate: wire::Fate::Lost, rule: None, arrived: None, segments: 1 };
             watch.take(Event::Frame(LinkFrame {

@@ -1,0 +1,74 @@
+//! `lab doctor`: what this system allows, and what to do about the rest. Nothing is guessed: each kind of network is made
+//! and taken away again.
+
+use explain::doctor::{Examination, Point};
+use kernel::{restrictions, tun};
+use lab::config::{Choice, Program};
+use lab::event::Backend;
+use lab::{Config, NotMade};
+use wire::Fault;
+use wire::refusal::Refusal;
+
+use crate::exit::Exit;
+use crate::narrate;
+use crate::out::Out;
+use crate::record::Record;
+
+pub(super) fn run(out: &Out) -> Exit {
+    let points = match examine() {
+        Ok(points) => points,
+        Err(fault) => return out.fault(&fault),
+    };
+    for point in &points {
+        out.record(&record(point));
+        if !out.json {
+            out.print(&line(point));
+        }
+    }
+    // The first is the network itself; the others say why.
+    let is_possible = points.first().is_some_and(|point| point.holds);
+    out.finish(if is_possible { Exit::Ok } else { Exit::Permission })
+}
+
+fn examine() -> Result<Vec<Point>, Fault> {
+    let network = probe(Choice::Automatic, 2)?;
+    let tun = probe(Choice::Tun, 2)?.err();
+    let packet = probe(Choice::Packet, 2)?.err();
+    let switch = probe(Choice::Automatic, 3)?.err();
+    let clues = restrictions::clues();
+    let examination = Examination {
+        network: network.as_ref().map(|backend| narrate::backend(*backend)).map_err(|refusal| &**refusal),
+        tun: tun.as_deref(),
+        packet: packet.as_deref(),
+        switch: switch.as_deref(),
+        tun_device: tun::may_be_opened().err(),
+        has_ipv6: restrictions::has_ipv6(),
+        capabilities: restrictions::capabilities(),
+        clues: &clues,
+    };
+    Ok(examination.points())
+}
+
+fn probe(backend: Choice, hosts: usize) -> Result<Result<Backend, Box<Refusal>>, Fault> {
+    let config = Config { backend, others: vec![Program::Idle; hosts - 2], ..Config::default() };
+    match lab::probe(&config) {
+        Ok(backend) => Ok(Ok(backend)),
+        Err(NotMade::Refused(refusal)) => Ok(Err(refusal)),
+        Err(NotMade::Failed(fault)) => Err(fault),
+    }
+}
+
+fn line(point: &Point) -> String {
+    let mut text =
+        format!("{:<16} {:<4} {}\n", point.name, if point.holds { "yes" } else { "no" }, point.found);
+    for advice in &point.advice {
+        text.push_str(&format!("{:<16}      {advice}\n", ""));
+    }
+    text
+}
+
+fn record(point: &Point) -> Record {
+    let record = Record::new("check").with("name", point.name).with("holds", point.holds);
+    let advice = (!point.advice.is_empty()).then(|| point.advice.join("\n"));
+    record.with("text", point.found.as_str()).with_some("advice", advice)
+}
