@@ -84,7 +84,7 @@ pub(crate) fn start_uplink(
     seed: u64,
     config: &Config,
 ) -> Result<Running, Fault> {
-    let link = Link::new(seed, config.link.from_one(from));
+    let link = Link::new(seed, config.link.one_way(from));
     start_link(Budget::default(), [host, switch], link, config)
 }
 

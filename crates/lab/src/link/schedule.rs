@@ -72,7 +72,7 @@ impl Schedule {
     }
 
     /// The same for a link of which one end sends by the rules of this direction, upwards, and the other by none.
-    pub(crate) fn from_one(&self, direction: Direction) -> Schedule {
+    pub(crate) fn one_way(&self, direction: Direction) -> Schedule {
         let up = match direction {
             Direction::Up => self.up,
             Direction::Down => self.down,
