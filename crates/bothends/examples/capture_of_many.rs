@@ -47,14 +47,17 @@ const CLOSING: u64 = 4;
 
 #[derive(Debug, Parser)]
 struct Flags {
-    /// The file to be written.
+    /// The file to be written; - is standard output.
     path: std::path::PathBuf,
     /// How many packets.
     #[arg(long, default_value_t = 3_000_000)]
     packets: u64,
     /// Of how many connections; each needs at least seven packets.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     connections: u64,
+    /// How many connections at once; when one closes the next opens. All of them, if this is left out.
+    #[arg(long)]
+    at_once: Option<usize>,
     /// What all luck follows from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -65,17 +68,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     if flags.packets < flags.connections * (OPENING + CLOSING) {
         return Err("too few packets for so many connections".into());
     }
-    let file = BufWriter::with_capacity(1 << 20, File::create(&flags.path)?);
+    let file: Box<dyn Write> = match flags.path.as_os_str() == "-" {
+        true => Box::new(io::stdout()),
+        false => Box::new(File::create(&flags.path)?),
+    };
+    let file = BufWriter::with_capacity(1 << 20, file);
     let mut capture =
         Capture { writer: Writer::new(file, LinkType::ETHERNET, SNAP_LEN as u32)?, time: START };
     let mut dice = Dice::new(flags.seed);
-    let mut connections: Vec<Connection> = (0..flags.connections)
-        .map(|number| {
+    let mut numbers = 0..flags.connections;
+    let mut connections: Vec<Connection> = Vec::new();
+    loop {
+        let room = flags.at_once.unwrap_or(usize::MAX).max(1) - connections.len();
+        for number in numbers.by_ref().take(room) {
             let extra = u64::from(number < flags.packets % flags.connections);
-            Connection::new(number, flags.packets / flags.connections + extra, &mut dice)
-        })
-        .collect();
-    while !connections.is_empty() {
+            connections.push(Connection::new(number, flags.packets / flags.connections + extra, &mut dice));
+        }
+        if connections.is_empty() {
+            break;
+        }
         let whose = dice.below(connections.len());
         if let Some(packet) = connections[whose].next(&mut dice) {
             capture.write(&connections[whose], packet)?;
@@ -119,8 +130,10 @@ struct Connection {
 
 impl Connection {
     fn new(number: u64, packets: u64, dice: &mut Dice) -> Connection {
-        let [.., high, low] = number.to_be_bytes();
-        let client = SocketAddrV4::new(Ipv4Addr::new(10, 1, high, low), 32_768 + dice.below(28_000) as u16);
+        let [.., network, high, low] = number.to_be_bytes();
+        let network = if network == 0 { 1 } else { 100_u8.wrapping_add(network) };
+        let client =
+            SocketAddrV4::new(Ipv4Addr::new(10, network, high, low), 32_768 + dice.below(28_000) as u16);
         let server = SocketAddrV4::new(Ipv4Addr::new(10, 2, 0, 1 + (number % 16) as u8), 80);
         let mut connection = Connection {
             client: client.into(),

@@ -371,13 +371,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    /// Less than 256 MiB in all, whatever is captured: a conversation takes 4 to 5 kB while it is followed, and a row 240
+    /// bytes.
     fn default() -> Limits {
         Limits {
-            flows: 100_000,
+            flows: 40_000,
             rows: Rows::Kept(2_000),
             departed: false,
             waiting: 4_096,
-            rows_in_all: 1_000_000,
+            rows_in_all: 150_000,
             gaps: 64,
             segments: 256,
             underway: 4_096,

@@ -8,15 +8,19 @@ use wire::Time;
 
 use crate::ranges::Ranges;
 use crate::segment::Placed;
+use crate::sequence::wrapped;
 
 /// Acknowledged segments that stay remembered: a repetition of one of them was not needed.
-const ACKNOWLEDGED: usize = 32;
+///
+/// With the few that are underway they fill 32 places, to which the log grows; most of a conversation's memory is this.
+const ACKNOWLEDGED: usize = 24;
 
 /// One remembered segment that took sequence numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sending {
     start: i64,
-    end: i64,
+    /// Positions that it takes, which are fewer than 2^32.
+    len: u32,
     /// Its frame.
     pub(crate) frame: u64,
     /// When it was sent.
@@ -27,6 +31,12 @@ pub(crate) struct Sending {
     stamp: Option<u32>,
     /// It repeats, or was repeated: no acknowledgement of it measures a round trip (Karn's rule, RFC 6298 §3).
     repeats: bool,
+}
+
+impl Sending {
+    fn end(&self) -> i64 {
+        self.start + i64::from(self.len)
+    }
 }
 
 /// What a segment brings.
@@ -107,10 +117,10 @@ impl Sent {
         }
         if segment.has_content() {
             let (frame, time) = sending;
-            let (start, end) = (segment.start, segment.end());
+            let (start, len) = (segment.start, wrapped(segment.end() - segment.start));
             let stamp = segment.stamps.map(|(own, _)| own);
             self.remember(
-                Sending { start, end, frame, time, arrived, stamp, repeats: novelty.repeats },
+                Sending { start, len, frame, time, arrived, stamp, repeats: novelty.repeats },
                 bounds.segments,
             );
         }
@@ -130,7 +140,7 @@ impl Sent {
         let mut ambiguous = false;
         let mut echoed = Echoed::Nothing;
         while let Some(sending) = self.log.get(self.acknowledged) {
-            if sending.end > position || sending.time > time {
+            if sending.end() > position || sending.time > time {
                 break;
             }
             ambiguous |= sending.repeats;
@@ -195,8 +205,8 @@ impl Sent {
     fn last_that_carried(&self, start: i64, end: i64) -> Option<Sending> {
         let newest_first = || self.log.iter().rev();
         newest_first()
-            .find(|sending| sending.start <= start && start < sending.end)
-            .or_else(|| newest_first().find(|sending| sending.start < end && start < sending.end))
+            .find(|sending| sending.start <= start && start < sending.end())
+            .or_else(|| newest_first().find(|sending| sending.start < end && start < sending.end()))
             .copied()
     }
 
@@ -206,7 +216,7 @@ impl Sent {
         }
         let (start, end) = (segment.start, segment.end());
         let waiting = self.log.iter_mut().skip(self.acknowledged);
-        for sending in waiting.filter(|sending| sending.start < end && start < sending.end) {
+        for sending in waiting.filter(|sending| sending.start < end && start < sending.end()) {
             sending.repeats = true;
         }
     }

@@ -31,9 +31,9 @@ mod kept;
 /// Bytes that wait behind the holes of one direction.
 const HELD: usize = 256 * 1024;
 /// Memory of all directions that are being put together.
-const OPEN: usize = 32 * 1024 * 1024;
+const OPEN: usize = 16 * 1024 * 1024;
 /// Memory of what is kept of several conversations, to show one after the other.
-const KEPT: usize = 64 * 1024 * 1024;
+const KEPT: usize = 24 * 1024 * 1024;
 
 /// What `--streams` understands.
 #[derive(Clone, Debug, Args)]
