@@ -6,7 +6,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 use ends::dial::Family;
 
-use crate::command::{completions, connect, help, lab, listen, man, serve, trace};
+use crate::command::{addr, completions, connect, help, lab, listen, man, serve, trace};
 use crate::looks::When;
 
 /// The command line.
@@ -22,9 +22,10 @@ Examples:
   bothends serve echo              an echo server on 127.0.0.1:7777
   bothends connect localhost 7777  talk to it
   bothends listen :8080            wait for one peer and talk with it
-  bothends trace -r talk.pcapng    who said what in a capture, and how it ended",
+  bothends trace -r talk.pcapng    who said what in a capture, and how it ended
+  bothends addr 192.168.1.4        an address in every form",
     after_help = "`bothends help COMMAND` tells all about a command; `bothends help exit-codes`, \
-                  `help addresses` and `help sockopts` what they are.",
+                  `help addresses`, `help sockets` and `help sockopts` what they are.",
     disable_help_subcommand = true,
     disable_help_flag = true,
     disable_version_flag = true,
@@ -106,6 +107,7 @@ pub enum Command {
     Listen(listen::Flags),
     Trace(trace::Flags),
     Lab(lab::Flags),
+    Addr(addr::Flags),
     Help(help::Flags),
     Completions(completions::Flags),
     Man(man::Flags),

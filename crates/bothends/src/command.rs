@@ -1,5 +1,6 @@
 //! The commands, one per file: from flags to a call of the crate that does the work, and from what that tells to output.
 
+pub mod addr;
 mod address;
 pub mod completions;
 pub mod connect;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Listen(flags) => listen::run(&flags, &out(None)),
         Command::Trace(flags) => trace::run(&flags, &out(flags.width)),
         Command::Lab(flags) => lab::run(&flags, &out(flags.width)),
+        Command::Addr(flags) => addr::run(&flags, &out(None)),
         Command::Help(flags) => help::run(&flags, &out(None)),
         Command::Completions(flags) => completions::run(&flags),
         Command::Man(flags) => man::run(&flags, &out(None)),

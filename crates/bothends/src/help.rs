@@ -1,5 +1,6 @@
 //! Help and errors of the command line: clap's texts in our form, and the topics that are made from tables.
 
+mod sockets;
 mod sockopts;
 
 use std::ffi::OsString;
@@ -23,9 +24,10 @@ pub struct Topic {
 }
 
 /// All topics.
-pub const TOPICS: [Topic; 3] = [
+pub const TOPICS: [Topic; 4] = [
     Topic { name: "exit-codes", text: exit_codes },
     Topic { name: "addresses", text: addresses },
+    Topic { name: "sockets", text: sockets::text },
     Topic { name: "sockopts", text: sockopts::text },
 ];
 

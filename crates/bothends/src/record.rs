@@ -1,6 +1,7 @@
 //! The records of `--json`: one JSON object a line. Field names stand here and nowhere else; they end in their unit, new
 //! ones may come, and what one means never changes within one `v`.
 
+pub mod address;
 mod capture;
 mod conversation;
 mod packet;

@@ -7,8 +7,11 @@ use std::net::SocketAddr;
 
 use flow::Flow;
 
+pub mod address;
 pub mod bytes;
 pub mod columns;
+pub mod facts;
+pub mod grid;
 pub mod ladder;
 mod line;
 pub mod list;

@@ -27,5 +27,6 @@ pub mod pump;
 pub mod serve;
 pub mod service;
 mod shortage;
+pub mod source_address;
 pub mod stop;
 pub mod supervisor;

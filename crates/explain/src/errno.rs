@@ -48,7 +48,7 @@ pub const ECONNREFUSED: i32 = 111;
 pub const EHOSTUNREACH: i32 = 113;
 
 /// Number, name and words; sorted by number.
-const ERRNOS: [(i32, &str, &str); 42] = [
+const ERRNOS: [(i32, &str, &str); 43] = [
     (EPERM, "EPERM", "operation not permitted"),
     (ENOENT, "ENOENT", "no such file or directory"),
     (EINTR, "EINTR", "interrupted system call"),
@@ -76,6 +76,7 @@ const ERRNOS: [(i32, &str, &str); 42] = [
     (90, "EMSGSIZE", "message too long"),
     (92, "ENOPROTOOPT", "protocol not available"),
     (93, "EPROTONOSUPPORT", "protocol not supported"),
+    (94, "ESOCKTNOSUPPORT", "socket type not supported"),
     (95, "EOPNOTSUPP", "operation not supported"),
     (EAFNOSUPPORT, "EAFNOSUPPORT", "address family not supported by protocol"),
     (EADDRINUSE, "EADDRINUSE", "address already in use"),

@@ -3,13 +3,16 @@
 mod control;
 pub mod descriptors;
 pub mod error_queue;
+pub mod families;
 pub mod inbox;
 pub mod inherited;
+pub mod interfaces;
 pub mod mount;
 pub mod namespace;
 pub mod packet_info;
 pub mod packet_socket;
 pub mod pages;
+pub mod ports;
 pub mod process;
 pub mod restrictions;
 pub mod rtnetlink;

@@ -4,10 +4,14 @@
 //! a slip than a network, and a slip in an access list lets the wrong ones in. An IPv4 client of a socket for both
 //! families (`::ffff:10.1.2.3`, RFC 4291 §2.5.5.2) is in the IPv4 networks, whichever way either is written.
 
+mod arithmetic;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::visible;
+
+pub use arithmetic::{Parts, mask_length, range, summarised};
 
 /// Addresses that begin with the same bits: RFC 4632 §3.1, RFC 4291 §2.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

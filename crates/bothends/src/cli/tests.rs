@@ -12,7 +12,10 @@ fn commands() -> Vec<(String, Command)> {
     all.build();
     let mut found = vec![("bothends".to_owned(), all.clone())];
     for command in all.get_subcommands() {
-        found.push((format!("bothends {}", command.get_name()), command.clone()));
+        let path = format!("bothends {}", command.get_name());
+        found.push((path.clone(), command.clone()));
+        let inner = command.get_subcommands();
+        found.extend(inner.map(|inner| (format!("{path} {}", inner.get_name()), inner.clone())));
     }
     found
 }

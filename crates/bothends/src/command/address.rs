@@ -207,9 +207,24 @@ fn column_of_option(written: &str, name: &str) -> usize {
 }
 
 /// A service of /etc/services, by name or alias: services(5).
-fn system_service(name: &str, protocol: &str) -> Option<u16> {
+pub(super) fn system_service(name: &str, protocol: &str) -> Option<u16> {
     let services = std::fs::read_to_string("/etc/services").ok()?;
     service_in(&services, name, protocol)
+}
+
+/// The name of the service at a port in /etc/services.
+pub(super) fn service_at(port: u16, protocol: &str) -> Option<String> {
+    let services = std::fs::read_to_string("/etc/services").ok()?;
+    name_in(&services, port, protocol)
+}
+
+fn name_in(services: &str, port: u16, protocol: &str) -> Option<String> {
+    services.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let name = words.next()?;
+        let (number, of) = words.next()?.split_once('/')?;
+        (of == protocol && number.parse() == Ok(port)).then(|| name.to_owned())
+    })
 }
 
 fn service_in(services: &str, name: &str, protocol: &str) -> Option<u16> {
@@ -354,6 +369,8 @@ mod tests {
         assert_eq!(service_in(services, "www", "tcp"), Some(80));
         assert_eq!(service_in(services, "ntp", "tcp"), None);
         assert_eq!(service_in(services, "WorldWideWeb", "tcp"), None);
+        assert_eq!(name_in(services, 4243, "udp").as_deref(), Some("gizmo"));
+        assert_eq!((name_in(services, 4243, "tcp"), name_in(services, 80, "udp")), (None, None));
         assert_eq!(service_in("broken 1x/tcp\nhalf\n", "broken", "tcp"), None);
     }
 

@@ -1,6 +1,7 @@
 //! The binary as people run it, against programs that others wrote.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, unreachable_pub)]
 
+mod addr;
 mod agreement;
 mod bad_input;
 mod chat;
