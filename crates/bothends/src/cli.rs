@@ -6,7 +6,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 use ends::dial::Family;
 
-use crate::command::{addr, completions, connect, help, lab, listen, man, serve, trace};
+use crate::command::{addr, completions, connect, help, lab, listen, man, serve, sockets, trace};
 use crate::looks::When;
 
 /// The command line.
@@ -22,6 +22,7 @@ Examples:
   bothends serve echo              an echo server on 127.0.0.1:7777
   bothends connect localhost 7777  talk to it
   bothends listen :8080            wait for one peer and talk with it
+  bothends sockets -tulpn          who listens where
   bothends trace -r talk.pcapng    who said what in a capture, and how it ended
   bothends addr 192.168.1.4        an address in every form",
     after_help = "`bothends help COMMAND` tells all about a command; `bothends help exit-codes`, \
@@ -105,6 +106,7 @@ pub enum Command {
     Serve(serve::Flags),
     Connect(connect::Flags),
     Listen(listen::Flags),
+    Sockets(sockets::Flags),
     Trace(trace::Flags),
     Lab(lab::Flags),
     Addr(addr::Flags),

@@ -10,6 +10,7 @@ pub mod listen;
 pub mod man;
 pub mod serve;
 pub mod socket;
+pub mod sockets;
 mod talk;
 pub mod trace;
 
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Serve(flags) => serve::run(&flags, &out(None)),
         Command::Connect(flags) => connect::run(&flags, &out(None)),
         Command::Listen(flags) => listen::run(&flags, &out(None)),
+        Command::Sockets(flags) => sockets::run(&flags, &out(flags.width)),
         Command::Trace(flags) => trace::run(&flags, &out(flags.width)),
         Command::Lab(flags) => lab::run(&flags, &out(flags.width)),
         Command::Addr(flags) => addr::run(&flags, &out(None)),

@@ -13,6 +13,7 @@ use draw::columns::width;
 use lab::link::grammar::Misread;
 use wire::endpoint::EndpointError;
 use wire::refusal::Refusal;
+use wire::socket_filter::FilterError;
 use wire::visible;
 use wire::{Doing, End, Fault};
 
@@ -130,28 +131,28 @@ impl Out {
 
     /// Tells what is wrong with an address, with a caret under the place.
     pub fn bad_address(&self, text: &str, error: &EndpointError) -> Exit {
-        let before: String = text.chars().take(error.column).collect();
-        self.pointed("address", text, &before, &error.sentence, error.hint.as_deref());
-        self.record(&record::usage_error("read the address", text, &error.sentence));
-        Exit::Usage
+        self.bad_text("address", text, error.column, &error.sentence, error.hint.as_deref())
+    }
+
+    /// Tells what is wrong with a filter, with a caret under the place.
+    pub fn bad_filter(&self, error: &FilterError) -> Exit {
+        self.bad_text("filter", &error.text, error.column, &error.sentence, error.hint.as_deref())
     }
 
     /// Tells what is wrong with a rule of the link, with a caret under the place; `what` names the flag.
     pub fn misread(&self, what: &str, text: &str, misread: &Misread) -> Exit {
-        let before: String =
-            text.char_indices().take_while(|(at, _)| *at < misread.at).map(|(_, letter)| letter).collect();
-        self.pointed(what, text, &before, &misread.sentence, misread.hint.as_deref());
-        self.record(&record::usage_error(&format!("read {what}"), text, &misread.sentence));
-        Exit::Usage
+        let column = text.char_indices().take_while(|(at, _)| *at < misread.at).count();
+        self.bad_text(what, text, column, &misread.sentence, misread.hint.as_deref())
     }
 
-    /// A text in which something behind `before` is wrong, with a caret there.
-    fn pointed(&self, what: &str, text: &str, before: &str, sentence: &str, hint: Option<&str>) {
+    /// A text in which something is wrong, with a caret behind its first `column` characters.
+    fn bad_text(&self, what: &str, text: &str, column: usize, why: &str, hint: Option<&str>) -> Exit {
         let ascii = self.stderr.ascii;
-        let sentence = visible(sentence, ascii);
+        let before: String = text.chars().take(column).collect();
+        let sentence = visible(why, ascii);
         let mut told = format!("bothends: {what} {}: {sentence}\n", quoted(text, ascii));
         // A caret under a very long text would only confuse.
-        let indent = width(&visible(before, ascii));
+        let indent = width(&visible(&before, ascii));
         if !text.is_empty() && width(text) <= 100 {
             told.push_str(&format!("    {}\n    {:indent$}^\n", visible(text, ascii), ""));
         }
@@ -159,6 +160,8 @@ impl Out {
             told.push_str(&format!("  hint: {}\n", visible(hint, ascii)));
         }
         self.stderr(&told);
+        self.record(&record::usage_error(&format!("read the {what}"), text, why));
+        Exit::Usage
     }
 
     /// Tells that the system allows no private network, and how to change that.

@@ -5,6 +5,7 @@ pub mod address;
 mod capture;
 mod conversation;
 mod packet;
+mod socket;
 mod stream;
 pub mod talk;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use capture::{
 };
 pub use conversation::{closed, data, message, of_event, opened, said};
 pub use packet::packet;
+pub use socket::{socket, socket_count, socket_event};
 pub use stream::stream_item;
 
 /// The version of all records.

@@ -17,6 +17,7 @@ mod line;
 pub mod list;
 pub mod number;
 pub mod palette;
+pub mod sockets;
 pub mod state_diagram;
 pub mod story;
 pub mod streams;

@@ -9,6 +9,7 @@ pub mod problem;
 pub mod refusal;
 pub mod rules;
 mod sentence;
+pub mod waiting;
 
 pub use problem::{Evidence, Problem};
 pub use rules::problem;

@@ -125,3 +125,42 @@ fn write(path: &str, text: &str) -> Result<(), i32> {
     // One write: the id maps take nothing in pieces.
     fs::write(path, text).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
 }
+
+/// Which network namespace is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// The one that a process is in.
+    OfProcess(u32),
+    /// One with a name, as ip-netns(8) gives them.
+    Named(String),
+}
+
+/// Opens a network namespace.
+///
+/// # Errors
+/// The kernel's errno: `ENOENT` where there is none, `EACCES` or `EPERM` for the processes of others.
+pub fn open_network(network: &Network) -> Result<OwnedFd, i32> {
+    let path = match network {
+        Network::OfProcess(pid) => format!("/proc/{pid}/ns/net"),
+        Network::Named(name) if name.contains('/') || name.is_empty() => return Err(libc::ENOENT),
+        Network::Named(name) => format!("/run/netns/{name}"),
+    };
+    open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(Errno::raw_os_error)
+}
+
+/// Runs something in another network namespace, in a thread of its own: sockets that it opens stay there.
+///
+/// # Errors
+/// The kernel's errno: `EPERM` without CAP_SYS_ADMIN over that namespace and one's own.
+pub fn in_network<T: Send>(
+    network: BorrowedFd<'_>,
+    work: impl FnOnce() -> Result<T, i32> + Send,
+) -> Result<T, i32> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            enter_network(network)?;
+            work()
+        });
+        thread.join().unwrap_or(Err(libc::EIO))
+    })
+}

@@ -34,12 +34,18 @@ pub(crate) fn unfinished(tables: &Tables) -> Unfinished {
 pub(crate) fn waiting(tables: &Tables) -> Vec<(Kind, SocketAddr)> {
     each(tables, |kind, text| {
         let waiting = rows(text).filter(|row| kind == Kind::Udp || row.state == SocketState::LISTEN);
-        Some(waiting.map(|row| (kind, row.local)).collect::<Vec<_>>())
+        Some(waiting.filter_map(|row| Some((kind, canonical(&row)?))).collect::<Vec<_>>())
     })
     .into_iter()
     .flatten()
     .flatten()
     .collect()
+}
+
+/// Where a socket is, an IPv4 address in IPv6's clothes (RFC 4291 §2.5.5.2) as what it means.
+fn canonical(row: &SocketRow) -> Option<SocketAddr> {
+    let local = row.local.internet()?;
+    Some(SocketAddr::new(local.ip().to_canonical(), local.port()))
 }
 
 fn each<T>(tables: &Tables, judge: impl Fn(Kind, &str) -> Option<T>) -> [Option<T>; 4] {

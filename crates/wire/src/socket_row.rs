@@ -1,145 +1,367 @@
-//! A row of the kernel's tables of sockets, from the text of /proc/net/{tcp,tcp6,udp,udp6}. Read first:
-//! proc_pid_net(5).
-//!
-//! The text is the kernel's, but a container may show something else there: nothing panics, and a line that is no row is
-//! none.
+//! A socket as the kernel's tables have it, whichever table it came from: sock_diag ([`crate::sock_diag`]) or the text of
+//! /proc/net ([`proc`]). Read first: sock_diag(7), proc_pid_net(5).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod proc;
+mod state;
+
+use std::net::IpAddr;
+
+use crate::address::Address;
+use crate::tcp_info::TcpInfo;
+
+pub use proc::{packet_rows, rows, rows_of, unix_rows};
+pub use state::{SocketState, States};
+
+/// What a socket speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// TCP (RFC 9293).
+    #[default]
+    Tcp,
+    /// UDP (RFC 768).
+    Udp,
+    /// IP packets of one protocol: raw(7).
+    Raw,
+    /// Frames with their link-layer header: packet(7).
+    PacketRaw,
+    /// Frames without it.
+    PacketDgram,
+    /// A Unix stream: unix(7).
+    UnixStream,
+    /// Unix datagrams.
+    UnixDgram,
+    /// A Unix stream of messages.
+    UnixSeqpacket,
+}
+
+impl Kind {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Kind; 8] = [
+        Kind::PacketRaw,
+        Kind::PacketDgram,
+        Kind::UnixStream,
+        Kind::UnixDgram,
+        Kind::UnixSeqpacket,
+        Kind::Raw,
+        Kind::Udp,
+        Kind::Tcp,
+    ];
+
+    /// The word of ss(8)'s column Netid.
+    pub fn netid(self) -> &'static str {
+        match self {
+            Kind::Tcp => "tcp",
+            Kind::Udp => "udp",
+            Kind::Raw => "raw",
+            Kind::PacketRaw => "p_raw",
+            Kind::PacketDgram => "p_dgr",
+            Kind::UnixStream => "u_str",
+            Kind::UnixDgram => "u_dgr",
+            Kind::UnixSeqpacket => "u_seq",
+        }
+    }
+
+    /// The word in records; those of [`crate::Transport`] where it has one.
+    pub fn transport(self) -> &'static str {
+        match self {
+            Kind::Tcp => "tcp",
+            Kind::Udp => "udp",
+            Kind::Raw => "raw",
+            Kind::PacketRaw => "packet",
+            Kind::PacketDgram => "packet-dgram",
+            Kind::UnixStream => "unix",
+            Kind::UnixDgram => "unix-dgram",
+            Kind::UnixSeqpacket => "unix-seqpacket",
+        }
+    }
+
+    /// Whether its addresses are hosts'.
+    pub fn is_internet(self) -> bool {
+        matches!(self, Kind::Tcp | Kind::Udp | Kind::Raw)
+    }
+
+    /// Whether its addresses are files and names.
+    pub fn is_unix(self) -> bool {
+        matches!(self, Kind::UnixStream | Kind::UnixDgram | Kind::UnixSeqpacket)
+    }
+
+    /// Whether it takes frames off an interface.
+    pub fn is_packet(self) -> bool {
+        matches!(self, Kind::PacketRaw | Kind::PacketDgram)
+    }
+
+    /// The kind of a Unix socket by its type: `SOCK_STREAM` 1, `SOCK_DGRAM` 2, `SOCK_SEQPACKET` 5 (socket(2)).
+    pub(crate) fn of_unix(number: u32) -> Option<Kind> {
+        match number {
+            1 => Some(Kind::UnixStream),
+            2 => Some(Kind::UnixDgram),
+            5 => Some(Kind::UnixSeqpacket),
+            _ => None,
+        }
+    }
+
+    /// The kind of a packet socket by its type: `SOCK_DGRAM` 2, `SOCK_RAW` 3.
+    pub(crate) fn of_packet(number: u32) -> Option<Kind> {
+        match number {
+            2 => Some(Kind::PacketDgram),
+            3 => Some(Kind::PacketRaw),
+            _ => None,
+        }
+    }
+}
 
 /// A socket as its table has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SocketRow {
-    /// Its own address.
-    pub local: SocketAddr,
-    /// The other end's; port 0 where there is none.
-    pub remote: SocketAddr,
+    /// What it speaks.
+    pub kind: Kind,
     /// Its state.
     pub state: SocketState,
-    /// Bytes that wait to be sent or acknowledged.
-    pub to_send_bytes: u32,
-    /// Bytes that wait to be read; of a TCP listener, connections that wait to be accepted.
+    /// Its own address. Of a raw socket the port is the number of the IP protocol.
+    pub local: Address,
+    /// The other end's; port 0 where there is none.
+    pub remote: Address,
+    /// The interface that it is bound to, by its index; 0: any.
+    pub interface: u32,
+    /// Of a packet socket: the EtherType that it takes, 3 for all of them (packet(7)).
+    pub ether_type: u16,
+    /// Bytes that wait to be read; of a TCP or Unix listener, connections that wait to be accepted.
     pub to_read_bytes: u32,
+    /// Bytes that wait to be sent or acknowledged; of a listener, as many as may wait to be accepted.
+    pub to_send_bytes: u32,
+    /// The user that made it, where the kernel says.
+    pub uid: Option<u32>,
+    /// The inode that descriptors of it name; 0: no process has it any more.
+    pub inode: u64,
+    /// The kernel's own number for it, never used again; 0: not told.
+    pub cookie: u64,
+    /// What it waits for, and for how long.
+    pub timer: Option<Timer>,
+    /// The other end of a Unix connection.
+    pub peer_inode: Option<u64>,
+    /// Which directions have ended: 1 receiving, 2 sending (shutdown(2)).
+    pub shutdown: Option<u8>,
+    /// Of IPv6: whether it leaves IPv4 to others. Told of those that are not connected.
+    pub v6_only: Option<bool>,
+    /// `SO_MARK`; told to those with CAP_NET_ADMIN.
+    pub mark: Option<u32>,
+    /// The control group that made it.
+    pub cgroup: Option<u64>,
+    /// Datagrams that were dropped because nobody read them in time.
+    pub drops: Option<u64>,
+    /// Options that are on, as they lie in struct inet_diag_sockopt; told since Linux 5.10.
+    pub options: Option<[u8; 2]>,
+    /// What is only there when it was asked for.
+    pub details: Option<Box<Details>>,
 }
 
-/// A socket's state by its number in the kernel (include/net/tcp_states.h); UDP sockets use a few of them too.
+/// What the kernel tells of a socket on demand.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Details {
+    /// Its memory.
+    pub memory: Option<Memory>,
+    /// Of TCP: everything else.
+    pub tcp: Option<TcpInfo>,
+    /// The congestion control's name; from strangers as far as the terminal is concerned.
+    pub congestion: Option<String>,
+    /// What the congestion control says of itself.
+    pub model: Option<Model>,
+    /// The type of service of what it sends (RFC 2474).
+    pub tos: Option<u8>,
+    /// The same in IPv6.
+    pub traffic_class: Option<u8>,
+    /// `SO_PRIORITY` or the class of cls_cgroup.
+    pub class_id: Option<u32>,
+    /// The file of a Unix socket: its inode and its device.
+    pub file: Option<(u32, u32)>,
+    /// A protocol above TCP that the kernel speaks for it, as `tls`.
+    pub upper: Option<String>,
+}
+
+/// What a congestion control says of itself: linux/inet_diag.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// BBR.
+    Bbr {
+        /// How fast it believes the path to be.
+        bandwidth_bytes_per_s: u64,
+        /// The shortest round trip time of late.
+        min_rtt_us: u32,
+        /// In 256ths.
+        pacing_gain: u32,
+        /// In 256ths.
+        cwnd_gain: u32,
+    },
+    /// DCTCP.
+    Dctcp {
+        /// Whether ECN works on the path.
+        enabled: bool,
+        /// Whether the last packet was marked.
+        ce_state: u16,
+        /// The share of marked bytes, in 1024ths.
+        alpha: u32,
+        /// Bytes acknowledged that were marked.
+        ab_ecn: u32,
+        /// Bytes acknowledged.
+        ab_tot: u32,
+    },
+    /// Vegas.
+    Vegas {
+        /// Whether it is at work.
+        enabled: bool,
+        /// Round trips counted.
+        rtt_count: u32,
+        /// The last round trip time; 0x7fffffff: none.
+        rtt_us: u32,
+        /// The shortest.
+        min_rtt_us: u32,
+    },
+}
+
+/// The memory of a socket, in bytes: `SK_MEMINFO_*` of linux/sock_diag.h.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What waits to be read, with its overhead.
+    pub receive_bytes: u32,
+    /// Room for that.
+    pub receive_room_bytes: u32,
+    /// What waits to be sent, with its overhead.
+    pub send_bytes: u32,
+    /// Room for that.
+    pub send_room_bytes: u32,
+    /// Reserved and not used yet.
+    pub forward_bytes: u32,
+    /// Queued by the program.
+    pub queued_bytes: u32,
+    /// Options and filters.
+    pub option_bytes: u32,
+    /// Segments that arrived while the program had hold of the socket.
+    pub backlog_bytes: u32,
+    /// Packets dropped; absent on kernels before 4.7.
+    pub drops: Option<u32>,
+}
+
+/// What a socket waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// For what.
+    pub kind: TimerKind,
+    /// For how long still.
+    pub expires_ms: u32,
+    /// How often in a row it has run out.
+    pub retransmits: u8,
+}
+
+/// The timers of TCP, by their numbers in sock_diag(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SocketState(pub u8);
-
-impl SocketState {
-    /// ESTABLISHED; of UDP: connected.
-    pub const ESTABLISHED: SocketState = SocketState(1);
-    /// SYN-SENT.
-    pub const SYN_SENT: SocketState = SocketState(2);
-    /// SYN-RECEIVED.
-    pub const SYN_RECEIVED: SocketState = SocketState(3);
-    /// FIN-WAIT-1.
-    pub const FIN_WAIT_1: SocketState = SocketState(4);
-    /// FIN-WAIT-2.
-    pub const FIN_WAIT_2: SocketState = SocketState(5);
-    /// TIME-WAIT.
-    pub const TIME_WAIT: SocketState = SocketState(6);
-    /// CLOSED; of UDP: not connected.
-    pub const CLOSED: SocketState = SocketState(7);
-    /// CLOSE-WAIT.
-    pub const CLOSE_WAIT: SocketState = SocketState(8);
-    /// LAST-ACK.
-    pub const LAST_ACK: SocketState = SocketState(9);
-    /// LISTEN.
-    pub const LISTEN: SocketState = SocketState(10);
-    /// CLOSING.
-    pub const CLOSING: SocketState = SocketState(11);
+pub enum TimerKind {
+    /// Until what was sent is sent again.
+    Retransmit,
+    /// Until it is asked whether the other end still lives.
+    KeepAlive,
+    /// Until the address is forgotten.
+    TimeWait,
+    /// Until a window of 0 is probed.
+    Persist,
+    /// Until an acknowledgement leaves.
+    DelayedAck,
+    /// One that this program does not know.
+    Other(u8),
 }
 
-/// The rows of a table, which begins with a line of titles.
-pub fn rows(table: &str) -> impl Iterator<Item = SocketRow> {
-    table.lines().skip(1).filter_map(row)
-}
-
-/// `0: 0100000A:9C40 0200000A:0007 01 00000000:00000000 …`: a number, both addresses, the state, both queues, and more.
-fn row(line: &str) -> Option<SocketRow> {
-    let mut fields = line.split_ascii_whitespace().skip(1);
-    let local = address(fields.next()?)?;
-    let remote = address(fields.next()?)?;
-    let state = SocketState(u8::from_str_radix(fields.next()?, 16).ok()?);
-    let (to_send, to_read) = fields.next()?.split_once(':')?;
-    Some(SocketRow {
-        local,
-        remote,
-        state,
-        to_send_bytes: u32::from_str_radix(to_send, 16).ok()?,
-        to_read_bytes: u32::from_str_radix(to_read, 16).ok()?,
-    })
-}
-
-/// `0200000A:0007`: the address in words of 32 bits as they lie in memory, the port as a number.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (host, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let word = |at: usize| u32::from_str_radix(host.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
-    let ip = match host.len() {
-        8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
-        32 => {
-            let words: [[u8; 4]; 4] = [word(0)?, word(8)?, word(16)?, word(24)?];
-            IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(words.as_flattened()).ok()?)).to_canonical()
-        }
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn word(bytes: [u8; 4]) -> String {
-        format!("{:08X}", u32::from_ne_bytes(bytes))
-    }
-
-    #[test]
-    fn a_row_is_read_field_by_field() {
-        let (client, server) = (word([10, 0, 0, 1]), word([10, 0, 0, 2]));
-        let table = format!(
-            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
-             0: {server}:0007 00000000:0000 0A 00000000:00000001 00:00000000 00000000  1000        0 17\n   \
-             1: {client}:9C40 {server}:0007 04 00000010:00000000 01:00000014 00000000  1000        0 18\n"
-        );
-        let [listener, connection]: [SocketRow; 2] =
-            rows(&table).collect::<Vec<_>>().try_into().expect("two rows");
-        assert_eq!(listener.local, "10.0.0.2:7".parse().unwrap());
-        assert_eq!(listener.remote, "0.0.0.0:0".parse().unwrap());
-        assert_eq!((listener.state, listener.to_read_bytes), (SocketState::LISTEN, 1));
-        assert_eq!(connection.local, "10.0.0.1:40000".parse().unwrap());
-        assert_eq!(connection.remote, "10.0.0.2:7".parse().unwrap());
-        assert_eq!((connection.state, connection.to_send_bytes), (SocketState::FIN_WAIT_1, 16));
-    }
-
-    /// As a little-endian and a big-endian kernel write it.
-    #[test]
-    fn addresses_are_read_as_they_lie_in_memory() {
-        let four = word([10, 0, 0, 2]);
-        assert_eq!(address(&format!("{four}:0050")), "10.0.0.2:80".parse().ok());
-        let (zero, ffff) = (word([0; 4]), word([0, 0, 0xff, 0xff]));
-        assert_eq!(address(&format!("{zero}{zero}{ffff}{four}:0007")), "10.0.0.2:7".parse().ok());
-        let one = word([0, 0, 0, 1]);
-        assert_eq!(address(&format!("{zero}{zero}{zero}{one}:FFFF")), "[::1]:65535".parse().ok());
-        for wrong in ["", ":", "0200000A", "0200000:0007", "020000ÄA:0007", "0200000A:10000"] {
-            assert_eq!(address(wrong), None, "{wrong}");
+impl TimerKind {
+    /// By its number in the kernel; 0 is no timer.
+    pub fn of(number: u8) -> Option<TimerKind> {
+        match number {
+            0 => None,
+            1 => Some(TimerKind::Retransmit),
+            2 => Some(TimerKind::KeepAlive),
+            3 => Some(TimerKind::TimeWait),
+            4 => Some(TimerKind::Persist),
+            5 => Some(TimerKind::DelayedAck),
+            other => Some(TimerKind::Other(other)),
         }
     }
 
-    #[test]
-    fn a_table_that_is_no_table_has_no_rows() {
-        for text in ["", "titles\n", "\n\u{fffd} : ::\n1 2 3 zz 4:5\n", "a\n1 2 3 0A 4\n"] {
-            assert_eq!(rows(text).next(), None, "{text:?}");
+    /// ss(8)'s word.
+    pub fn name(self) -> &'static str {
+        match self {
+            TimerKind::Retransmit => "on",
+            TimerKind::KeepAlive => "keepalive",
+            TimerKind::TimeWait => "timewait",
+            TimerKind::Persist => "persist",
+            TimerKind::DelayedAck => "delack",
+            TimerKind::Other(_) => "unknown",
         }
     }
+}
 
-    proptest! {
-        #[test]
-        fn any_text_is_survived(text in "\\PC*", line in "\n( *[0-9A-F]{1,3}:?){0,9}( [0-9A-F]{8,32}:[0-9A-F]{4}){0,3}") {
-            let _ = rows(&text).count();
-            let _ = rows(&line).count();
+/// One descriptor of a process that names a socket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The process.
+    pub pid: u32,
+    /// Its descriptor.
+    pub fd: u32,
+    /// The process's name (proc_pid_comm(5)): any text, with whatever a stranger put into it.
+    pub name: String,
+}
+
+impl Default for SocketRow {
+    fn default() -> SocketRow {
+        SocketRow {
+            kind: Kind::default(),
+            state: SocketState::CLOSED,
+            local: Address::Unnamed,
+            remote: Address::Unnamed,
+            interface: 0,
+            ether_type: 0,
+            to_read_bytes: 0,
+            to_send_bytes: 0,
+            uid: None,
+            inode: 0,
+            cookie: 0,
+            timer: None,
+            peer_inode: None,
+            shutdown: None,
+            v6_only: None,
+            mark: None,
+            cgroup: None,
+            drops: None,
+            options: None,
+            details: None,
         }
+    }
+}
+
+impl SocketRow {
+    /// Everything that the kernel says of the connection, if it was asked for and it is one of TCP.
+    pub fn tcp(&self) -> Option<&TcpInfo> {
+        self.details.as_ref()?.tcp.as_ref()
+    }
+
+    /// Its memory, if it was asked for.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.details.as_ref()?.memory.as_ref()
+    }
+
+    /// Whether it waits for connections, and both queues count those.
+    pub fn is_listener(&self) -> bool {
+        self.state == SocketState::LISTEN
+    }
+
+    /// Whether its own address is one of IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        matches!(self.local.internet().map(|local| local.ip()), Some(IpAddr::V6(_)))
+    }
+
+    /// The own port; of a raw socket the protocol; 0 where there is none.
+    pub fn local_port(&self) -> u16 {
+        self.local.port().unwrap_or(0)
+    }
+
+    /// The other end's.
+    pub fn remote_port(&self) -> u16 {
+        self.remote.port().unwrap_or(0)
     }
 }

@@ -60,7 +60,7 @@ fn every_value_has_a_name_in_capitals() {
 }
 
 /// The letters that mean the same everywhere, and the dialects: trace speaks tcpdump's, serve ncat's, connect and
-/// listen nc's.
+/// listen nc's, sockets ss's.
 #[test]
 fn every_letter_means_what_it_means_everywhere() {
     let everywhere = HashMap::from([
@@ -73,11 +73,38 @@ fn every_letter_means_what_it_means_everywhere() {
         ('V', "version"),
     ]);
     let nc = || vec![('w', "timeout"), ('i', "idle"), ('C', "crlf")];
+    let ss = || {
+        let flags = [
+            ('a', "all"),
+            ('l', "listening"),
+            ('t', "tcp"),
+            ('w', "raw"),
+            ('x', "unix"),
+            ('0', "packet"),
+            ('f', "family"),
+            ('A', "query"),
+            ('N', "net"),
+            ('F', "filter_file"),
+            ('n', "numeric"),
+            ('p', "processes"),
+            ('e', "extended"),
+            ('m', "memory"),
+            ('o', "options"),
+            ('i', "info"),
+            ('s', "summary"),
+            ('K', "kill"),
+            ('E', "events"),
+            ('H', "no_header"),
+            ('O', "oneline"),
+        ];
+        flags.to_vec()
+    };
     let dialects = HashMap::from([
         ("bothends trace", vec![('r', "file"), ('w', "write")]),
         ("bothends serve", vec![('i', "idle")]),
         ("bothends connect", [nc(), vec![('s', "source"), ('p', "source_port")]].concat()),
         ("bothends listen", nc()),
+        ("bothends sockets", ss()),
     ]);
     for (path, argument) in arguments() {
         let Some(letter) = argument.get_short() else { continue };

@@ -18,7 +18,16 @@ pub struct Flags {
 pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
     let subject = flags.subject.as_deref();
     let topic = TOPICS.iter().find(|topic| Some(topic.name) == subject).map(|topic| (topic.text)());
-    match topic.or_else(|| of_command(subject, out.stdout.color)) {
+    let command = of_command(subject, out.stdout.color);
+    let told = match (topic, &command) {
+        // A topic may have the name of a command.
+        (Some(topic), Some(_)) => {
+            let name = subject.unwrap_or_default();
+            Some(format!("{topic}\nAll about the command: bothends {name} --help\n"))
+        }
+        (topic, _) => topic.or(command),
+    };
+    match told {
         Some(text) => {
             out.print(&text);
             out.finish(Exit::Ok)

@@ -18,5 +18,6 @@ mod matrix;
 mod packet_bytes;
 mod running;
 mod serve;
+mod sockets;
 mod streams;
 mod trace;

@@ -127,9 +127,10 @@ impl Host {
     /// What its kernel says of the connection between two addresses. None is CLOSED, or LISTEN where somebody listens.
     pub(crate) fn state(&mut self, local: SocketAddr, remote: SocketAddr) -> State {
         let table: Vec<SocketRow> = rows(&text(&mut self.sockets)).collect();
-        let connection = table.iter().find(|row| (row.local, row.remote) == (local, remote));
+        let connection =
+            table.iter().find(|row| (&row.local, &row.remote) == (&local.into(), &remote.into()));
         let listener =
-            table.iter().find(|row| row.state == SocketState::LISTEN && row.local.port() == local.port());
+            table.iter().find(|row| row.state == SocketState::LISTEN && row.local_port() == local.port());
         match connection.or(listener) {
             Some(row) => state_of(row.state),
             None => State::Closed,

@@ -1,0 +1,228 @@
+//! The listing: rows as they come from the kernel, batch by batch, or all of them where they have to be put in order.
+
+use std::collections::HashMap;
+
+use draw::sockets::{Pair, Table as Drawing};
+use kernel::sock_diag::{Reading, Table};
+use wire::socket_filter::Family;
+use wire::socket_row::{Kind, SocketRow, SocketState};
+use wire::{Doing, End, Fault};
+
+use super::{View, place};
+use crate::exit::Exit;
+use crate::record;
+
+/// Rows that are drawn at once: their memory is all that a long list takes.
+const BATCH: usize = 4096;
+
+pub(super) fn show(view: &mut View<'_>) -> Result<Exit, Fault> {
+    if view.flags.needs_owners(view.out.json) {
+        view.system.read_owners();
+    }
+    let ordered = view.flags.how.sort.is_some()
+        || view.flags.how.pairs
+        || view.flags.how.tree
+        || view.flags.what.explain;
+    let unowned = if ordered || view.choice.kinds.iter().any(|kind| kind.is_unix()) {
+        let rows = view.rows()?;
+        view.draw(&rows);
+        rows.iter().filter(|row| is_unowned(row, view)).count()
+    } else {
+        streamed(view)?
+    };
+    view.tell_what_is_hidden(unowned);
+    Ok(Exit::Ok)
+}
+
+/// Batch by batch; gives how many sockets have a process that is not seen.
+fn streamed(view: &mut View<'_>) -> Result<usize, Fault> {
+    let extensions = view.flags.extensions(view.out.json);
+    let columns = view.flags.columns(&view.choice);
+    let mut drawing = Drawing::new(&view.out.stdout, &columns, view.flags.extras());
+    let mut batch: Vec<SocketRow> = Vec::with_capacity(BATCH);
+    let (mut unowned, mut heads) = (0, !view.flags.how.no_header);
+    let mut reading = Reading::Whole;
+    for table in tables(view) {
+        let View { sockets, choice, filter, system, out, flags } = &mut *view;
+        let mut each = |row: SocketRow| {
+            if !choice.has(&row) || !filter.matches(&row) {
+                return;
+            }
+            batch.push(row);
+            if batch.len() >= BATCH && !out.is_closed() {
+                unowned += batch.iter().filter(|row| lacks_owner(row, system)).count();
+                print(&mut drawing, &batch, std::mem::take(&mut heads), system, out);
+                batch.clear();
+            }
+        };
+        let read = sockets.rows(table, choice.states, extensions, &mut each);
+        match read {
+            Ok(Reading::Changed) => reading = Reading::Changed,
+            Ok(Reading::Whole) => {}
+            Err(errno) => return Err(Fault::errno(End::Us, Doing::Read, place(flags), errno)),
+        }
+    }
+    unowned += batch.iter().filter(|row| lacks_owner(row, &view.system)).count();
+    print(&mut drawing, &batch, heads, &view.system, view.out);
+    view.tell_how_it_was_read(reading);
+    Ok(unowned)
+}
+
+fn print(
+    drawing: &mut Drawing,
+    rows: &[SocketRow],
+    heads: bool,
+    system: &super::System,
+    out: &crate::out::Out,
+) {
+    if out.json {
+        rows.iter().for_each(|row| out.record(&record::socket(row, None, system)));
+    } else if heads {
+        out.print(&drawing.head_and_lines(rows, system));
+    } else {
+        out.print(&drawing.lines(rows, system));
+    }
+}
+
+/// The requests that the choice takes, in the order in which ss(8) lists.
+fn tables(view: &View<'_>) -> Vec<Table> {
+    let choice = &view.choice;
+    let has = |kind: Kind| choice.kinds.contains(&kind);
+    let mut tables = Vec::new();
+    if choice.has_family(Family::Packet) && choice.states.has(SocketState::CLOSED) {
+        tables.push(Table::Packet);
+    }
+    if choice.has_family(Family::Unix) {
+        tables.push(Table::Unix);
+    }
+    let (four, six) = (choice.has_family(Family::Inet), choice.has_family(Family::Inet6));
+    for kind in [Kind::Raw, Kind::Udp, Kind::Tcp].into_iter().filter(|kind| has(*kind)) {
+        if kind == Kind::Tcp && four && six {
+            // One way through the kernel's table instead of two.
+            tables.push(Table::Tcp);
+            continue;
+        }
+        tables.extend(four.then_some(Table::Internet { kind, ipv6: false }));
+        tables.extend(six.then_some(Table::Internet { kind, ipv6: true }));
+    }
+    tables
+}
+
+fn is_unowned(row: &SocketRow, view: &View<'_>) -> bool {
+    lacks_owner(row, &view.system)
+}
+
+fn lacks_owner(row: &SocketRow, system: &super::System) -> bool {
+    use draw::sockets::Surroundings as _;
+    row.inode != 0 && system.owners(row.inode).is_empty()
+}
+
+impl View<'_> {
+    /// All rows, in order.
+    pub(super) fn rows(&mut self) -> Result<Vec<SocketRow>, Fault> {
+        let extensions = self.flags.extensions(self.out.json);
+        let mut rows = Vec::new();
+        let mut reading = Reading::Whole;
+        for table in tables(self) {
+            let fault = |errno| Fault::errno(End::Us, Doing::Read, place(self.flags), errno);
+            let states =
+                if table == Table::Unix { wire::socket_row::States(u32::MAX) } else { self.choice.states };
+            let (mut more, how) = self.sockets.all(table, states, extensions).map_err(fault)?;
+            if how == Reading::Changed {
+                reading = how;
+            }
+            if table == Table::Unix {
+                // The other ends have names too, though they may not be wanted themselves.
+                self.system.remember_names(more.iter());
+            }
+            more.retain(|row| self.choice.has(row) && self.filter.matches(row));
+            rows.append(&mut more);
+        }
+        if let Some(sorting) = self.flags.how.sort {
+            rows.sort_by_cached_key(|row| sorting.by.key(row, &self.system));
+            if sorting.greatest_first {
+                rows.reverse();
+            }
+        }
+        self.tell_how_it_was_read(reading);
+        Ok(rows)
+    }
+
+    /// Draws all rows in the shape that was asked for.
+    pub(super) fn draw(&self, rows: &[SocketRow]) {
+        let (out, style, heads) = (self.out, &self.out.stdout, !self.flags.how.no_header);
+        let others = if self.flags.what.explain || out.json { other_ends(rows) } else { HashMap::new() };
+        let explained = |place: usize, row: &SocketRow| {
+            self.flags
+                .what
+                .explain
+                .then(|| explain::waiting::sentence(row, others.get(&place).map(|other| &rows[*other])))
+        };
+        if out.json {
+            for (place, row) in rows.iter().enumerate() {
+                out.record(&record::socket(row, explained(place, row).as_deref(), &self.system));
+            }
+        } else if self.flags.how.pairs {
+            out.print(&draw::sockets::pairs(rows, heads, style, &self.system));
+        } else if self.flags.how.tree {
+            out.print(&draw::sockets::tree(rows, style, &self.system));
+        } else if self.flags.what.explain {
+            self.draw_explained(rows, explained);
+        } else {
+            let mut drawing = Drawing::new(style, &self.flags.columns(&self.choice), self.flags.extras());
+            print(&mut drawing, rows, heads, &self.system, out);
+        }
+    }
+
+    fn draw_explained(&self, rows: &[SocketRow], explained: impl Fn(usize, &SocketRow) -> Option<String>) {
+        let mut drawing =
+            Drawing::new(&self.out.stdout, &self.flags.columns(&self.choice), self.flags.extras());
+        let all = drawing.head_and_lines(rows, &self.system);
+        let mut lines = all.lines();
+        if let Some(heads) = lines.next().filter(|_| !self.flags.how.no_header) {
+            self.out.print(&format!("{heads}\n"));
+        }
+        let mut lines = lines.peekable();
+        for (place, row) in rows.iter().enumerate() {
+            let Some(line) = lines.next() else { break };
+            self.out.print(&format!("{line}\n"));
+            // What was asked for beside the row stands below it, indented.
+            while let Some(more) = lines.next_if(|line| line.starts_with('\t')) {
+                self.out.print(&format!("{more}\n"));
+            }
+            if let Some(sentence) = explained(place, row) {
+                let shown = wire::visible(&sentence, self.out.stdout.ascii);
+                self.out.print(&format!("\t{shown}\n"));
+            }
+        }
+    }
+
+    /// Says so where somebody else's processes are behind sockets that are shown.
+    pub(super) fn tell_what_is_hidden(&self, unowned: usize) {
+        let hidden = self.system.hidden_processes();
+        if unowned == 0 || hidden == 0 || self.out.json {
+            return;
+        }
+        let sockets = draw::number::count(unowned as u64, "socket");
+        let processes = draw::number::count(hidden as u64, "process").replace("processs", "processes");
+        self.out.tell(&format!(
+            "{sockets} without a process: {processes} of other users may not be looked into; root may\n"
+        ));
+    }
+
+    fn tell_how_it_was_read(&self, reading: Reading) {
+        if self.sockets.fell_back() {
+            self.out.narrate(1, "the kernel gave some of this only as text (/proc/net): timers, counters and peers may be missing\n");
+        }
+        if reading == Reading::Changed {
+            self.out
+                .tell("the table changed while it was read: a socket may be missing, or be there twice\n");
+        }
+    }
+}
+
+/// The place of the other end of each row, where it is among them.
+fn other_ends(rows: &[SocketRow]) -> HashMap<usize, usize> {
+    let pairs = Pair::among(rows).into_iter().filter_map(|pair| Some((pair.a, pair.b?)));
+    pairs.flat_map(|(a, b)| [(a, b), (b, a)]).collect()
+}

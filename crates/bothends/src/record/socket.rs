@@ -1,0 +1,147 @@
+//! The record of a socket.
+
+use draw::sockets::Surroundings;
+use serde_json::{Value, json};
+use wire::Address;
+use wire::socket_row::{Kind, Memory, Model, Owner, SocketRow, SocketState, TimerKind};
+
+use super::{Record, object};
+
+/// A socket with all that is known of it; `explained` says whose turn it is.
+pub fn socket(row: &SocketRow, explained: Option<&str>, around: &dyn Surroundings) -> Record {
+    of(Record::new("socket"), row, explained, around)
+}
+
+/// The same as something that happened to it, behind the fields that there are already.
+pub fn socket_event(record: Record, event: &str, row: &SocketRow, around: &dyn Surroundings) -> Record {
+    of(record.with("event", event), row, None, around)
+}
+
+/// How many sockets there are of a kind and state.
+pub fn socket_count(kind: Kind, state: SocketState, count: u64) -> Record {
+    Record::new("socket_count")
+        .with("transport", kind.transport())
+        .with("state", state.name(kind))
+        .with("count", count)
+}
+
+fn of(record: Record, row: &SocketRow, explained: Option<&str>, around: &dyn Surroundings) -> Record {
+    let details = row.details.as_deref();
+    let record = record
+        .with("transport", row.kind.transport())
+        .with("state", row.state.name(row.kind))
+        .with("local", place(row, &row.local))
+        .with("remote", remote(row, around));
+    // The queues of a listener count connections.
+    let record = match row.is_listener() {
+        true => record
+            .with("recv_q_bytes", 0)
+            .with("send_q_bytes", 0)
+            .with("accept_queue", row.to_read_bytes)
+            .with("accept_limit", row.to_send_bytes),
+        false => record.with("recv_q_bytes", row.to_read_bytes).with("send_q_bytes", row.to_send_bytes),
+    };
+    record
+        .with_some("uid", row.uid)
+        .with("inode", row.inode)
+        .with("processes", around.owners(row.inode).iter().map(owner).collect::<Value>())
+        .with_some(
+            "timer",
+            row.timer.map(|timer| {
+                object([
+                    ("kind", timer_word(timer.kind).into()),
+                    ("expires_ms", timer.expires_ms.into()),
+                    ("retransmits", timer.retransmits.into()),
+                ])
+            }),
+        )
+        .with_some(
+            "tcp",
+            row.tcp().map(|info| {
+                Value::Object(info.fields().map(|(name, value)| (name.to_owned(), value.into())).collect())
+            }),
+        )
+        .with_some("peer_inode", row.peer_inode)
+        .with_some("interface", interface(row, around))
+        .with_some("ether_type", row.kind.is_packet().then_some(row.ether_type))
+        .with_some("congestion", details.and_then(|details| details.congestion.as_deref()))
+        .with_some("congestion_model", details.and_then(|details| details.model).map(model))
+        .with_some("memory", row.memory().map(memory))
+        .with_some("drops", row.drops)
+        .with_some("shutdown", row.shutdown.filter(|ended| *ended != 0).map(shutdown))
+        .with_some("cgroup", row.cgroup.and_then(|number| around.cgroup(number)))
+        .with_some("mark", row.mark.filter(|mark| *mark != 0))
+        .with_some("cookie", (row.cookie != 0).then(|| format!("{:x}", row.cookie)))
+        .with_some("explained", explained)
+}
+
+/// As everywhere in records; of a packet socket there is none.
+fn place(row: &SocketRow, address: &Address) -> String {
+    if row.kind.is_packet() { String::new() } else { address.to_string() }
+}
+
+fn remote(row: &SocketRow, around: &dyn Surroundings) -> String {
+    match row.peer_inode.and_then(|peer| around.peer_name(peer)) {
+        Some(name) => name.to_string(),
+        None => place(row, &row.remote),
+    }
+}
+
+fn interface(row: &SocketRow, around: &dyn Surroundings) -> Option<String> {
+    (row.interface != 0).then(|| around.interface(row.interface).unwrap_or_else(|| row.interface.to_string()))
+}
+
+fn owner(owner: &Owner) -> Value {
+    json!({ "pid": owner.pid, "fd": owner.fd, "name": owner.name })
+}
+
+fn timer_word(kind: TimerKind) -> &'static str {
+    match kind {
+        TimerKind::Retransmit => "retransmit",
+        TimerKind::KeepAlive => "keepalive",
+        TimerKind::TimeWait => "time_wait",
+        TimerKind::Persist => "persist",
+        TimerKind::DelayedAck => "delayed_ack",
+        TimerKind::Other(_) => "unknown",
+    }
+}
+
+fn memory(memory: &Memory) -> Value {
+    object([
+        ("receive_bytes", memory.receive_bytes.into()),
+        ("receive_room_bytes", memory.receive_room_bytes.into()),
+        ("send_bytes", memory.send_bytes.into()),
+        ("send_room_bytes", memory.send_room_bytes.into()),
+        ("forward_bytes", memory.forward_bytes.into()),
+        ("queued_bytes", memory.queued_bytes.into()),
+        ("option_bytes", memory.option_bytes.into()),
+        ("backlog_bytes", memory.backlog_bytes.into()),
+    ])
+}
+
+fn shutdown(ended: u8) -> &'static str {
+    match ended & 3 {
+        1 => "receive",
+        2 => "send",
+        _ => "both",
+    }
+}
+
+fn model(model: Model) -> Value {
+    match model {
+        Model::Bbr { bandwidth_bytes_per_s, min_rtt_us, pacing_gain, cwnd_gain } => json!({
+            "name": "bbr",
+            "bandwidth_bytes_per_s": bandwidth_bytes_per_s,
+            "min_rtt_us": min_rtt_us,
+            "pacing_gain": f64::from(pacing_gain) / 256.0,
+            "cwnd_gain": f64::from(cwnd_gain) / 256.0,
+        }),
+        Model::Dctcp { enabled, ce_state, alpha, ab_ecn, ab_tot } => json!({
+            "name": "dctcp", "enabled": enabled, "ce_state": ce_state, "alpha": f64::from(alpha) / 1024.0,
+            "marked_bytes": ab_ecn, "acked_bytes": ab_tot,
+        }),
+        Model::Vegas { enabled, rtt_count, rtt_us, min_rtt_us } => json!({
+            "name": "vegas", "enabled": enabled, "rtt_count": rtt_count, "rtt_us": rtt_us, "min_rtt_us": min_rtt_us,
+        }),
+    }
+}

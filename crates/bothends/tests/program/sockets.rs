@@ -1,0 +1,116 @@
+//! `sockets` beside ss and netstat, in a network namespace of its own; as an ordinary user; and what it refuses.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use super::running::{PublicCopy, bothends, has, left_out, run, stderr, stdout};
+
+/// Runs a part of sockets.py, which says `ok` when the answers of others were the same.
+fn beside_others(part: &str) {
+    let test = format!("sockets beside ss: {part}");
+    for program in ["python3", "unshare", "ip", "ss", "netstat"] {
+        if !has(program, &test) {
+            return;
+        }
+    }
+    if !Command::new("unshare").args(["-rn", "true"]).status().is_ok_and(|status| status.success()) {
+        return left_out(&test, "needs a network namespace of its own");
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/sockets.py");
+    let inside = "ip link set lo up && exec python3 \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-rn", "sh", "-c", inside, script, env!("CARGO_BIN_EXE_bothends"), part]);
+    let output = run(&mut command, b"");
+    assert!(stdout(&output).ends_with("ok\n"), "{part}: {}{}", stdout(&output), stderr(&output));
+}
+
+#[test]
+fn every_kind_in_every_state_is_listed_as_ss_does() {
+    beside_others("rows");
+}
+
+#[test]
+fn filters_let_through_what_they_let_through_in_ss() {
+    beside_others("filters");
+}
+
+#[test]
+fn the_five_situations_of_a_server_and_its_client_are_told_as_netstat_does() {
+    beside_others("situations");
+}
+
+#[test]
+fn a_socket_that_is_killed_ends_and_no_other() {
+    beside_others("kill");
+}
+
+#[test]
+fn what_was_opened_and_closed_is_told_as_it_happens() {
+    beside_others("events");
+}
+
+#[test]
+fn an_ordinary_user_sees_all_sockets_and_is_told_what_he_does_not_see() {
+    if !rustix::process::geteuid().is_root() || !has("setpriv", "sockets as nobody") {
+        return left_out("sockets as nobody", "needs root to become somebody else");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let copy = PublicCopy::new();
+    let output = run(&mut copy.as_nobody(&["sockets", "-tlnp", "sport", "=", &port]), b"");
+    assert!(stdout(&output).contains(&format!("127.0.0.1:{port}")), "{}", stdout(&output));
+    assert!(!stdout(&output).contains("users:"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("1 socket without a process:"), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(0));
+    let killed = run(&mut copy.as_nobody(&["sockets", "-lK", "sport", "=", &port]), b"");
+    assert!(stderr(&killed).contains("only CAP_NET_ADMIN may"), "{}", stderr(&killed));
+    assert_eq!(killed.status.code(), Some(77));
+}
+
+#[test]
+fn a_wrong_filter_is_shown_with_a_caret() {
+    let output = run(bothends(&["sockets"]).args(["-t", "dport", "=", ":nowhere"]), b"");
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    assert!(told.starts_with("bothends: filter dport = :nowhere: nowhere is no port\n"), "{told}");
+    assert!(told.contains("\n    dport = :nowhere\n            ^\n"), "{told}");
+    for (words, why) in [
+        (&["-K"][..], "without a filter would end every connection"),
+        (&["-A", "sctp"], "there is no table sctp"),
+        (&["-f", "x25"], "there is no family x25"),
+        (&["--columns", "weight"], "there is no such column"),
+        (&["--tree", "--pairs"], "cannot be used with"),
+    ] {
+        let output = run(bothends(&["sockets"]).args(words), b"");
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(stderr(&output).contains(why), "{words:?}: {}", stderr(&output));
+    }
+    let output = run(bothends(&["sockets"]).args(["-N", "no-such-network"]), b"");
+    assert!(stderr(&output).contains("no-such-network"), "{}", stderr(&output));
+    assert_ne!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_tables_of_another_process_are_found_by_its_number() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let own = std::process::id().to_string();
+    let output = run(bothends(&["sockets"]).args(["-HtlnN", &own, "sport", "=", &port]), b"");
+    assert_eq!(stdout(&output).lines().count(), 1, "{}", stderr(&output));
+    assert!(stdout(&output).contains(&format!("127.0.0.1:{port}")));
+}
+
+#[test]
+fn columns_and_order_are_as_asked() {
+    let _listeners: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let words = ["-tln", "--columns", "local,queue,snd_cwnd_segments", "--sort", "-local"];
+    let output = run(bothends(&["sockets"]).args(words), b"");
+    let shown = stdout(&output);
+    assert!(shown.starts_with("Local Address:Port"), "{shown}");
+    let ports: Vec<u16> = shown
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().next().unwrap().rsplit(':').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(ports.len() >= 3 && ports.is_sorted_by(|one, other| one >= other), "{shown}");
+}
