@@ -4,6 +4,7 @@
 pub mod address;
 mod capture;
 mod conversation;
+mod lesson;
 mod packet;
 mod socket;
 mod stream;
@@ -26,6 +27,7 @@ pub use capture::{
     Counts, World, aside, capture, datagram, datagram_flow, flow, link, output, ran, role_word, segment,
 };
 pub use conversation::{closed, data, message, of_event, opened, said};
+pub use lesson::lesson;
 pub use packet::packet;
 pub use socket::{socket, socket_count, socket_event};
 pub use stream::stream_item;

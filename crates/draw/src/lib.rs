@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use flow::Flow;
 
 pub mod address;
+pub mod buffers;
 pub mod bytes;
 pub mod columns;
 pub mod facts;

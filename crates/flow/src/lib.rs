@@ -10,9 +10,12 @@
 //! the rest of a [`Flow`]. `path` reads from its rows the way of each end through the states, whose arrows stand in
 //! `diagram`. `analysis` stands beside all that: what Wireshark says of each segment.
 //!
+//! [`buffers`] reads from the rows how both buffers of one direction stood at each moment.
+//!
 //! [`reassembly`] puts the bytes of one direction back in order; who wants them takes the positions from the tracker.
 
 mod analysis;
+pub mod buffers;
 mod choice;
 mod conversation;
 mod datagrams;

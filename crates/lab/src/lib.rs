@@ -7,6 +7,7 @@ pub mod forward;
 mod hosts;
 mod init;
 mod keeper;
+pub mod lesson;
 pub mod link;
 pub mod link_end;
 mod links;

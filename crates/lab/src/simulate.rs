@@ -6,7 +6,7 @@
 //!
 //! Only the conversation can be simulated; the configuration's commands are not run.
 
-mod device;
+pub(crate) mod device;
 mod host;
 mod programs;
 #[cfg(test)]

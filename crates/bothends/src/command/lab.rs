@@ -2,6 +2,7 @@
 
 mod again;
 mod doctor;
+mod lessons;
 mod rules;
 mod scene;
 mod show;
@@ -22,6 +23,7 @@ use lab::simulate::simulate;
 use wire::Fault;
 use wire::refusal::Refusal;
 
+use self::lessons::Wanted;
 use self::rules::{Asked, RuleFlags};
 use self::scene::{Scene, Wrong};
 use self::watch::Watch;
@@ -46,6 +48,8 @@ Examples:
   bothends lab --loss 5% --ladder -- ncat -l 9 -- sh -c 'date | ncat server 9'
   bothends lab wifi --at '2s for 500ms: cut' -- iperf3 -s -1 -- iperf3 -c server
   bothends lab show                     which links have names, and their rules
+  bothends lab lessons                  short plays that show how TCP works
+  bothends lab lesson handshake         one of them
 
 `lab shell` gives you a shell on a host instead, the client by itself; the server then offers echo 7, discard 9, daytime \
 13 and source 19, or runs the command behind --. `lab doctor` says what this system allows, and what to do about the rest.
@@ -61,7 +65,8 @@ What the link does is one rule a flag, in both directions; with up- in front (--
 server only, with down- the other way. Among more than two hosts, what the server sends goes down, everything else up.",
     override_usage = "bothends lab [OPTIONS] [LINK] [-- SERVER... -- CLIENT... [-- HOST3...]]\n       \
                       bothends lab [OPTIONS] [LINK] shell [HOST] [-- OTHER...]\n       \
-                      bothends lab doctor\n       bothends lab show [LINK]"
+                      bothends lab doctor\n       bothends lab show [LINK]\n       \
+                      bothends lab lessons\n       bothends lab lesson [OPTIONS] NAME"
 )]
 pub struct Flags {
     /// The link.
@@ -131,6 +136,12 @@ pub struct Flags {
         help = "All words are the client's; the server offers echo 7, discard 9, daytime 13 and source 19."
     )]
     client_only: bool,
+    /// Lesson by lesson.
+    #[arg(long, help = "Wait for Enter behind each part of a lesson.")]
+    step: bool,
+    /// For docs/lessons.md.
+    #[arg(long, hide = true, help = "Write all lessons as a document.")]
+    markdown: bool,
     /// The commands.
     #[arg(
         last = true,
@@ -141,6 +152,9 @@ pub struct Flags {
 }
 
 pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
+    if let Some(wanted) = Wanted::of(flags.rules.words()) {
+        return lessons::run(&wanted, flags, out);
+    }
     let link = match flags.rules.read() {
         Ok(Asked::Link(link)) => *link,
         Ok(Asked::Show(profiles)) => {

@@ -122,7 +122,8 @@ mod tests {
     }
 
     fn is_right(packet: &[u8]) -> bool {
-        let dissected = dissect(wire::link_type::LinkType::RAW, packet).unwrap();
+        // The flipped bit may stand in the header's own length.
+        let Ok(dissected) = dissect(wire::link_type::LinkType::RAW, packet) else { return false };
         let Transport::Tcp(_) = dissected.transport else { return false };
         let sum = wire::checksum::pseudo_header(
             dissected.source,

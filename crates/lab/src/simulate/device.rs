@@ -8,17 +8,25 @@ use smoltcp::time::Instant;
 use crate::config::MTU;
 
 /// What has arrived and is to be handled, and what is to be sent.
-#[derive(Debug, Default)]
-pub(super) struct Queues {
-    pub(super) arrived: VecDeque<Vec<u8>>,
-    pub(super) sent: Vec<Vec<u8>>,
+#[derive(Debug)]
+pub(crate) struct Queues {
+    pub(crate) arrived: VecDeque<Vec<u8>>,
+    pub(crate) sent: Vec<Vec<u8>>,
+    /// The largest IP packet, in bytes, that it takes.
+    pub(crate) mtu: usize,
+}
+
+impl Default for Queues {
+    fn default() -> Queues {
+        Queues { arrived: VecDeque::new(), sent: Vec::new(), mtu: MTU as usize }
+    }
 }
 
 /// One packet that has arrived.
-pub(super) struct Arrived(Vec<u8>);
+pub(crate) struct Arrived(Vec<u8>);
 
 /// Room for one packet to be sent.
-pub(super) struct Room<'a>(&'a mut Vec<Vec<u8>>);
+pub(crate) struct Room<'a>(&'a mut Vec<Vec<u8>>);
 
 impl Device for Queues {
     type RxToken<'a> = Arrived;
@@ -36,7 +44,7 @@ impl Device for Queues {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = MTU as usize;
+        capabilities.max_transmission_unit = self.mtu;
         capabilities
     }
 }

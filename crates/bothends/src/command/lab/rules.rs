@@ -14,7 +14,7 @@ use lab::link::{Direction, Schedule};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RuleFlags {
     /// The words in front of the commands: a profile, and perhaps `shell` and a host; or `show` and perhaps a profile;
-    /// or `doctor`.
+    /// or `doctor`, or what [`Wanted`](super::lessons::Wanted) reads.
     words: Vec<String>,
     rules: Vec<Written>,
     changes: Vec<String>,
@@ -61,6 +61,11 @@ const DOCTOR: &str = "doctor";
 const DIRECTIONS: [Option<Direction>; 3] = [None, Some(Direction::Up), Some(Direction::Down)];
 
 impl RuleFlags {
+    /// The words in front of the commands.
+    pub(super) fn words(&self) -> &[String] {
+        &self.words
+    }
+
     /// Whether a shell is asked for, and on which host if that is said.
     pub(super) fn shell(&self) -> Option<Option<&str>> {
         let place = self.words.iter().position(|word| word == SHELL)?;

@@ -189,7 +189,7 @@ fn has_failed(exit: Option<i32>, signal: Option<i32>) -> bool {
 }
 
 /// The capture that is written: two interfaces, named after the ends, each packet on the one of its sender.
-struct CaptureFile {
+pub(super) struct CaptureFile {
     path: PathBuf,
     /// None once writing failed: the rest is not written.
     writer: Option<Writer<OutputFile>>,
@@ -197,7 +197,7 @@ struct CaptureFile {
 }
 
 impl CaptureFile {
-    fn create(path: &Path, hosts: usize) -> Result<CaptureFile, Fault> {
+    pub(super) fn create(path: &Path, hosts: usize) -> Result<CaptureFile, Fault> {
         let file = OutputFile::create(path)?;
         let interface = |name: &str| Interface::new(name, LinkType::RAW);
         let interfaces: Vec<Interface> = Role::all(hosts).map(|role| interface(role_word(role))).collect();
@@ -205,7 +205,7 @@ impl CaptureFile {
         Ok(CaptureFile { path: path.to_owned(), writer: Some(writer), fault: None })
     }
 
-    fn packet(&mut self, frame: &LinkFrame) {
+    pub(super) fn packet(&mut self, frame: &LinkFrame) {
         let Some(writer) = &mut self.writer else { return };
         let interface = u32::from(frame.from.number()) - 1;
         let comment = frame.passage.to_comment(frame.time);
@@ -216,7 +216,7 @@ impl CaptureFile {
         }
     }
 
-    fn finish(self) -> Result<(), Fault> {
+    pub(super) fn finish(self) -> Result<(), Fault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }

@@ -1,0 +1,266 @@
+//! `lab lessons` and `lab lesson NAME`: short plays on the simulated network, drawn, and what they claim, checked.
+
+use std::fmt::Write as _;
+use std::io::BufRead;
+
+use draw::bytes::Packet;
+use draw::columns::{width, wrap};
+use draw::{Style, ladder, state_diagram};
+use flow::Side;
+use lab::event::Backend;
+use lab::lesson::{self, Chapter, Lesson, Scene, Seen, Text};
+use wire::{Fault, Time, anatomy};
+
+use super::Flags;
+use super::watch::CaptureFile;
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::picture::{self, Svg};
+use crate::record;
+
+/// The widest lines of prose.
+const PROSE: usize = 100;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted<'a> {
+    /// The list of lessons.
+    List,
+    /// This lesson.
+    One(&'a str),
+    /// Words that ask for neither, and what should be said of them.
+    Unclear(String),
+}
+
+impl Wanted<'_> {
+    /// By the words behind `lab`; none where they ask for no lesson.
+    pub(super) fn of(words: &[String]) -> Option<Wanted<'_>> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["lessons"] => Some(Wanted::List),
+            ["lessons", more, ..] => {
+                Some(Wanted::Unclear(format!("nothing may stand behind lessons, as {more:?} does")))
+            }
+            ["lesson"] => Some(Wanted::Unclear("which lesson?".to_owned())),
+            ["lesson", name] => Some(Wanted::One(name)),
+            ["lesson", _, more, ..] => {
+                Some(Wanted::Unclear(format!("one lesson at a time, so not {more:?} as well")))
+            }
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn run(wanted: &Wanted<'_>, flags: &Flags, out: &Out) -> Exit {
+    if !flags.commands.is_empty() {
+        let hint = "commands run on the private network: bothends lab -- SERVER... -- CLIENT...";
+        return out.usage("a lesson runs no commands", Some(hint.to_owned()));
+    }
+    let exit = match wanted {
+        Wanted::List if flags.markdown => {
+            out.print(&document());
+            Exit::Ok
+        }
+        Wanted::List => list(out),
+        Wanted::Unclear(sentence) => return unknown(sentence, out),
+        Wanted::One(name) => match lesson::find(name) {
+            None => return unknown(&format!("there is no lesson {name:?}"), out),
+            Some(lesson) => play(lesson, flags, out).unwrap_or_else(|fault| out.fault(&fault)),
+        },
+    };
+    out.finish(exit)
+}
+
+fn unknown(sentence: &str, out: &Out) -> Exit {
+    out.usage(sentence, Some("the lessons are listed by: bothends lab lessons".to_owned()))
+}
+
+/// All lessons, chapter by chapter.
+fn list(out: &Out) -> Exit {
+    if out.json {
+        for lesson in lesson::all() {
+            out.record(&record::lesson(lesson, &lesson.text(), &lesson.play()));
+        }
+        return Exit::Ok;
+    }
+    let mut shown = String::new();
+    for (chapter, lessons) in chapters() {
+        let _ = writeln!(shown, "{}", chapter.title());
+        for lesson in lessons {
+            let _ = writeln!(shown, "  {:<20} {}", lesson.id, lesson.text().title);
+        }
+        shown.push('\n');
+    }
+    shown.push_str("Play one: bothends lab lesson handshake\n");
+    out.print(&plain(&shown, &out.stdout));
+    Exit::Ok
+}
+
+fn chapters() -> Vec<(Chapter, Vec<&'static Lesson>)> {
+    let mut chapters: Vec<(Chapter, Vec<&'static Lesson>)> = Vec::new();
+    for lesson in lesson::all() {
+        match chapters.last_mut() {
+            Some((chapter, lessons)) if *chapter == lesson.chapter => lessons.push(lesson),
+            _ => chapters.push((lesson.chapter, vec![lesson])),
+        }
+    }
+    chapters
+}
+
+/// Plays the lesson and shows it; a claim that does not hold is exit 1.
+fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
+    let svg = Svg::create(flags.svg.as_ref())?;
+    let capture = flags.write.as_deref().map(|path| CaptureFile::create(path, 2)).transpose()?;
+    let (seen, text) = (lesson.play(), lesson.text());
+    // A file that cannot be written spoils nothing of what is shown.
+    let written = capture.map_or(Ok(()), |mut capture| {
+        seen.frames.iter().for_each(|frame| capture.packet(frame));
+        capture.finish()
+    });
+    let drawn = seen.flows.first().map_or(Ok(()), |flow| svg.finish(flow, picture::roles));
+    if out.json {
+        let flows: Vec<&flow::Flow> = seen.flows.iter().collect();
+        picture::records(&flows, Time::ZERO, Some(Backend::Simulated), true, out);
+        out.record(&record::lesson(lesson, &text, &seen));
+    } else {
+        show(lesson, &text, &seen, flags.step, out);
+    }
+    written.and(drawn)?;
+    Ok(if lesson.claims.iter().all(|claim| claim.holds(&seen)) { Exit::Ok } else { Exit::No })
+}
+
+/// Text, scenes, claims, and what to do next; with `step` each when Enter is pressed.
+fn show(lesson: &Lesson, text: &Text, seen: &Seen, step: bool, out: &Out) {
+    let style = &out.stdout;
+    let mut parts = vec![plain(&introduction(lesson, text, style), style)];
+    parts.extend(lesson.scenes.iter().map(|scene| drawn(*scene, seen, style)));
+    parts.push(plain(&claims(lesson, text, seen, style), style));
+    parts.push(plain(&further(text, style), style));
+    let last = parts.len() - 1;
+    for (place, part) in parts.iter().enumerate() {
+        out.print(part);
+        if place < last {
+            out.print("\n");
+        }
+        if step && place < last {
+            out.flush();
+            // Input that ends, or cannot be read, waits for nobody.
+            let _ = std::io::stdin().lock().read_line(&mut String::new());
+        }
+    }
+}
+
+fn introduction(lesson: &Lesson, text: &Text, style: &Style) -> String {
+    let mut shown = format!("{}: {}\n{}\n", lesson.chapter.title(), lesson.id, text.title);
+    for paragraph in &text.paragraphs {
+        shown.push('\n');
+        shown.push_str(&block("", paragraph, style));
+    }
+    shown
+}
+
+fn drawn(scene: Scene, seen: &Seen, style: &Style) -> String {
+    match scene {
+        Scene::Ladders => {
+            // Every segment is drawn: they are few, and each is there for a reason.
+            let style = Style { run: 1000, ..*style };
+            let ladder = |flow: &flow::Flow| ladder::text(flow, &picture::roles([flow.a, flow.b]), &style);
+            seen.flows.iter().map(ladder).collect::<Vec<_>>().join("\n")
+        }
+        Scene::Buffers => seen.flows.first().map_or_else(String::new, |flow| {
+            draw::buffers::text(flow, Side::A, &picture::roles([flow.a, flow.b]), style)
+        }),
+        Scene::States => seen.flows.first().map_or_else(String::new, |flow| {
+            state_diagram::text(flow, &picture::roles([flow.a, flow.b]), style)
+        }),
+        Scene::Bytes(number) => {
+            let Some(frame) = seen.frames.iter().find(|frame| frame.number == number) else {
+                return String::new();
+            };
+            let anatomy = anatomy::dissect(frame.link_type, &frame.bytes, frame.wire_len);
+            let time = frame.time.since(Time::ZERO);
+            draw::bytes::text(&Packet { number, time, bytes: &frame.bytes, anatomy: &anatomy }, false, style)
+        }
+    }
+}
+
+fn claims(lesson: &Lesson, text: &Text, seen: &Seen, style: &Style) -> String {
+    let mut shown = "Claims, checked in this play:\n".to_owned();
+    for (claim, (_, words)) in lesson.claims.iter().zip(&text.claims) {
+        let mark = if claim.holds(seen) { "  ✓ holds: " } else { "  ✗ does not hold: " };
+        shown.push_str(&block(mark, words, style));
+    }
+    shown
+}
+
+fn further(text: &Text, style: &Style) -> String {
+    let mut shown = String::new();
+    for err in &text.errs {
+        shown.push_str(&block("Some notes say: ", &err.said, style));
+        shown.push_str(&block("But it is so:   ", &format!("{} ({})", err.fact, err.source), style));
+        shown.push('\n');
+    }
+    shown.push_str(&block("To read: ", &text.read, style));
+    shown.push_str("To try:\n");
+    text.next.iter().for_each(|command| shown.push_str(&format!("  {command}\n")));
+    shown
+}
+
+/// A paragraph behind a label, its lines below the first as far in as the label.
+fn block(label: &str, words: &str, style: &Style) -> String {
+    let indent = width(label);
+    let columns = style.width.min(PROSE).saturating_sub(indent).max(20);
+    let mut before = label.to_owned();
+    let mut shown = String::new();
+    for line in wrap(words, columns) {
+        let _ = writeln!(shown, "{before}{line}");
+        before = " ".repeat(indent);
+    }
+    shown
+}
+
+/// The few characters of the lessons' words that ASCII has not.
+fn plain(text: &str, style: &Style) -> String {
+    if !style.ascii {
+        return text.to_owned();
+    }
+    text.replace("§", "section ").replace('✓', "+").replace(['✗', '–'], "-")
+}
+
+/// docs/lessons.md: every lesson as it plays.
+fn document() -> String {
+    let style = Style::default();
+    let mut document = "# Lessons\n\nMade by `bothends lab lessons --markdown` from the lessons themselves; a test says \
+                        when it is stale. Each plays with\n`bothends lab lesson NAME`, and what it claims is checked as it \
+                        plays.\n"
+        .to_owned();
+    for (chapter, lessons) in chapters() {
+        let _ = write!(document, "\n## {}\n", chapter.title());
+        for lesson in lessons {
+            document.push_str(&section(lesson, &style));
+        }
+    }
+    document
+}
+
+fn section(lesson: &Lesson, style: &Style) -> String {
+    let (text, seen) = (lesson.text(), lesson.play());
+    let mut section = format!("\n### {}: {}\n", lesson.id, text.title);
+    for paragraph in &text.paragraphs {
+        let _ = write!(section, "\n{paragraph}\n");
+    }
+    for scene in lesson.scenes {
+        let _ = write!(section, "\n```text\n{}```\n", drawn(*scene, &seen, style));
+    }
+    section.push_str("\nClaims:\n\n");
+    for (claim, (_, words)) in lesson.claims.iter().zip(&text.claims) {
+        let _ = writeln!(section, "* {words}{}", if claim.holds(&seen) { "" } else { " (does not hold)" });
+    }
+    for err in &text.errs {
+        let _ =
+            write!(section, "\nSome notes say: {}. But it is so: {} ({}).\n", err.said, err.fact, err.source);
+    }
+    let next: Vec<String> = text.next.iter().map(|command| format!("`{command}`")).collect();
+    let _ = write!(section, "\nTo read: {}. To try: {}\n", text.read, next.join(", "));
+    section
+}

@@ -1,0 +1,116 @@
+//! `lab lessons` and `lab lesson`, as an ordinary user plays them.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rustix::process::geteuid;
+use serde_json::Value;
+
+use crate::running::{PublicCopy, bothends, of_type, records, run, stderr, stdout};
+
+/// The names of all lessons, in order.
+fn names() -> Vec<String> {
+    let listed = records(&run(&mut bothends(&["lab", "lessons", "--json"]), b""));
+    of_type(&listed, "lesson").iter().map(|lesson| lesson["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Runs the binary as nobody, where we may; an ordinary user runs it as what they are.
+fn as_a_user(copy: &PublicCopy, arguments: &[&str]) -> Output {
+    let mut command: Command =
+        if geteuid().is_root() { copy.as_nobody(arguments) } else { bothends(arguments) };
+    run(&mut command, b"")
+}
+
+#[test]
+fn every_lesson_plays_and_all_its_claims_hold() {
+    let copy = PublicCopy::new();
+    let names = names();
+    assert!(names.len() >= 22, "{names:?}");
+    for name in names {
+        let output = as_a_user(&copy, &["lab", "lesson", &name]);
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{name}: {text}{}", stderr(&output));
+        assert!(text.contains("✓ holds: ") && !text.contains('✗'), "{name}: {text}");
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80 || line.starts_with("  bothends "), "{name}: {line}");
+        }
+        let records = records(&as_a_user(&copy, &["lab", "lesson", &name, "--json"]));
+        let lessons = of_type(&records, "lesson");
+        let [lesson] = lessons.as_slice() else { panic!("{name}: one lesson: {records:?}") };
+        assert_eq!(
+            (lesson["id"].as_str(), lesson["world"].as_str()),
+            (Some(name.as_str()), Some("simulated"))
+        );
+        let claims = lesson["claims"].as_array().unwrap();
+        assert!(claims.iter().all(|claim| claim["holds"] == Value::Bool(true)), "{name}: {claims:?}");
+    }
+}
+
+#[test]
+fn what_a_lesson_tells_to_try_is_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in names() {
+        let text = stdout(&run(&mut bothends(&["lab", "lesson", &name, "--width", "100"]), b""));
+        let (_, commands) = text.split_once("To try:\n").unwrap();
+        for command in commands.lines() {
+            let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+            let output = run(bothends(&words).current_dir(folder.path()), b"");
+            assert_ne!(output.status.code(), Some(2), "{name}: {command}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn a_lesson_is_written_and_read_back_as_the_same_conversation() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (capture, picture) = (path("play.pcapng"), path("play.svg"));
+    let arguments = ["lab", "lesson", "window-18", "--json", "--write", &capture, "--svg", &picture];
+    let played = records(&run(&mut bothends(&arguments), b""));
+    let read = records(&run(&mut bothends(&["trace", "-r", &capture, "--json"]), b""));
+    let rows = |records: &[Value]| -> Vec<String> {
+        let fields = ["t_s", "from", "seq", "ack", "flags_tcp", "len_bytes", "window_bytes"];
+        let row = |segment: &Value| fields.map(|field| segment[field].to_string()).join(" ");
+        of_type(records, "segment").iter().map(row).collect()
+    };
+    assert_eq!(rows(&played).len(), 18);
+    assert_eq!(rows(&read), rows(&played));
+    assert!(fs::read_to_string(picture).unwrap().starts_with("<svg"));
+}
+
+#[test]
+fn a_full_disk_spoils_the_capture_and_nothing_else() {
+    let whole = stdout(&run(&mut bothends(&["lab", "lesson", "refused"]), b""));
+    let output = run(&mut bothends(&["lab", "lesson", "refused", "--write", "/dev/full"]), b"");
+    assert_eq!((output.status.code(), stdout(&output)), (Some(23), whole));
+}
+
+#[test]
+fn stepping_waits_for_enter_and_leaves_nothing_out() {
+    let whole = stdout(&run(&mut bothends(&["lab", "lesson", "handshake"]), b""));
+    assert_eq!(stdout(&run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"\n\n\n\n")), whole);
+    assert_eq!(stdout(&run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"")), whole);
+}
+
+#[test]
+fn a_wrong_name_is_told_with_where_the_names_are() {
+    for arguments in
+        [&["lab", "lesson"][..], &["lab", "lesson", "nonsense"], &["lab", "lessons", "handshake"]]
+    {
+        let output = run(&mut bothends(arguments), b"");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains("bothends lab lesson"), "{}", stderr(&output));
+    }
+}
+
+/// `bothends lab lessons --markdown > docs/lessons.md` makes it anew.
+#[test]
+fn the_document_of_lessons_is_not_stale() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/lessons.md");
+    let made = stdout(&run(&mut bothends(&["lab", "lessons", "--markdown"]), b""));
+    assert!(
+        fs::read_to_string(document).unwrap() == made,
+        "make it anew: bothends lab lessons --markdown > docs/lessons.md"
+    );
+}

@@ -1,0 +1,94 @@
+//! One file for each lesson: what is played and what is claimed.
+
+mod close_four_way;
+mod close_in_three;
+mod fast_retransmit;
+mod half_close;
+mod handshake;
+mod handshake_with_data;
+mod header_bytes;
+mod keep_alive;
+mod no_answer;
+mod old_duplicate;
+mod refused;
+mod reordering;
+mod reset_unread;
+mod retransmission;
+mod simultaneous_close;
+mod simultaneous_open;
+mod sliding_window;
+mod states;
+mod time_wait;
+mod why_three;
+mod window_18;
+mod zero_window;
+
+use flow::{AnalysisFlags, ClosedBy, Closing, Flow, Row, Side, State};
+use wire::checksum;
+use wire::tcp::TcpFlags;
+
+use super::machine::Call::{
+    Close, Connect, GiveUp, KeepAlive, Listen, Read, ReadAll, Restart, Say, Send, ShutDown,
+};
+use super::machine::When::{At, Established, Next, PeerClosed, Received};
+use super::machine::{Settings, Step, later, on};
+use super::stage::{CLIENT, Mishap, SERVER, Script, Stray};
+use super::{Chapter, Claim, Disturbance, Lesson, Scene, Seen};
+use crate::event::Role::{Client, Server};
+
+/// In the order in which they are to be read.
+pub(super) const ALL: &[&Lesson] = &[
+    &handshake::LESSON,
+    &why_three::LESSON,
+    &header_bytes::LESSON,
+    &refused::LESSON,
+    &no_answer::LESSON,
+    &simultaneous_open::LESSON,
+    &handshake_with_data::LESSON,
+    &sliding_window::LESSON,
+    &window_18::LESSON,
+    &zero_window::LESSON,
+    &retransmission::LESSON,
+    &fast_retransmit::LESSON,
+    &reordering::LESSON,
+    &keep_alive::LESSON,
+    &close_four_way::LESSON,
+    &close_in_three::LESSON,
+    &half_close::LESSON,
+    &states::LESSON,
+    &time_wait::LESSON,
+    &old_duplicate::LESSON,
+    &simultaneous_close::LESSON,
+    &reset_unread::LESSON,
+];
+
+/// The first conversation.
+fn flow(seen: &Seen) -> Option<&Flow> {
+    seen.flows.first()
+}
+
+/// Its rows.
+fn rows(seen: &Seen) -> Option<&[Row]> {
+    flow(seen).map(|flow| flow.rows.as_slice())
+}
+
+/// The states that an end went through, the first one included.
+fn way(flow: &Flow, side: Side) -> Vec<State> {
+    let steps = flow::path::path(flow, side);
+    std::iter::once(flow.before[side.index()]).chain(steps.iter().map(|step| step.to)).collect()
+}
+
+/// The flags of a row without PSH, which depends on how the program wrote.
+fn bare(row: &Row) -> TcpFlags {
+    row.flags.without(TcpFlags::PSH)
+}
+
+/// Milliseconds from the beginning.
+fn ms(row: &Row) -> u64 {
+    row.time.0 / 1_000_000
+}
+
+const SYN: TcpFlags = TcpFlags::SYN;
+const ACK: TcpFlags = TcpFlags::ACK;
+const SYN_ACK: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0);
+const FIN_ACK: TcpFlags = TcpFlags(TcpFlags::FIN.0 | TcpFlags::ACK.0);

@@ -1,0 +1,88 @@
+//! The words of a lesson, kept apart from its logic: a translation is a second file of the same form.
+//!
+//! ```text
+//! [title]
+//! Three segments open a connection
+//! [text]
+//! Paragraphs, with blank lines between them.
+//! [read]
+//! RFC 9293 §3.5
+//! [claims]
+//! three = the connection is opened by three segments
+//! [err]
+//! They say: …
+//! It is: …
+//! Source: …
+//! [next]
+//! bothends lab
+//! ```
+
+/// The words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    /// What it shows, in a few words.
+    pub title: String,
+    /// Paragraphs.
+    pub paragraphs: Vec<String>,
+    /// Clauses and man pages to have at hand.
+    pub read: String,
+    /// The claims: the name by which the logic knows each, and its words.
+    pub claims: Vec<(String, String)>,
+    /// Where widespread notes err.
+    pub errs: Vec<Erratum>,
+    /// Commands to try.
+    pub next: Vec<String>,
+}
+
+/// A widespread error and the fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Erratum {
+    /// What is said.
+    pub said: String,
+    /// What is so.
+    pub fact: String,
+    /// Where that stands.
+    pub source: String,
+}
+
+impl Text {
+    /// Reads a file of the form above; what has no place in it is left out, which a test of all files would see.
+    pub(crate) fn parse(file: &str) -> Text {
+        let mut text = Text::default();
+        for section in file.split("\n[").map(|section| section.trim_start_matches('[')) {
+            let Some((name, body)) = section.split_once("]\n") else { continue };
+            let lines = || body.lines().map(str::trim).filter(|line| !line.is_empty());
+            match name {
+                "title" => text.title = joined(body),
+                "text" => {
+                    text.paragraphs =
+                        body.split("\n\n").map(joined).filter(|words| !words.is_empty()).collect();
+                }
+                "read" => text.read = joined(body),
+                "claims" => {
+                    text.claims = lines().filter_map(|line| line.split_once(" = ")).map(owned).collect();
+                }
+                "err" => text.errs.push(Erratum {
+                    said: after(body, "They say: "),
+                    fact: after(body, "It is: "),
+                    source: after(body, "Source: "),
+                }),
+                "next" => text.next = lines().map(str::to_owned).collect(),
+                _ => {}
+            }
+        }
+        text
+    }
+}
+
+fn joined(body: &str) -> String {
+    body.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn owned((name, words): (&str, &str)) -> (String, String) {
+    (name.trim().to_owned(), words.trim().to_owned())
+}
+
+fn after(body: &str, label: &str) -> String {
+    body.lines().find_map(|line| line.strip_prefix(label)).unwrap_or_default().trim().to_owned()
+}
