@@ -1,6 +1,6 @@
 //! The ladder: two lifelines, time running down, an arrow for each segment, datagram or ICMP error, and the states of
 //! both ends where they change. [`text`] and [`datagrams`] draw it for a terminal of any width, [`svg`] and
-//! [`svg_of_datagrams`] as a picture; all draw the same steps of a [`Conversation`].
+//! [`svg_of_datagrams`] as a picture; all draw the same steps of a `Conversation`.
 
 use flow::{DatagramFlow, Flow, PathError, Phase, Side, State};
 

@@ -1,5 +1,5 @@
 //! A socket as the kernel's tables have it, whichever table it came from: sock_diag ([`crate::sock_diag`]) or the text of
-//! /proc/net ([`proc`]). Read first: sock_diag(7), proc_pid_net(5).
+//! /proc/net (`proc`). Read first: sock_diag(7), proc_pid_net(5).
 
 mod proc;
 mod state;

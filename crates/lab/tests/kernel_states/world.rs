@@ -80,7 +80,7 @@ struct Entered {
 }
 
 /// What the comparisons have come to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Score {
     /// States that were compared.
     pub(crate) compared: u32,
@@ -104,8 +104,9 @@ pub(crate) struct World {
     kept: Vec<OwnedFd>,
     unseen: Option<Unseen>,
     score: Score,
-    /// The states were compared since a packet last moved.
-    compared_since: bool,
+    /// What the comparison said that was made since a packet last moved. A moment counts once, however often it is looked
+    /// at, and again where a kernel's state changes in it.
+    compared_since: Option<Score>,
 }
 
 impl World {
@@ -124,7 +125,7 @@ impl World {
             kept: Vec::new(),
             unseen: None,
             score: Score::default(),
-            compared_since: false,
+            compared_since: None,
         }
     }
 
@@ -232,7 +233,7 @@ impl World {
         assert!(self.held.is_empty(), "the situation leaves nothing on the link");
         loop {
             self.settle();
-            if self.compared_since {
+            if self.compared_since.is_some() {
                 return self.score;
             }
             assert!(Instant::now() < deadline, "never still\n{}", self.told());
@@ -301,13 +302,13 @@ impl World {
             Some(Act::Lose) => {
                 let passage = Passage { fate: Fate::Lost, rule: None, arrived: None, segments: 1 };
                 self.entered[at].passage = Some(passage);
-                self.compared_since = false;
+                self.compared_since = None;
             }
         }
     }
 
     fn deliver(&mut self, at: usize) {
-        self.compared_since = false;
+        self.compared_since = None;
         let arrived = Some(self.now());
         let packet = &mut self.entered[at];
         packet.passage = Some(Passage { fate: Fate::Delivered, rule: None, arrived, segments: 1 });
@@ -330,9 +331,11 @@ impl World {
             }
             match difference {
                 None => {
-                    self.score.compared += compared.compared;
-                    self.score.unseen += compared.unseen;
-                    self.compared_since = true;
+                    if self.compared_since != Some(compared) {
+                        self.score.compared += compared.compared;
+                        self.score.unseen += compared.unseen;
+                    }
+                    self.compared_since = Some(compared);
                     return;
                 }
                 Some(difference) if since.elapsed() > FINISHING => panic!("{difference}\n{}", self.told()),
