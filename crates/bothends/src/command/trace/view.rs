@@ -50,9 +50,9 @@ pub(super) struct Shown<'a> {
 }
 
 /// What must be remembered to tell a conversation in few words: more rows of each than a drawing has room for, no more of
-/// all together.
+/// all together, and for that fewer conversations at once.
 pub(super) fn long_memory() -> Limits {
-    Limits { rows: Rows::Kept(50_000), ..Limits::default() }
+    Limits { flows: 32_000, rows: Rows::Kept(50_000), ..Limits::default() }
 }
 
 /// The conversations that were asked for, in order of appearance.
