@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use draw::list::Entry;
 use draw::{Names, Style, ladder, list, verdict};
-use flow::{Counters, DatagramFlow, Flow, Row};
+use flow::{Counters, DatagramFlow, Departed, Flow, Row};
 use lab::event::Role;
 use wire::{Fault, Time};
 
@@ -51,6 +51,14 @@ impl<'a> Conversation<'a> {
             };
             let Some(next) = next else { return merged };
             merged.push(next);
+        }
+    }
+
+    /// One that had to make room.
+    pub fn of_departed(gone: &'a Departed) -> Conversation<'a> {
+        match gone {
+            Departed::Tcp(flow) => Conversation::Tcp(flow),
+            Departed::Udp(flow) => Conversation::Udp(flow),
         }
     }
 

@@ -157,6 +157,11 @@ impl Tracker {
         self.hand_out.departed.pop_front()
     }
 
+    /// How many conversations there were so far, of TCP and of UDP: each numbered from 0.
+    pub fn streams(&self) -> [u64; 2] {
+        [self.tcp_streams, self.udp_streams]
+    }
+
     /// What became of the frames.
     pub fn counters(&self) -> Counters {
         let pieces = self.reassembler.counters();

@@ -24,6 +24,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use flow::{Choice, Part};
 use wire::Fault;
 
+use self::pictures::{Kind, Pictures};
 use self::reading::Reading;
 use self::source::Source;
 use self::view::View;
@@ -182,9 +183,9 @@ impl Flags {
         }
         Ok(match self.story {
             _ if out.json => Box::new(records::Records::new(!self.list, svg)),
-            Some(extent) => Box::new(story::Stories::new(extent, svg)),
-            None if self.state_diagram => Box::new(state_diagram::Diagrams::new(svg)),
-            None if self.ladder => Box::new(pictures::Ladders::new(svg)),
+            Some(extent) => Box::new(Pictures::new(Kind::Story(extent), svg)),
+            None if self.state_diagram => Box::new(Pictures::new(Kind::StateDiagram, svg)),
+            None if self.ladder => Box::new(Pictures::new(Kind::Ladder, svg)),
             None => Box::new(list::Listing::new(svg)),
         })
     }

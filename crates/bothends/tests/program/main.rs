@@ -22,3 +22,4 @@ mod serve;
 mod sockets;
 mod streams;
 mod trace;
+mod trace_writing;

@@ -70,10 +70,7 @@ impl View for Listing {
     }
 
     fn departed(&mut self, gone: &Departed, seen: &Seen, out: &Out) {
-        self.departed.push(match gone {
-            Departed::Tcp(flow) => Entry::of_tcp(flow),
-            Departed::Udp(flow) => Entry::of_udp(flow),
-        });
+        self.departed.push(Conversation::of_departed(gone).entry());
         if self.departed.len() >= BATCH {
             self.show_departed(seen, out);
         }

@@ -104,12 +104,10 @@ impl Reading<'_> {
                     break;
                 }
             };
-            let interface = frame.interface;
             let belongs = capture.take(&frame, view, self.out);
-            let noted = self.writing.as_mut().map(|writing| writing.consider(&frame, belongs, &self.choice));
-            if let (Some(writing), Some(true)) = (&mut self.writing, noted) {
-                let interfaces = reader.interfaces();
-                writing.write_considered(&interfaces[interface as usize])?;
+            if let Some(writing) = &mut self.writing {
+                writing.take(&frame, belongs, &self.choice);
+                writing.write_due(reader.interfaces())?;
             }
             capture.hand_out(view, self.out);
             if self.out.is_closed() && self.writing.is_none() {

@@ -1,14 +1,9 @@
 //! `--story`: each conversation told in prose.
 
 use draw::{Names, Style, story};
-use flow::{Flow, Limits};
-use wire::Fault;
+use flow::Flow;
 
-use super::reading::Capture;
-use super::view::{self, Chosen, View};
-use crate::exit::Exit;
-use crate::out::Out;
-use crate::picture::{Naming, Svg};
+use crate::picture::Naming;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -21,43 +16,14 @@ pub(super) enum Extent {
     All,
 }
 
-/// The stories, told at the end.
-pub(super) struct Stories {
-    extent: Extent,
-    svg: Svg,
-}
-
-impl Stories {
-    pub(super) fn new(extent: Extent, svg: Svg) -> Stories {
-        Stories { extent, svg }
-    }
-}
-
-impl View for Stories {
-    fn limits(&self) -> Limits {
-        view::long_memory()
-    }
-
-    fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
-        let chosen = Chosen::of(capture);
-        out.print(&text(&chosen.tcp, capture.naming, &out.stdout, self.extent));
-        chosen.tell_of_datagrams(out);
-        let drawn = view::draw(std::mem::take(&mut self.svg), &chosen, capture, out)?;
-        Ok(chosen.or_tell(capture, drawn.unwrap_or(Exit::Ok), out))
-    }
-}
-
-/// The stories of all conversations, with blank lines between.
-fn text(flows: &[&Flow], naming: Naming, style: &Style, extent: Extent) -> String {
+/// The story of one conversation, under a line that says who is who.
+pub(super) fn text(flow: &Flow, extent: Extent, naming: Naming, style: &Style) -> String {
     let most = match extent {
         Extent::Short => story::LINES,
         Extent::All => usize::MAX,
     };
-    let story = |flow: &&Flow| {
-        let (names, heads) = cast(flow, naming([flow.a, flow.b]));
-        format!("{heads}{}", story::text(flow, &names, style, most))
-    };
-    flows.iter().map(story).collect::<Vec<_>>().join("\n")
+    let (names, heads) = cast(flow, naming([flow.a, flow.b]));
+    format!("{heads}{}", story::text(flow, &names, style, most))
 }
 
 /// What the ends are called in the story, and a line that says who they are. Where the opening was seen the opener is

@@ -14,13 +14,13 @@ use draw::Names;
 use draw::number::{count, size_in_words};
 use draw::streams::{Form, Look, Transcript, heading};
 use flow::reassembly::{FIRST, Item, Piece, Reassembly};
-use flow::{Belongs, Choice, Limits, Placement, Protocol, Rows, Side};
+use flow::{Belongs, Choice, Departed, Limits, Placement, Protocol, Rows, Side};
 use wire::packet::{TcpSegment, Transport};
 use wire::{Fault, Time, VisibleStream};
 
 use self::kept::Kept;
-use super::reading::Capture;
-use super::view::{Chosen, Shown, View};
+use super::reading::{Capture, Seen};
+use super::view::{self, Chosen, Shown, View};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::picture;
@@ -339,7 +339,8 @@ impl<'a> Streams<'a> {
 
 impl View for Streams<'_> {
     fn limits(&self) -> Limits {
-        Limits { rows: Rows::LeftOut, ..Limits::default() }
+        // The conversations themselves are told by records alone.
+        Limits { rows: Rows::LeftOut, departed: self.teller.out.json, ..Limits::default() }
     }
 
     fn packet(&mut self, shown: &Shown<'_>, _: &Out) {
@@ -357,10 +358,16 @@ impl View for Streams<'_> {
         }
     }
 
+    fn departed(&mut self, gone: &Departed, seen: &Seen, out: &Out) {
+        if let Departed::Tcp(flow) = gone {
+            out.record(&record::flow(flow, seen.start(), None));
+        }
+    }
+
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
         self.close_all();
         let chosen = Chosen::of(capture);
-        chosen.tell_of_datagrams(out);
+        view::tell_of_datagrams(chosen.udp.len() as u64, out);
         if out.json {
             let start = capture.seen.start();
             chosen.tcp.iter().for_each(|flow| out.record(&record::flow(flow, start, None)));

@@ -76,36 +76,37 @@ impl<'a> Chosen<'a> {
         Conversation::merged(&self.tcp, &self.udp)
     }
 
-    /// Tells of the conversations of UDP that a view of TCP alone leaves out.
-    pub(super) fn tell_of_datagrams(&self, out: &Out) {
-        if !self.udp.is_empty() {
-            let those = count(self.udp.len() as u64, "conversation");
-            out.tell(&format!("{those} of UDP left out: --list and --ladder have them\n"));
-        }
-    }
-
     /// Tells that nothing was chosen, where there is something to choose from; else gives `exit`.
     pub(super) fn or_tell(&self, capture: &Capture, exit: Exit, out: &Out) -> Exit {
-        let known = capture.tracker.flows().count() + capture.tracker.datagram_flows().count();
-        let found = self.tcp.len() + self.udp.len() + usize::try_from(capture.shown_before).unwrap_or(1);
-        if found > 0 || known == 0 {
+        let [tcp, udp] = capture.tracker.streams();
+        let (wanted, known, prefix) = match capture.choice.number() {
+            Some((Protocol::Tcp, number)) => (Some(number), tcp, ""),
+            Some((Protocol::Udp, number)) => (Some(number), udp, "udp:"),
+            None => (None, tcp + udp, ""),
+        };
+        // One that had to make room has been shown by then.
+        let found = self.tcp.len() + self.udp.len() > 0 || capture.shown_before > 0;
+        if found || tcp + udp == 0 || wanted.is_some_and(|wanted| wanted < known) {
             return exit;
         }
-        let last = |count: usize| count.saturating_sub(1);
-        let (sentence, hint) = match capture.choice.number() {
-            Some((Protocol::Tcp, number)) => {
-                let tcp = capture.tracker.flows().count();
-                let hint = format!("they are numbered from 0 to {}", last(tcp));
-                (format!("there is no conversation {number} here"), (tcp > 0).then_some(hint))
-            }
-            Some((Protocol::Udp, number)) => {
-                let udp = capture.tracker.datagram_flows().count();
-                let hint = format!("they are numbered from udp:0 to udp:{}", last(udp));
-                (format!("there is no conversation udp:{number} here"), (udp > 0).then_some(hint))
+        let (sentence, hint) = match wanted {
+            Some(number) => {
+                let last = known.saturating_sub(1);
+                let hint = format!("they are numbered from {prefix}0 to {prefix}{last}");
+                let sentence = format!("there is no conversation {prefix}{number} here");
+                (sentence, (known > 0).then_some(hint))
             }
             None => ("there is no such conversation here".to_owned(), Some("--list shows all".to_owned())),
         };
         out.usage(&sentence, hint)
+    }
+}
+
+/// Tells of the conversations of UDP that a view of TCP alone leaves out.
+pub(super) fn tell_of_datagrams(left_out: u64, out: &Out) {
+    if left_out > 0 {
+        let those = count(left_out, "conversation");
+        out.tell(&format!("{those} of UDP left out: --list and --ladder have them\n"));
     }
 }
 
@@ -135,6 +136,10 @@ pub(super) fn draw_as(
     }
     match (chosen.tcp.as_slice(), chosen.udp.as_slice()) {
         ([flow], []) => svg.finish_with(&drawing(flow, &(capture.naming)([flow.a, flow.b]))).map(|()| None),
+        ([], []) if capture.shown_before > 0 => {
+            let sentence = "the conversation had to make room for others before it could be drawn";
+            Ok(Some(out.usage(sentence, Some("write it into a capture of its own with --write".to_owned()))))
+        }
         ([], []) => Ok(None),
         ([], [_]) => {
             let sentence = "a conversation of UDP has no states to draw";

@@ -1,21 +1,35 @@
 //! `trace --write`: the frames of the conversations that are shown, in a capture of their own, each with what the
 //! analysis says of it.
+//!
+//! Which conversation a piece of a packet belongs to is known when the last piece has come: until then the pieces are
+//! held, [`HELD`] frames at most, and written before the one that completes them.
 
-use std::path::Path;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use flow::{Belongs, Choice};
 use wire::capture::{CapturedFrame, Interface};
 use wire::link_type::LinkType;
+use wire::packet::Transport;
 use wire::{Cause, Doing, End, Fault, Time, pcap, pcapng};
 
 use crate::files::{self, OutputFile};
 
+/// Frames with pieces of packets that wait for the rest; the oldest is given up.
+const HELD: usize = 1024;
+
 /// A capture that is being written.
 pub(super) struct Writing {
-    path: std::path::PathBuf,
+    path: PathBuf,
     format: Format,
-    frame: Considered,
+    /// Frames to be written next.
+    due: Vec<Kept>,
+    pieces: VecDeque<(PacketKey, Kept)>,
 }
+
+/// What all pieces of a packet share (RFC 791 §3.2, RFC 8200 §4.5).
+type PacketKey = (IpAddr, IpAddr, u32);
 
 enum Format {
     /// Without comments, and of one link type, that of the first frame.
@@ -24,14 +38,25 @@ enum Format {
     Pcapng { writer: Box<pcapng::Writer<OutputFile>>, numbers: Vec<Option<u32>> },
 }
 
-/// The frame that is to be written next.
-#[derive(Default)]
-struct Considered {
+/// A frame, kept until the reader has lent it out no longer.
+struct Kept {
     interface: u32,
     time: Time,
     wire_len: u32,
     bytes: Vec<u8>,
     comments: Vec<String>,
+}
+
+impl Kept {
+    fn of(frame: &CapturedFrame<'_>, belongs: Belongs) -> Kept {
+        Kept {
+            interface: frame.interface,
+            time: frame.time,
+            wire_len: frame.wire_len,
+            bytes: frame.bytes.to_vec(),
+            comments: frame.comments.clone().map(str::to_owned).chain(analysis(belongs)).collect(),
+        }
+    }
 }
 
 impl Writing {
@@ -44,36 +69,64 @@ impl Writing {
             let writer = pcapng::Writer::new(out, &[]).map_err(|error| files::write_fault(path, &error))?;
             Format::Pcapng { writer: Box::new(writer), numbers: Vec::new() }
         };
-        Ok(Writing { path: path.to_owned(), format, frame: Considered::default() })
+        Ok(Writing { path: path.to_owned(), format, due: Vec::new(), pieces: VecDeque::new() })
     }
 
-    /// Keeps a frame that is to be written; false where it is none of those.
-    pub(super) fn consider(&mut self, frame: &CapturedFrame<'_>, belongs: Belongs, choice: &Choice) -> bool {
+    /// Takes a frame; what is to be written of it, and of what waited for it, is due then.
+    pub(super) fn take(&mut self, frame: &CapturedFrame<'_>, belongs: Belongs, choice: &Choice) {
         let chosen = match belongs {
             Belongs::Tcp(placement) => placement.chosen,
             Belongs::Udp(placement) => placement.chosen,
             Belongs::About { chosen, .. } => chosen,
-            Belongs::Nowhere => {
-                let packet = frame.dissect();
-                packet
-                    .map_or(choice.is_all(), |packet| choice.takes_hosts([packet.source, packet.destination]))
-            }
+            Belongs::Nowhere => return self.take_stray(frame, choice),
         };
-        if chosen {
-            self.frame.interface = frame.interface;
-            self.frame.time = frame.time;
-            self.frame.wire_len = frame.wire_len;
-            self.frame.bytes.clear();
-            self.frame.bytes.extend_from_slice(frame.bytes);
-            self.frame.comments.clear();
-            self.frame.comments.extend(frame.comments.clone().map(str::to_owned).chain(analysis(belongs)));
+        if !self.pieces.is_empty() {
+            self.release_pieces(frame, chosen);
         }
-        chosen
+        if chosen {
+            self.due.push(Kept::of(frame, belongs));
+        }
     }
 
-    /// Writes the frame that was kept last, captured at `interface`.
-    pub(super) fn write_considered(&mut self, interface: &Interface) -> Result<(), Fault> {
-        let Considered { interface: number, time, wire_len, bytes, comments } = &self.frame;
+    /// Writes what is due; `interfaces` are those of the capture that is read.
+    pub(super) fn write_due(&mut self, interfaces: &[Interface]) -> Result<(), Fault> {
+        for kept in std::mem::take(&mut self.due) {
+            self.write(&kept, &interfaces[kept.interface as usize])?;
+        }
+        Ok(())
+    }
+
+    /// A frame of no conversation, or of none yet.
+    fn take_stray(&mut self, frame: &CapturedFrame<'_>, choice: &Choice) {
+        let kept = || Kept::of(frame, Belongs::Nowhere);
+        let Ok(packet) = frame.dissect() else {
+            return self.due.extend(choice.is_all().then(kept));
+        };
+        if choice.takes_hosts([packet.source, packet.destination]) {
+            self.due.push(kept());
+        } else if let Some(key) = key_of_piece(&packet.transport) {
+            if self.pieces.len() >= HELD {
+                self.pieces.pop_front();
+            }
+            self.pieces.push_back((key, kept()));
+        }
+    }
+
+    /// The pieces that this frame completes go, into the file where they are `chosen`.
+    fn release_pieces(&mut self, frame: &CapturedFrame<'_>, chosen: bool) {
+        let Some(key) = frame.dissect().ok().and_then(|packet| key_of_piece(&packet.transport)) else {
+            return;
+        };
+        let (ours, others) = std::mem::take(&mut self.pieces).into_iter().partition(|(of, _)| *of == key);
+        self.pieces = others;
+        let ours: VecDeque<(PacketKey, Kept)> = ours;
+        if chosen {
+            self.due.extend(ours.into_iter().map(|(_, kept)| kept));
+        }
+    }
+
+    fn write(&mut self, kept: &Kept, interface: &Interface) -> Result<(), Fault> {
+        let Kept { interface: number, time, wire_len, bytes, comments } = kept;
         let written = match &mut self.format {
             Format::Pcapng { writer, numbers } => {
                 let place = *number as usize;
@@ -120,6 +173,13 @@ impl Writing {
             Format::Pcap { .. } => Ok(()),
         };
         finished.map_err(|error| files::write_fault(&self.path, &error))
+    }
+}
+
+fn key_of_piece(transport: &Transport<'_>) -> Option<PacketKey> {
+    match transport {
+        Transport::Fragment(piece) => Some((piece.source, piece.destination, piece.identification)),
+        _ => None,
     }
 }
 
