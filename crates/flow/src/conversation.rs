@@ -83,7 +83,8 @@ pub struct Row {
     pub window_bytes: u32,
     /// The options (MSS, window scale, SACK, timestamps); SACK blocks relative to the other side's first number.
     pub options: TcpOptions,
-    /// The sender's bytes that were sent and not yet acknowledged, after this segment; none where unknown.
+    /// The sender's bytes that were sent and neither acknowledged nor covered by the last SACK blocks, after this segment;
+    /// none where unknown.
     pub in_flight_bytes: Option<u32>,
     /// The round trip that its acknowledgement ends, as seen where the capture was made; none where it acknowledges nothing
     /// new, or what it acknowledges was sent more than once and no timestamp tells which was meant (Karn's rule, RFC 6298

@@ -29,6 +29,8 @@ pub(crate) struct End {
     pub(crate) acked: Option<i64>,
     /// Duplicate acknowledgements that arrived since (RFC 5681 §2).
     dup_acks: u32,
+    /// Bytes behind `acked` that the SACK blocks of the last acknowledgement cover.
+    sacked_bytes: u32,
     /// The highest edge of the SACK blocks that arrived.
     sacked_to: Option<i64>,
     /// The window field that arrived last.
@@ -163,9 +165,9 @@ impl End {
         by_duplicates || self.sacked_to.is_some_and(|edge| edge > segment.start)
     }
 
-    /// Payload bytes in flight; none while no acknowledgement is known.
+    /// Payload bytes in flight, which no acknowledgement and no SACK block covers; none while no acknowledgement is known.
     pub(crate) fn in_flight(&self) -> Option<u32> {
-        self.acked.map(|acked| self.sent.in_flight(acked))
+        self.acked.map(|acked| self.sent.in_flight(acked).saturating_sub(self.sacked_bytes))
     }
 
     /// True when the other end's FIN, and all before it, is here.
@@ -263,6 +265,9 @@ impl End {
             return None;
         }
         self.sacked_to = self.sacked_to.max(segment.sacked_to).filter(|&edge| edge > ack);
+        if self.acked.is_none_or(|acked| ack >= acked) {
+            self.sacked_bytes = segment.sacked_bytes;
+        }
         if self.acked.is_some_and(|acked| ack <= acked) {
             let outstanding = self.sent.next > ack;
             let repeats = self.acked == Some(ack) && segment.is_pure_ack() && window == segment.window;

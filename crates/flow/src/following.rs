@@ -191,6 +191,7 @@ impl Following {
             len: segment.len,
             ack,
             sacked_to: sacked.iter().map(|block| block.1).max(),
+            sacked_bytes: sacked.bytes_behind(ack),
             duplicate_sack: sacked.tell_a_duplicate(ack),
             stamps: segment.options.timestamps,
             window: segment.window,
@@ -602,6 +603,15 @@ impl Blocks {
         let Some(&(left, right)) = self.as_slice().first() else { return false };
         let within = |outer: &(i64, i64)| outer.0 <= left && right <= outer.1;
         ack.is_some_and(|ack| right <= ack) || self.as_slice().get(1).is_some_and(within)
+    }
+
+    /// How many bytes they cover behind the acknowledgement; what came twice counts once.
+    fn bytes_behind(&self, ack: Option<i64>) -> u32 {
+        let Some(ack) = ack else { return 0 };
+        let again = usize::from(self.tell_a_duplicate(Some(ack)));
+        let blocks = self.as_slice().iter().skip(again);
+        let bytes: i64 = blocks.map(|&(left, right)| (right - left.max(ack)).max(0)).sum();
+        u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 
     fn as_slice(&self) -> &[(i64, i64)] {

@@ -84,6 +84,7 @@ mod tests {
             len,
             ack: Some(1),
             sacked_to: None,
+            sacked_bytes: 0,
             duplicate_sack: false,
             stamps: None,
             window: 1000,

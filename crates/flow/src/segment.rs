@@ -66,6 +66,8 @@ pub(crate) struct Placed {
     pub(crate) ack: Option<i64>,
     /// The highest edge of its SACK blocks.
     pub(crate) sacked_to: Option<i64>,
+    /// Bytes behind what it acknowledges that its SACK blocks say have come.
+    pub(crate) sacked_bytes: u32,
     /// Its SACK blocks tell of something that came twice.
     pub(crate) duplicate_sack: bool,
     /// Its timestamps: its own, and the one that it echoes.

@@ -64,7 +64,9 @@ pub(crate) trait Conversation {
     /// The rows that were kept, in order of sending.
     fn rows(&self) -> &[Self::Row];
     /// Sending and arrival of each row. The rows' order is the order of sending, whatever a capture's clock did.
-    fn times(&self) -> Vec<(Time, Time)>;
+    fn times(&self) -> Vec<(Time, Time)> {
+        flow::path::times(self.rows().iter().map(|row| (row.time(), row.passage())))
+    }
     /// How many were not.
     fn rows_left_out(&self) -> u64;
     /// The time that is zero in the drawing.
@@ -155,10 +157,6 @@ impl Conversation for Flow {
 
     fn rows(&self) -> &[Row] {
         &self.rows
-    }
-
-    fn times(&self) -> Vec<(Time, Time)> {
-        flow::path::times(self.rows.iter().map(|row| (row.time, row.passage.as_ref())))
     }
 
     fn rows_left_out(&self) -> u64 {

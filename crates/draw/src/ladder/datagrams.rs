@@ -49,10 +49,6 @@ impl Conversation for DatagramFlow {
         &self.rows
     }
 
-    fn times(&self) -> Vec<(Time, Time)> {
-        flow::path::times(self.rows.iter().map(|row| (row.time, row.passage.as_ref())))
-    }
-
     fn rows_left_out(&self) -> u64 {
         self.rows_left_out
     }

@@ -67,6 +67,23 @@ fn flow(seen: &Seen) -> Option<&Flow> {
     seen.flows.first()
 }
 
+/// Each end says one line; then the client closes, and the server as it does.
+fn line_each_way(server_closes: Step) -> Script {
+    let client = [
+        on(At(0), Connect),
+        on(Established, ReadAll),
+        on(Next, Say("hello, server!!\n")),
+        on(Received(16), Close),
+    ];
+    let server = [
+        on(At(0), Listen),
+        on(Established, ReadAll),
+        on(Received(16), Say("hello, client!!\n")),
+        server_closes,
+    ];
+    Script { until: 1000, ..Script::of(&client, &server) }
+}
+
 /// Its rows.
 fn rows(seen: &Seen) -> Option<&[Row]> {
     flow(seen).map(|flow| flow.rows.as_slice())

@@ -17,21 +17,9 @@ pub(super) const LESSON: Lesson = Lesson {
 };
 
 fn script() -> Script {
-    let client = [
-        on(At(0), Connect),
-        on(Established, ReadAll),
-        on(Next, Say("hello, server!!\n")),
-        on(Received(16), Close),
-    ];
-    let server = [
-        on(At(0), Listen),
-        on(Established, ReadAll),
-        on(Received(16), Say("hello, client!!\n")),
-        on(PeerClosed, Close),
-    ];
-    let mut script = Script::of(&client, &server);
+    let mut script = line_each_way(on(PeerClosed, Close));
     script.server.0.answers_together = true;
-    Script { until: 1000, ..script }
+    script
 }
 
 fn three(seen: &Seen) -> Option<bool> {

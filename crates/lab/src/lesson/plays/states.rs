@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "states",
     chapter: Chapter::Closing,
-    script,
+    script: close_four_way::script,
     claims: &[
         Claim { name: "client", holds: client, broken_by: Disturbance::LeaveOut(Server, 3) },
         Claim { name: "server", holds: server, broken_by: Disturbance::LeaveOut(Server, 3) },
@@ -15,22 +15,6 @@ pub(super) const LESSON: Lesson = Lesson {
     scenes: &[Scene::Ladders, Scene::States],
     words: include_str!("../texts/en/states.txt"),
 };
-
-fn script() -> Script {
-    let client = [
-        on(At(0), Connect),
-        on(Established, ReadAll),
-        on(Next, Say("hello, server!!\n")),
-        on(Received(16), Close),
-    ];
-    let server = [
-        on(At(0), Listen),
-        on(Established, ReadAll),
-        on(Received(16), Say("hello, client!!\n")),
-        later(5, PeerClosed, Close),
-    ];
-    Script { until: 1000, ..Script::of(&client, &server) }
-}
 
 fn client(seen: &Seen) -> Option<bool> {
     let expected = [
