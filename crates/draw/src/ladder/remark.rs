@@ -186,7 +186,7 @@ pub(super) fn cut_on_the_wire(row: &impl Sending, one: &str) -> Option<Remark> {
 /// What Wireshark's analysis says of a row that has no remark yet, the most important where there are several.
 pub(super) fn by_analysis(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Remark> {
     let row = segment.row;
-    if row.analysis.has(AnalysisFlags::DUPLICATE_ACK) {
+    if row.analysis.has(AnalysisFlags::DUPLICATE_ACK) && leaves_something_open(flow, segment.index) {
         return Some(duplicate_ack(flow, segment.index));
     }
     if opens_its_window(flow, segment.index) {
@@ -227,6 +227,18 @@ fn duplicate_ack(flow: &Flow, index: usize) -> Remark {
     let alike = |earlier: &&Row| earlier.ack == row.ack && earlier.analysis.has(AnalysisFlags::DUPLICATE_ACK);
     let number = grouped(1 + before.take_while(alike).count() as u64);
     Remark::new(Role::Finding, [&format!("duplicate ACK {number}"), &format!("dup ACK {number}"), "dup ACK"])
+}
+
+/// True when the other side has sent more than this row acknowledges: without that it repeats an acknowledgement, but asks
+/// for nothing (RFC 5681 §2).
+fn leaves_something_open(flow: &Flow, index: usize) -> bool {
+    let row = &flow.rows[index];
+    let Some(ack) = row.ack else { return false };
+    let before = flow.rows[..index].iter().rev().filter(|earlier| earlier.from != row.from).take(SEARCHED);
+    let control = TcpFlags::SYN.0 | TcpFlags::FIN.0;
+    let end =
+        |row: &Row| row.seq.wrapping_add(row.len_bytes).wrapping_add(u32::from(row.flags.0 & control != 0));
+    before.map(end).any(|end| end.wrapping_sub(ack).cast_signed() > 0)
 }
 
 /// True when the window that this side announced last was zero and this one is not.
