@@ -16,7 +16,9 @@ ROUNDS = 15
 def connections(many):
     """As many sockets, half of them the clients."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(many + 50, hard), hard))
+    if hard != resource.RLIM_INFINITY and many + 50 > hard:
+        sys.exit(f"{many} sockets are more than may be open here: {hard} (RLIMIT_NOFILE)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (many + 50, hard))
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     made = [listener]
     for _ in range(many // 2):
@@ -32,6 +34,8 @@ def milliseconds(command):
 
 
 def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     bothends, many = sys.argv[1], int(sys.argv[2])
     made = connections(many)
     for flags in ["-tan", "-tanp"]:
