@@ -142,10 +142,13 @@ class Report:
             self.trouble.append(f"{path}: {damage}")
 
     def add_completeness(self, flows, complete, ours, theirs):
-        """Held against each other by the streams that have the same frames."""
+        """Held against each other by the streams that have the same frames. Of a stream of one frame that is no SYN tshark
+        says 0 whatever it is: those are left out."""
+        lengths = collections.Counter(stream for _, stream, _ in theirs)
         pairs = {(str(stream), str(ours[frame][0])) for frame, stream, _ in theirs if frame in ours}
         for there, here in pairs:
-            if there in complete and here in flows:
+            lone = lengths[int(there)] == 1 and complete.get(there) == 0
+            if there in complete and here in flows and not lone:
                 self.complete[0] += complete[there] == flows[here]
                 self.complete[1] += 1
 

@@ -10,14 +10,15 @@ use crate::segment::Segment;
 pub struct Completeness(pub u8);
 
 impl Completeness {
-    /// Takes the next segment; a SYN counts only where the conversation `begins`.
+    /// Takes the next segment; a SYN counts only where the conversation `begins`. Data counts beside an ACK or an opening
+    /// SYN (RFC 7413), and not beside both or neither.
     pub(crate) fn take(&mut self, segment: &Segment, begins: bool) {
         let ack = segment.ack.is_some();
         let seen = [
             (1, segment.flags.has(TcpFlags::SYN) && !ack && begins),
             (2, segment.flags.has(TcpFlags::SYN) && ack),
             (4, ack && !segment.flags.has(TcpFlags::SYN) && segment.len == 0),
-            (8, ack && !segment.flags.has(TcpFlags::SYN) && segment.len > 0),
+            (8, segment.len > 0 && ack != segment.flags.has(TcpFlags::SYN)),
             (16, segment.flags.has(TcpFlags::FIN) && ack),
             (32, segment.flags.has(TcpFlags::RST)),
         ];
