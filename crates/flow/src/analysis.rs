@@ -143,7 +143,7 @@ impl Analysis {
         ours.advance(segment, time, flags);
         ours.scale(segment, theirs);
         self.time_opening(segment, time);
-        self.completeness.take(segment, !self.began || reuses);
+        self.completeness.take(segment, !self.began, reuses);
         self.began = true;
         flags
     }

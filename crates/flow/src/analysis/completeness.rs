@@ -10,15 +10,19 @@ use crate::segment::Segment;
 pub struct Completeness(pub u8);
 
 impl Completeness {
-    /// Takes the next segment; a SYN counts only where the conversation `begins`. Data counts beside an ACK or an opening
-    /// SYN (RFC 7413), and not beside both or neither.
-    pub(crate) fn take(&mut self, segment: &Segment, begins: bool) {
+    /// Takes the next segment, `first` of its conversation or not, which may begin on ports that were used before. A SYN
+    /// counts where a conversation begins. Data counts beside an ACK, and beside the SYN of a conversation (RFC 7413) whose
+    /// ports are new: so Wireshark counts.
+    pub(crate) fn take(&mut self, segment: &Segment, first: bool, reuses: bool) {
         let ack = segment.ack.is_some();
+        let syn = segment.flags.has(TcpFlags::SYN);
+        let opens = syn && !ack && (first || reuses);
+        let with_data = segment.len > 0;
         let seen = [
-            (1, segment.flags.has(TcpFlags::SYN) && !ack && begins),
-            (2, segment.flags.has(TcpFlags::SYN) && ack),
-            (4, ack && !segment.flags.has(TcpFlags::SYN) && segment.len == 0),
-            (8, segment.len > 0 && ack != segment.flags.has(TcpFlags::SYN)),
+            (1, opens),
+            (2, syn && ack),
+            (4, ack && !syn && !with_data),
+            (8, with_data && (ack && !syn || opens && !reuses)),
             (16, segment.flags.has(TcpFlags::FIN) && ack),
             (32, segment.flags.has(TcpFlags::RST)),
         ];

@@ -166,12 +166,13 @@ fn completeness_is_the_sum_of_what_was_seen() {
     let closed = "30 A PSH,ACK 1 ack 1 len 4 win 1000\n40 A FIN,ACK 5 ack 1 win 1000";
     assert_eq!(seen(closed), Completeness(31));
     assert_eq!(seen("30 A RST 1 win 0"), Completeness(39));
-    let with_data = script::run(&script::parse("0 A SYN 0 len 5 win 1000"), Limits::default());
-    assert_eq!(
-        with_data.flows().next().unwrap().completeness,
-        Completeness(9),
-        "data beside the SYN (RFC 7413)"
-    );
+    let alone = |table: &str| {
+        let followed = script::run(&script::parse(table), Limits::default());
+        followed.flows().map(|flow| flow.completeness.0).collect::<Vec<_>>()
+    };
+    assert_eq!(alone("0 A SYN 0 len 5 win 1000"), [9], "data beside the SYN (RFC 7413)");
+    assert_eq!(alone("0 A SYN 0 win 1000\n1 A SYN 0 len 5 win 1000"), [1], "sent again, it opens nothing");
+    assert_eq!(alone("0 A SYN 0 win 1000\n1 A SYN 900000 len 5 win 1000"), [1, 1], "ports used before");
 }
 
 #[test]
