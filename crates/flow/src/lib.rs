@@ -10,12 +10,14 @@
 //! the rest of a [`Flow`]. `path` reads from its rows the way of each end through the states, whose arrows stand in
 //! `diagram`. `analysis` stands beside all that: what Wireshark says of each segment.
 //!
-//! [`buffers`] reads from the rows how both buffers of one direction stood at each moment.
+//! [`buffers`] reads from the rows how both buffers of one direction stood at each moment; [`calls`] sets the programs' calls
+//! beside them. A [`Scene`] is what is shown of all that.
 //!
 //! [`reassembly`] puts the bytes of one direction back in order; who wants them takes the positions from the tracker.
 
 mod analysis;
 pub mod buffers;
+pub mod calls;
 mod choice;
 mod conversation;
 mod datagrams;
@@ -35,6 +37,7 @@ mod path_error;
 mod ranges;
 pub mod reassembly;
 mod received;
+mod scene;
 #[cfg(test)]
 mod script;
 mod segment;
@@ -56,5 +59,6 @@ pub use datagrams::{DatagramFlow, DatagramRow, DatagramTotals};
 pub use frame::{Belongs, DatagramPlacement, Frame, Placement};
 pub use handout::{Departed, HandedRow};
 pub use path_error::{PathError, PathErrors};
+pub use scene::{Material, Scene};
 pub use state::State;
 pub use tracker::{Counters, Tracker};

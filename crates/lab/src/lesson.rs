@@ -12,6 +12,7 @@ mod stage;
 mod tests;
 mod text;
 
+pub use flow::Scene;
 pub use machine::Told;
 pub use stage::{CLIENT, Disturbance, SERVER, Seen};
 pub use text::{Erratum, Text};
@@ -38,19 +39,6 @@ impl Chapter {
             Chapter::Closing => "Closing",
         }
     }
-}
-
-/// What is shown of a play; drawn by others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scene {
-    /// Every conversation as a ladder.
-    Ladders,
-    /// Both buffers of what the client sends in the first conversation, as cells, moment by moment.
-    Buffers,
-    /// The state diagram of the first conversation.
-    States,
-    /// The bytes of the packet of this number, from 1.
-    Bytes(u64),
 }
 
 /// One thing that a lesson says is so.

@@ -161,7 +161,7 @@ fn introduction(lesson: &Lesson, text: &Text, style: &Style) -> String {
 
 fn drawn(scene: Scene, seen: &Seen, style: &Style) -> String {
     match scene {
-        Scene::Ladders => {
+        Scene::Ladders | Scene::Calls => {
             // Every segment is drawn: they are few, and each is there for a reason.
             let style = Style { run: 1000, ..*style };
             let ladder = |flow: &flow::Flow| ladder::text(flow, &picture::roles([flow.a, flow.b]), &style);

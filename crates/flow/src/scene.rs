@@ -1,0 +1,33 @@
+//! Scenes: what is shown of a play or of a capture. A scene says what; [`Material`] is what it is made of. Drawing is the
+//! work of others.
+
+use crate::calls::Call;
+use crate::{DatagramFlow, Flow, Frame};
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// Every conversation as a ladder.
+    Ladders,
+    /// The first conversation as a ladder with the calls of both programs beside it.
+    Calls,
+    /// Both buffers of what the opener sends in the first conversation, as cells, moment by moment.
+    Buffers,
+    /// The state diagram of the first conversation.
+    States,
+    /// The bytes of the packet of this number, from 1.
+    Bytes(u64),
+}
+
+/// What scenes are made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Material<'a> {
+    /// Conversations of TCP.
+    pub flows: &'a [Flow],
+    /// Conversations of datagrams.
+    pub datagrams: &'a [DatagramFlow],
+    /// The programs' calls, in the order in which they began.
+    pub calls: &'a [Call],
+    /// The packets, whole.
+    pub frames: &'a [Frame<'a>],
+}
