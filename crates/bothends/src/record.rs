@@ -27,7 +27,7 @@ pub use capture::{
     Counts, World, aside, capture, datagram, datagram_flow, flow, link, output, ran, role_word, segment,
 };
 pub use conversation::{closed, data, message, of_event, opened, said};
-pub use lesson::lesson;
+pub use lesson::{call, lesson};
 pub use packet::packet;
 pub use socket::{socket, socket_count, socket_event};
 pub use stream::stream_item;

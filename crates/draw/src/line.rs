@@ -86,6 +86,7 @@ fn ascii_character(character: char) -> char {
     match character {
         ' '..='~' => character,
         '│' => '|',
+        '┆' => ':',
         '─' | '–' => '-',
         '┼' | '┌' | '┐' | '└' | '┘' | '┏' | '┓' | '┗' | '┛' => '+',
         '═' | '━' => '=',

@@ -3,10 +3,15 @@
 //!
 //! Whoever runs the programs records their calls; time is that of the conversation's rows.
 
+use std::time::Duration;
+
 use wire::Time;
 
 use crate::path::times;
 use crate::{Flow, Side};
+
+/// What is shorter is the kernel's own work, not a wait.
+const WAIT: Duration = Duration::from_micros(500);
 
 /// One call of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,21 +29,31 @@ pub struct Call {
 }
 
 impl Call {
-    /// True when it returned at the very instant at which it was called, which only simulated programs can.
-    pub fn is_at_once(&self) -> bool {
-        self.ended == Some(self.began)
+    /// The function: `read` of `read(4, 4096)`.
+    pub fn function(&self) -> &str {
+        self.text.split('(').next().unwrap_or_default()
+    }
+
+    /// True when it kept its program longer than the kernel's own work explains, or keeps it still.
+    pub fn waited(&self) -> bool {
+        self.ended.is_none_or(|ended| ended.since(self.began) >= WAIT)
     }
 
     /// The place among the rows of the segment whose arrival ended the wait: the last one that reached this program's machine
     /// while the call waited. None where it did not wait, waits still, or nothing came meanwhile.
     pub fn ended_by(&self, flow: &Flow) -> Option<usize> {
-        let ended = self.ended.filter(|_| !self.is_at_once())?;
         let times = times(flow.rows.iter().map(|row| (row.time, row.passage.as_ref())));
         let arrivals = flow.rows.iter().zip(times).enumerate().filter(|(_, (row, _))| {
             row.from != self.side && row.passage.as_ref().is_none_or(|passage| passage.fate.is_received())
         });
-        let meanwhile = arrivals.filter(|(_, (_, (_, arrived)))| (self.began..=ended).contains(arrived));
-        meanwhile.max_by_key(|(index, (_, (_, arrived)))| (*arrived, *index)).map(|(index, _)| index)
+        self.ended_among(arrivals.map(|(place, (_, (_, arrived)))| (place, arrived)))
+    }
+
+    /// The same among these arrivals at the program's machine, each with its place or number.
+    pub fn ended_among<P: Copy + Ord>(&self, arrivals: impl Iterator<Item = (P, Time)>) -> Option<P> {
+        let ended = self.ended.filter(|_| self.waited())?;
+        let meanwhile = arrivals.filter(|(_, arrived)| *arrived > self.began && *arrived <= ended);
+        meanwhile.max_by_key(|&(place, arrived)| (arrived, place)).map(|(place, _)| place)
     }
 }
 
@@ -66,7 +81,7 @@ mod tests {
         let ended_by = |side, began, ended| call(side, began, ended).ended_by(&flow);
         assert_eq!(ended_by(Side::A, 0, Some(20)), Some(1), "connect by SYN,ACK");
         assert_eq!(ended_by(Side::B, 0, Some(30)), Some(2), "accept by the ACK, not by the SYN before it");
-        assert_eq!(ended_by(Side::B, 30, Some(50)), Some(4), "read by the copy that was not lost");
+        assert_eq!(ended_by(Side::B, 31, Some(50)), Some(4), "read by the copy that was not lost");
         assert_eq!(ended_by(Side::B, 30, Some(30)), None, "it did not wait");
         assert_eq!(ended_by(Side::B, 50, None), None, "it waits still");
         assert_eq!(ended_by(Side::A, 25, Some(45)), None, "nothing came");

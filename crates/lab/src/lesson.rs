@@ -1,19 +1,22 @@
 //! Lessons: short plays about TCP whose claims are checked as they run.
 //!
 //! A lesson is one file in `plays` (its script and what must be so) and one in `texts/en` (its words). The play runs on two
-//! simulated machines in virtual time (`stage`, `machine`), so it gives the same packets everywhere. What is claimed is looked up in
+//! simulated machines in virtual time (`stage`, `machine`, `program`, `kernel`), so it gives the same packets everywhere. What is claimed is looked up in
 //! the [`Flow`](flow::Flow) values that every picture is drawn from, or in what the programs were told. Each claim names a
 //! [`Disturbance`] of the play that makes it fail: a claim that nothing can break would say nothing.
 
+mod kernel;
 mod machine;
 mod plays;
+mod program;
+mod recorder;
 mod stage;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use flow::Scene;
-pub use machine::Told;
+pub use program::Told;
 pub use stage::{CLIENT, Disturbance, SERVER, Seen};
 pub use text::{Erratum, Text};
 
@@ -22,6 +25,8 @@ use stage::Script;
 /// A part of the course.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Chapter {
+    /// What programs ask their kernels for.
+    Sockets,
     /// How a connection begins.
     Opening,
     /// How bytes get across.
@@ -34,6 +39,7 @@ impl Chapter {
     /// Its title.
     pub fn title(self) -> &'static str {
         match self {
+            Chapter::Sockets => "Sockets",
             Chapter::Opening => "Opening",
             Chapter::Data => "Moving data",
             Chapter::Closing => "Closing",

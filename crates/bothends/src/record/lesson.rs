@@ -1,9 +1,13 @@
-//! The record of a lesson.
+//! The records of a lesson: the calls of its programs, and its claims.
 
+use flow::Side;
+use flow::calls::Call;
 use lab::lesson::{Lesson, Seen, Text};
 use serde_json::Value;
+use wire::Time;
 
 use super::{Record, object};
+use crate::clock::seconds;
 
 /// A lesson that was played, and whether each claim held.
 pub fn lesson(lesson: &Lesson, text: &Text, seen: &Seen) -> Record {
@@ -14,4 +18,17 @@ pub fn lesson(lesson: &Lesson, text: &Text, seen: &Seen) -> Record {
     let record = Record::new("lesson").with("id", lesson.id).with("chapter", lesson.chapter.title());
     let record = record.with("title", text.title.as_str()).with("world", "simulated");
     record.with("claims", Value::Array(claims.collect()))
+}
+
+/// A call of one of the programs; `ended_by` is the frame whose arrival it waited for.
+pub fn call(call: &Call, ended_by: Option<u64>, start: Time) -> Record {
+    let from = match call.side {
+        Side::A => "a",
+        Side::B => "b",
+    };
+    let record = Record::new("call").with("from", from).with("text", call.text.as_str());
+    let record = record.with_some("result", call.result.clone());
+    let record = record.with("began_s", seconds(call.began.since(start)));
+    let record = record.with_some("ended_s", call.ended.map(|ended| seconds(ended.since(start))));
+    record.with("waited", call.waited()).with_some("ended_by", ended_by)
 }

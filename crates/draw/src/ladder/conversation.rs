@@ -31,6 +31,11 @@ pub(crate) trait Sending: Clone + Debug {
         false
     }
 
+    /// Its flags, where the transport has them.
+    fn flags(&self) -> Option<TcpFlags> {
+        None
+    }
+
     /// Its acknowledgement number.
     fn ack(&self) -> Option<u32> {
         None
@@ -128,6 +133,10 @@ impl Sending for Row {
 
     fn is_resent(&self) -> bool {
         self.resent.is_some()
+    }
+
+    fn flags(&self) -> Option<TcpFlags> {
+        Some(self.flags)
     }
 
     fn ack(&self) -> Option<u32> {

@@ -100,7 +100,17 @@ impl<R> Step<'_, R> {
 
 /// Everything that is drawn of a conversation.
 pub(crate) fn steps<'a, C: Conversation>(conversation: &'a C, style: &Style) -> Vec<Step<'a, C::Row>> {
-    let segments = segments(conversation);
+    steps_beside(conversation, style, [&[]; 2])
+}
+
+/// The same beside what the programs of A and B did at these times: what happens at its receiver while a segment is under way
+/// stands between its two ends.
+pub(crate) fn steps_beside<'a, C: Conversation>(
+    conversation: &'a C,
+    style: &Style,
+    programs: [&[Time]; 2],
+) -> Vec<Step<'a, C::Row>> {
+    let segments = segments(conversation, programs);
     let last_states = last_states(conversation, &segments);
     let mut steps = merge_runs(&segments, style.run.max(LEAST_RUN));
     if steps.len() > style.lines {
@@ -131,10 +141,10 @@ pub(crate) fn at(side: Side) -> usize {
     }
 }
 
-fn segments<C: Conversation>(conversation: &C) -> Vec<Step<'_, C::Row>> {
+fn segments<'a, C: Conversation>(conversation: &'a C, programs: [&[Time]; 2]) -> Vec<Step<'a, C::Row>> {
     let rows = conversation.rows();
     let times = conversation.times();
-    let split = split(rows, &times);
+    let split = split(rows, &times, programs);
     let mut states = conversation.states().map(|[before, _]| before);
     let news = acks_that_are_news(rows);
     let mut told = told(conversation);
@@ -157,7 +167,7 @@ fn told<C: Conversation>(conversation: &C) -> Peekable<impl Iterator<Item = &Pat
 }
 
 /// Which rows need two steps. Decided in the order of arriving, so that what a decision depends on is decided before.
-fn split(rows: &[impl Sending], times: &[(Time, Time)]) -> Vec<bool> {
+fn split(rows: &[impl Sending], times: &[(Time, Time)], programs: [&[Time]; 2]) -> Vec<bool> {
     let answered = next_of_other_side(rows, times);
     let mut by_arrival: Vec<usize> = (0..rows.len()).filter(|&index| !is_lost(&rows[index])).collect();
     by_arrival.sort_by_key(|&index| (times[index].1, index));
@@ -168,7 +178,9 @@ fn split(rows: &[impl Sending], times: &[(Time, Time)]) -> Vec<bool> {
     for index in by_arrival {
         let (sent, arrived) = times[index];
         let side = at(rows[index].from());
-        let busy = answered[index].is_some_and(|time| time < arrived);
+        let under_way = |time: &Time| sent < *time && *time < arrived;
+        let busy =
+            answered[index].is_some_and(|time| time < arrived) || programs[1 - side].iter().any(under_way);
         let behind = last_split[side].is_some_and(|time| time > sent);
         let overtaken = last_whole[side].is_some_and(|whole| whole > index);
         split[index] = busy || behind || overtaken;

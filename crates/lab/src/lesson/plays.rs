@@ -1,7 +1,9 @@
 //! One file for each lesson: what is played and what is claimed.
 
+mod calls;
 mod close_four_way;
 mod close_in_three;
+mod datagram_calls;
 mod fast_retransmit;
 mod half_close;
 mod handshake;
@@ -27,17 +29,20 @@ use flow::{AnalysisFlags, ClosedBy, Closing, Flow, Row, Side, State};
 use wire::checksum;
 use wire::tcp::TcpFlags;
 
-use super::machine::Call::{
-    Close, Connect, GiveUp, KeepAlive, Listen, Read, ReadAll, Restart, Say, Send, ShutDown,
+use super::program::Call::{
+    Close, Connect, GiveUp, KeepAlive, Listen, OpenDatagrams, Read, ReadAll, ReceiveFrom, Restart, Say, Send,
+    SendTo, ShutDown,
 };
-use super::machine::When::{At, Established, Next, PeerClosed, Received};
-use super::machine::{Settings, Step, later, on};
-use super::stage::{CLIENT, Mishap, SERVER, Script, Stray};
+use super::program::When::{At, Established, Next, PeerClosed, Received};
+use super::program::{Settings, Step, later, on};
+use super::stage::{CLIENT, DELAY, Mishap, SERVER, Script, Stray};
 use super::{Chapter, Claim, Disturbance, Lesson, Scene, Seen};
 use crate::event::Role::{Client, Server};
 
 /// In the order in which they are to be read.
 pub(super) const ALL: &[&Lesson] = &[
+    &calls::LESSON,
+    &datagram_calls::LESSON,
     &handshake::LESSON,
     &why_three::LESSON,
     &header_bytes::LESSON,
@@ -87,6 +92,22 @@ fn line_each_way(server_closes: Step) -> Script {
 /// Its rows.
 fn rows(seen: &Seen) -> Option<&[Row]> {
     flow(seen).map(|flow| flow.rows.as_slice())
+}
+
+/// The only call of this side that begins with these words, or the one of this number among several, from 0.
+fn call<'a>(seen: &'a Seen, side: Side, words: &str, number: usize) -> Option<&'a flow::calls::Call> {
+    seen.calls.iter().filter(|call| call.side == side && call.text.starts_with(words)).nth(number)
+}
+
+/// The row whose arrival a call waited for.
+fn ended_by<'a>(seen: &'a Seen, call: &flow::calls::Call) -> Option<&'a Row> {
+    let flow = flow(seen)?;
+    flow.rows.get(call.ended_by(flow)?)
+}
+
+/// What a call returned.
+fn result(call: &flow::calls::Call) -> Option<&str> {
+    call.result.as_deref()
 }
 
 /// The states that an end went through, the first one included.

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use flow::{Flow, Limits, Tracker};
+use flow::{DatagramFlow, Flow, Frame, Limits, Material, Side, Tracker, calls};
 use wire::build::TcpPacket;
 use wire::link_type::LinkType;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Fate, Passage, Time};
 
-use super::machine::{Call, Machine, Settings, Step, Told, milliseconds};
+use super::machine::{Machine, milliseconds};
+use super::program::{Call, Settings, Step, Told};
 use crate::event::{LinkFrame, Role};
 
 /// Where the client is.
@@ -123,10 +124,29 @@ pub struct Seen {
     pub flows: Vec<Flow>,
     /// Every packet that entered the link, whole.
     pub frames: Vec<LinkFrame>,
+    /// Conversations of datagrams, in order.
+    pub datagrams: Vec<DatagramFlow>,
+    /// What both programs called, in the order in which the calls began.
+    pub calls: Vec<calls::Call>,
     /// What the client's program knows at the end.
     pub client: Told,
     /// What the server's program knows at the end.
     pub server: Told,
+}
+
+impl Seen {
+    /// What its scenes are made of; the frames are [`LinkFrame::to_follow`] of [`Seen::frames`].
+    pub fn material<'a>(&'a self, frames: &'a [Frame<'a>]) -> Material<'a> {
+        Material { flows: &self.flows, datagrams: &self.datagrams, calls: &self.calls, frames }
+    }
+
+    /// The number of the packet whose arrival this call waited for.
+    pub fn ended_by(&self, call: &calls::Call) -> Option<u64> {
+        let arrivals =
+            self.frames.iter().filter(|frame| (frame.from == Role::Client) != (call.side == Side::A));
+        let arrivals = arrivals.filter_map(|frame| Some((frame.number, frame.passage.arrived?)));
+        call.ended_among(arrivals)
+    }
 }
 
 /// Plays a script.
@@ -143,8 +163,16 @@ pub(crate) fn play(script: Script, disturbance: Option<Disturbance>) -> Seen {
         tracker.frame(&frame.to_follow());
     }
     tracker.finish();
-    let flows = tracker.flows().cloned().collect();
-    Seen { flows, frames: stage.frames, client: stage.client.told(), server: stage.server.told() }
+    let mut calls = [stage.client.calls(), stage.server.calls()].concat();
+    calls.sort_by_key(|call| call.began);
+    Seen {
+        flows: tracker.flows().cloned().collect(),
+        datagrams: tracker.datagram_flows().cloned().collect(),
+        calls,
+        client: stage.client.told(),
+        server: stage.server.told(),
+        frames: stage.frames,
+    }
 }
 
 struct Stage {

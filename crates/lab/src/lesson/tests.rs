@@ -52,9 +52,8 @@ fn told(seen: &Seen) -> String {
         }
         lines.push(format!("  -- {:?} {:?}", flow.closed_by, flow.closing));
     }
-    let heard = |told: &machine::Told| {
-        format!("read {}, unread {}, {:?}", told.read.len(), told.unread_bytes, told.error)
-    };
+    let heard =
+        |told: &Told| format!("read {}, unread {}, {:?}", told.read.len(), told.unread_bytes, told.error);
     lines.push(format!("  client: {}; server: {}", heard(&seen.client), heard(&seen.server)));
     lines.join("\n")
 }

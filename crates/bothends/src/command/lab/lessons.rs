@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 use std::io::BufRead;
 
-use draw::bytes::Packet;
+use draw::Style;
 use draw::columns::{width, wrap};
-use draw::{Style, ladder, state_diagram};
-use flow::Side;
-use lab::event::Backend;
-use lab::lesson::{self, Chapter, Lesson, Scene, Seen, Text};
-use wire::{Fault, Time, anatomy};
+use flow::{Frame, Scene};
+use lab::event::{Backend, LinkFrame};
+use lab::lesson::{self, Chapter, Lesson, Seen, Text};
+use wire::{Fault, Time};
 
 use super::Flags;
 use super::watch::CaptureFile;
@@ -119,14 +118,27 @@ fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
     });
     let drawn = seen.flows.first().map_or(Ok(()), |flow| svg.finish(flow, picture::roles));
     if out.json {
-        let flows: Vec<&flow::Flow> = seen.flows.iter().collect();
-        picture::records(&flows, Time::ZERO, Some(Backend::Simulated), true, out);
+        records(&seen, out);
         out.record(&record::lesson(lesson, &text, &seen));
     } else {
         show(lesson, &text, &seen, flags.step, out);
     }
     written.and(drawn)?;
     Ok(if lesson.claims.iter().all(|claim| claim.holds(&seen)) { Exit::Ok } else { Exit::No })
+}
+
+/// Segments and conversations, datagrams and theirs, and the calls of both programs.
+fn records(seen: &Seen, out: &Out) {
+    let world = Some(Backend::Simulated);
+    let flows: Vec<&flow::Flow> = seen.flows.iter().collect();
+    picture::records(&flows, Time::ZERO, world, true, out);
+    for flow in &seen.datagrams {
+        flow.rows.iter().for_each(|row| out.record(&record::datagram(flow.stream, row, Time::ZERO, world)));
+        out.record(&record::datagram_flow(flow, Time::ZERO, world));
+    }
+    for call in &seen.calls {
+        out.record(&record::call(call, seen.ended_by(call), Time::ZERO));
+    }
 }
 
 /// Text, scenes, claims, and what to do next; with `step` each when Enter is pressed.
@@ -160,28 +172,8 @@ fn introduction(lesson: &Lesson, text: &Text, style: &Style) -> String {
 }
 
 fn drawn(scene: Scene, seen: &Seen, style: &Style) -> String {
-    match scene {
-        Scene::Ladders | Scene::Calls => {
-            // Every segment is drawn: they are few, and each is there for a reason.
-            let style = Style { run: 1000, ..*style };
-            let ladder = |flow: &flow::Flow| ladder::text(flow, &picture::roles([flow.a, flow.b]), &style);
-            seen.flows.iter().map(ladder).collect::<Vec<_>>().join("\n")
-        }
-        Scene::Buffers => seen.flows.first().map_or_else(String::new, |flow| {
-            draw::buffers::text(flow, Side::A, &picture::roles([flow.a, flow.b]), style)
-        }),
-        Scene::States => seen.flows.first().map_or_else(String::new, |flow| {
-            state_diagram::text(flow, &picture::roles([flow.a, flow.b]), style)
-        }),
-        Scene::Bytes(number) => {
-            let Some(frame) = seen.frames.iter().find(|frame| frame.number == number) else {
-                return String::new();
-            };
-            let anatomy = anatomy::dissect(frame.link_type, &frame.bytes, frame.wire_len);
-            let time = frame.time.since(Time::ZERO);
-            draw::bytes::text(&Packet { number, time, bytes: &frame.bytes, anatomy: &anatomy }, false, style)
-        }
-    }
+    let frames: Vec<Frame<'_>> = seen.frames.iter().map(LinkFrame::to_follow).collect();
+    draw::scene::text(scene, &seen.material(&frames), picture::roles, style)
 }
 
 fn claims(lesson: &Lesson, text: &Text, seen: &Seen, style: &Style) -> String {

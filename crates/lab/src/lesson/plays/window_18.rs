@@ -30,8 +30,13 @@ fn script() -> Script {
     ];
     let mut script = Script::of(&client, &server);
     script.client.0.receive_buffer = 4096;
-    script.server.0 =
-        Settings { receive_buffer: 6144, mtu: 1064, answers_together: true, updates_like_bsd: true };
+    script.server.0 = Settings {
+        receive_buffer: 6144,
+        mtu: 1064,
+        answers_together: true,
+        updates_like_bsd: true,
+        ..Settings::PLAIN
+    };
     Script { until: 1000, ..script }
 }
 
