@@ -17,6 +17,7 @@ pub mod grid;
 pub mod ladder;
 mod line;
 pub mod list;
+pub mod moments;
 pub mod number;
 pub mod palette;
 pub mod scene;

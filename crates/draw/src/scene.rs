@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use flow::{Frame, Material, Scene, Side};
 use wire::{Time, anatomy};
 
-use crate::{Names, Style, buffers, bytes, calls, ladder, state_diagram};
+use crate::columns::{width, wrap};
+use crate::{Names, Style, buffers, bytes, calls, ladder, moments, state_diagram};
 
 /// What the ends are called, by the addresses of opener and other end.
 pub type Naming = fn([SocketAddr; 2]) -> Names;
@@ -15,6 +16,10 @@ pub fn text(scene: Scene, material: &Material<'_>, naming: Naming, style: &Style
     let first = material.flows.first().map(|flow| (flow, naming([flow.a, flow.b])));
     let drawn = match scene {
         Scene::Ladders => Some(ladders(material, naming, style)),
+        Scene::Ladder(number) => {
+            let flow = number.checked_sub(1).and_then(|place| material.flows.get(place));
+            flow.map(|flow| ladder::text(flow, &naming([flow.a, flow.b]), &every_segment(style)))
+        }
         Scene::Calls => first
             .map(|(flow, names)| calls::text(flow, material.calls, &names, style))
             .or_else(|| calls_of_datagrams(material, naming, style)),
@@ -25,13 +30,19 @@ pub fn text(scene: Scene, material: &Material<'_>, naming: Naming, style: &Style
             let time = frame.time.since(Time::ZERO);
             bytes::text(&bytes::Packet { number, time, bytes: frame.bytes, anatomy: &anatomy }, false, style)
         }),
+        Scene::Sockets => Some(moments::text(material.moments, style)),
+        Scene::Facts => Some(material.facts.iter().map(|fact| found(fact, style)).collect()),
     };
     drawn.unwrap_or_default()
 }
 
+/// Every segment is drawn where they are few, and each is there for a reason.
+fn every_segment(style: &Style) -> Style {
+    Style { run: 1000, ..*style }
+}
+
 fn ladders(material: &Material<'_>, naming: Naming, style: &Style) -> String {
-    // Every segment is drawn: they are few, and each is there for a reason.
-    let style = Style { run: 1000, ..*style };
+    let style = every_segment(style);
     let tcp = material.flows.iter().map(|flow| ladder::text(flow, &naming([flow.a, flow.b]), &style));
     let udp =
         material.datagrams.iter().map(|flow| ladder::datagrams(flow, &naming([flow.a, flow.b]), &style));
@@ -45,4 +56,18 @@ fn calls_of_datagrams(material: &Material<'_>, naming: Naming, style: &Style) ->
 
 fn packet<'a>(material: &Material<'a>, number: u64) -> Option<&'a Frame<'a>> {
     material.frames.iter().find(|frame| frame.number == number)
+}
+
+/// What was found out behind the words for it; lines below the first stand as far in.
+fn found((words, value): &(String, String), style: &Style) -> String {
+    let mut before = format!("{words}: ");
+    let indent = width(&before);
+    let mut shown = String::new();
+    for line in wrap(value, style.width.saturating_sub(indent).max(20)) {
+        shown.push_str(&before);
+        shown.push_str(&line);
+        shown.push('\n');
+        before = " ".repeat(indent);
+    }
+    shown
 }

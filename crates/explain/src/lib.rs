@@ -4,7 +4,6 @@
 //! is and what helps. Everything that this program ever advises stands in this crate.
 
 pub mod doctor;
-pub mod errno;
 pub mod problem;
 pub mod refusal;
 pub mod rules;
@@ -14,3 +13,4 @@ pub mod waiting;
 pub use problem::{Evidence, Problem};
 pub use rules::problem;
 pub use sentence::sentence;
+pub use wire::errno;

@@ -30,6 +30,7 @@ mod handout;
 mod handshake;
 mod idle;
 mod machine;
+pub mod moments;
 mod opening;
 mod outcome;
 pub mod path;

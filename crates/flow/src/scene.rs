@@ -2,6 +2,7 @@
 //! work of others.
 
 use crate::calls::Call;
+use crate::moments::Moment;
 use crate::{DatagramFlow, Flow, Frame};
 
 /// What is shown.
@@ -9,6 +10,8 @@ use crate::{DatagramFlow, Flow, Frame};
 pub enum Scene {
     /// Every conversation as a ladder.
     Ladders,
+    /// The conversation of this number, from 1, as a ladder.
+    Ladder(usize),
     /// The first conversation as a ladder with the calls of both programs beside it.
     Calls,
     /// Both buffers of what the opener sends in the first conversation, as cells, moment by moment.
@@ -17,6 +20,10 @@ pub enum Scene {
     States,
     /// The bytes of the packet of this number, from 1.
     Bytes(u64),
+    /// The sockets of the hosts as the kernel had them, moment by moment.
+    Sockets,
+    /// What was found out, fact by fact.
+    Facts,
 }
 
 /// What scenes are made of.
@@ -30,4 +37,8 @@ pub struct Material<'a> {
     pub calls: &'a [Call],
     /// The packets, whole.
     pub frames: &'a [Frame<'a>],
+    /// What the kernel's tables of sockets said.
+    pub moments: &'a [Moment],
+    /// What was found out, each with its words.
+    pub facts: &'a [(String, String)],
 }

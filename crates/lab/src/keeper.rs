@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::control::{Control, Report};
 use crate::hosts::{self, Hosts};
 use crate::init::{self, Networks};
+use crate::lesson::Part;
 use crate::programs::Outputs;
 
 /// What the processes inside get from the tool by being forked from it.
@@ -24,6 +25,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) control: Control,
     /// Where the programs' output goes.
     pub(crate) outputs: Outputs,
+    /// Who acts on a host in place of its program.
+    pub(crate) cast: Vec<Part>,
 }
 
 /// Is the keeper, in a process forked for it. What the terminal sends to its whole foreground, the tool keeps back here

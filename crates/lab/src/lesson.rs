@@ -1,10 +1,15 @@
 //! Lessons: short plays about TCP whose claims are checked as they run.
 //!
-//! A lesson is one file in `plays` (its script and what must be so) and one in `texts/en` (its words). The play runs on two
-//! simulated machines in virtual time (`stage`, `machine`, `program`, `kernel`), so it gives the same packets everywhere. What is claimed is looked up in
-//! the [`Flow`](flow::Flow) values that every picture is drawn from, or in what the programs were told. Each claim names a
-//! [`Disturbance`] of the play that makes it fail: a claim that nothing can break would say nothing.
+//! A lesson is one file in `plays` (its script and what must be so) and one in `texts/en` (its words). Most plays run on two
+//! simulated machines in virtual time (`stage`, `machine`, `program`, `kernel`), so they give the same packets everywhere. Where the point is the
+//! kernel, the play runs on it (`director`): each program is a function of the lesson's file, an `actor` in a process of its own,
+//! on hosts of a private network or just on this machine. What is claimed is looked up in the [`Flow`](flow::Flow) values that every
+//! picture is drawn from, in the programs' calls, in the kernel's tables of sockets, or in what the programs found out. Each
+//! claim names a [`Disturbance`] of the play that makes it fail: a claim that nothing can break would say nothing.
 
+mod actor;
+mod cue;
+mod director;
 mod kernel;
 mod machine;
 mod plays;
@@ -20,6 +25,10 @@ pub use program::Told;
 pub use stage::{CLIENT, Disturbance, SERVER, Seen};
 pub use text::{Erratum, Text};
 
+pub(crate) use actor::Part;
+
+use crate::outcome::NotMade;
+use director::{Place, Staging};
 use stage::Script;
 
 /// A part of the course.
@@ -33,6 +42,8 @@ pub enum Chapter {
     Data,
     /// How it ends.
     Closing,
+    /// How one program serves many.
+    Servers,
 }
 
 impl Chapter {
@@ -43,6 +54,7 @@ impl Chapter {
             Chapter::Opening => "Opening",
             Chapter::Data => "Moving data",
             Chapter::Closing => "Closing",
+            Chapter::Servers => "Servers",
         }
     }
 }
@@ -65,13 +77,42 @@ impl Claim {
     }
 }
 
+/// Where a lesson is played, and what.
+pub enum Play {
+    /// On the simulated network.
+    Simulated(Simulated),
+    /// On the real kernel.
+    OnKernel(OnKernel),
+    /// On the simulated network, which is what is claimed of; and then the same on the real kernel, to be looked at.
+    Beside(Simulated, OnKernel),
+}
+
+/// Two simulated machines and their link.
+#[derive(Clone, Copy)]
+pub struct Simulated(fn() -> Script);
+
+/// Programs on the real kernel.
+#[derive(Clone, Copy)]
+pub struct OnKernel(Staging);
+
+impl Play {
+    const fn simulated(script: fn() -> Script) -> Play {
+        Play::Simulated(Simulated(script))
+    }
+
+    const fn on_kernel(staging: Staging) -> Play {
+        Play::OnKernel(OnKernel(staging))
+    }
+}
+
 /// A lesson.
 pub struct Lesson {
     /// What it is called on the command line.
     pub id: &'static str,
     /// Where it belongs.
     pub chapter: Chapter,
-    script: fn() -> Script,
+    /// What is played.
+    play: Play,
     /// What is claimed, in the order of the text.
     pub claims: &'static [Claim],
     /// What is shown.
@@ -80,14 +121,51 @@ pub struct Lesson {
 }
 
 impl Lesson {
-    /// Plays it.
-    pub fn play(&self) -> Seen {
-        stage::play((self.script)(), None)
+    /// Plays it. What is not simulated needs a process with one thread, as every lab does.
+    ///
+    /// # Errors
+    /// On the real kernel: where the system does not allow a private network, or something that has nothing to do with the
+    /// lesson fails.
+    pub fn play(&self) -> Result<Seen, NotMade> {
+        self.play_with(None)
     }
 
     /// Plays it with something gone wrong.
-    pub fn play_disturbed(&self, disturbance: Disturbance) -> Seen {
-        stage::play((self.script)(), Some(disturbance))
+    ///
+    /// # Errors
+    /// As [`Lesson::play`].
+    pub fn play_disturbed(&self, disturbance: Disturbance) -> Result<Seen, NotMade> {
+        self.play_with(Some(disturbance))
+    }
+
+    /// Plays what stands beside it on the real kernel, where anything does.
+    ///
+    /// # Errors
+    /// As [`Lesson::play`].
+    pub fn play_beside(&self) -> Option<Result<Seen, NotMade>> {
+        match &self.play {
+            Play::Beside(_, OnKernel(staging)) => Some(director::play(staging, None)),
+            Play::Simulated(_) | Play::OnKernel(_) => None,
+        }
+    }
+
+    /// Whether it gives the same packets at the same times everywhere.
+    pub fn is_simulated(&self) -> bool {
+        !matches!(self.play, Play::OnKernel(_))
+    }
+
+    /// Whether it needs a private network.
+    pub fn needs_network(&self) -> bool {
+        matches!(&self.play, Play::OnKernel(OnKernel(Staging { place: Place::Network(_), .. })))
+    }
+
+    fn play_with(&self, disturbance: Option<Disturbance>) -> Result<Seen, NotMade> {
+        match &self.play {
+            Play::Simulated(Simulated(script)) | Play::Beside(Simulated(script), _) => {
+                Ok(stage::play(script(), disturbance))
+            }
+            Play::OnKernel(OnKernel(staging)) => director::play(staging, disturbance),
+        }
     }
 
     /// Its words.

@@ -8,6 +8,7 @@ use kernel::rtnetlink::Rtnetlink;
 use kernel::{packet_socket, restrictions};
 use rustix::io::Errno;
 use wire::refusal::{Refusal, Step};
+use wire::socket_row::SocketRow;
 use wire::{Doing, End, Fault};
 
 use crate::config::Config;
@@ -15,10 +16,11 @@ use crate::control::{Control, Order, Report};
 use crate::event::{Backend, Role};
 use crate::hosts::counted_interface;
 use crate::keeper::{self, Inside};
+use crate::lesson::Part;
 use crate::link_end::{LinkEnd, LinkKind};
 use crate::outcome::NotMade;
 use crate::programs::Outputs;
-use crate::sockets::{Kind, Tables, Unfinished, unfinished, waiting};
+use crate::sockets::{Kind, Tables, Unfinished, tcp, unfinished, waiting};
 
 /// A network that stands. Dropping it ends everything inside.
 #[derive(Debug)]
@@ -52,9 +54,14 @@ pub(crate) struct Keeper {
 
 /// Makes the network: forks the keeper and waits for what it hands over. The links' ends come with it: of one link between
 /// client and server, or of one between each host and the switch.
-pub(crate) fn make(config: &Config, outputs: Outputs) -> Result<(Network, Vec<Ends>), NotMade> {
+/// On a host with an actor it acts in place of the configured program.
+pub(crate) fn make(
+    config: &Config,
+    outputs: Outputs,
+    cast: Vec<Part>,
+) -> Result<(Network, Vec<Ends>), NotMade> {
     let (outside, inside) = Control::pair().map_err(|errno| failed("a socket pair", errno))?;
-    let inside = Inside { config, control: inside, outputs };
+    let inside = Inside { config, control: inside, outputs, cast };
     let pid = match process::fork() {
         Ok(Forked::Child) => {
             drop(outside);
@@ -201,6 +208,11 @@ impl Network {
     /// Where programs on a host wait for clients.
     pub(crate) fn waits(&self, role: Role) -> Vec<(Kind, SocketAddr)> {
         self.hosts.get(role.index()).map(|host| waiting(&host.tables)).unwrap_or_default()
+    }
+
+    /// The TCP sockets of a host, as the kernel has them.
+    pub(crate) fn tcp_sockets(&self, role: Role) -> Vec<SocketRow> {
+        self.hosts.get(role.index()).map(|host| tcp(&host.tables)).unwrap_or_default()
     }
 
     /// What is left to be done on the hosts.

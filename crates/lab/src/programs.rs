@@ -35,13 +35,21 @@ pub(crate) fn run(role: Role, inside: &Inside<'_>, network: BorrowedFd<'_>) -> !
     let control = &inside.control;
     let (config, program) = (inside.config, inside.config.program(role));
     let output = inside.outputs.get(role.index()).and_then(Option::as_ref);
+    let part = inside.cast.iter().find(|part| part.role == role);
     let become_host = || {
         become_host(role, network, output)?;
+        // An actor may set its host otherwise: what it does is in this program.
+        if part.is_none() {
+            namespace::drop_capabilities()?;
+        }
         take_place(role == config.leader, matches!(program, Program::Shell(_)))
     };
     if let Err(errno) = become_host() {
         let _ = control.report(Report::NotStarted(role, errno));
         process::exit_now(EXIT_NOT_STARTED);
+    }
+    if let Some(part) = part {
+        part.act();
     }
     descriptors::keep_only(&[control.as_fd()]);
     match (program, role) {
@@ -64,7 +72,6 @@ fn become_host(role: Role, network: BorrowedFd<'_>, output: Option<&[OwnedFd; 2]
     namespace::enter_network(network)?;
     // What `hostname` says, and with it most shells' prompts. Where it is refused, they say what they said before.
     let _ = namespace::unshare(Namespace::HostName).and_then(|()| namespace::set_host_name(role.name()));
-    namespace::drop_capabilities()?;
     if let Some([out, err]) = output {
         rustix::stdio::dup2_stdout(out).map_err(Errno::raw_os_error)?;
         rustix::stdio::dup2_stderr(err).map_err(Errno::raw_os_error)?;

@@ -45,7 +45,7 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mi
 /// # Errors
 /// As [`run`].
 pub fn probe(config: &Config) -> Result<Backend, NotMade> {
-    network::make(config, Vec::new()).map(|(network, _)| network.backend)
+    network::make(config, Vec::new(), Vec::new()).map(|(network, _)| network.backend)
 }
 
 /// Makes a private network, runs all programs on it and tells what happens.
@@ -60,7 +60,7 @@ pub fn run(config: &Config, emit: &mut dyn FnMut(Event)) -> Result<Outcome, NotM
     let signals = Signals::take(&[Signal::INT, Signal::TERM, Signal::HUP])
         .map_err(|errno| Fault::errno(End::Us, Doing::Start, "the lab", errno))?;
     let (outputs, pipes) = pipes(config)?;
-    let (network, ends) = network::make(config, outputs)?;
+    let (network, ends) = network::make(config, outputs, Vec::new())?;
     let links = Links::start(ends, config)?;
     emit(Event::Ready { backend: network.backend, seed: config.seed });
     let mut lab = Lab { config, emit, signals, network, links, pipes, view: View::of(config.hosts()) };

@@ -42,6 +42,15 @@ pub(crate) fn waiting(tables: &Tables) -> Vec<(Kind, SocketAddr)> {
     .collect()
 }
 
+/// All TCP sockets of a host.
+pub(crate) fn tcp(tables: &Tables) -> Vec<SocketRow> {
+    each(tables, |kind, text| (kind == Kind::Tcp).then(|| rows(text).collect::<Vec<_>>()))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect()
+}
+
 /// Where a socket is, an IPv4 address in IPv6's clothes (RFC 4291 §2.5.5.2) as what it means.
 fn canonical(row: &SocketRow) -> Option<SocketAddr> {
     let local = row.local.internet()?;

@@ -14,6 +14,7 @@ pub mod capture;
 pub mod checksum;
 pub mod embedded;
 pub mod endpoint;
+pub mod errno;
 pub mod ethernet;
 pub mod fault;
 pub mod frame;

@@ -9,14 +9,17 @@ use wire::Time;
 use super::{Record, object};
 use crate::clock::seconds;
 
-/// A lesson that was played, and whether each claim held.
-pub fn lesson(lesson: &Lesson, text: &Text, seen: &Seen) -> Record {
+/// A lesson, and where it was played whether each claim held.
+pub fn lesson(lesson: &Lesson, text: &Text, seen: Option<&Seen>) -> Record {
     let words = text.claims.iter().map(|(_, words)| words.as_str());
-    let claims = words.zip(lesson.claims).map(|(words, claim)| {
-        object([("text", Value::from(words)), ("holds", Value::from(claim.holds(seen)))])
+    let claims = words.zip(lesson.claims).map(|(words, claim)| match seen {
+        Some(seen) => object([("text", Value::from(words)), ("holds", Value::from(claim.holds(seen)))]),
+        None => object([("text", Value::from(words))]),
     });
     let record = Record::new("lesson").with("id", lesson.id).with("chapter", lesson.chapter.title());
-    let record = record.with("title", text.title.as_str()).with("world", "simulated");
+    let record = record
+        .with("title", text.title.as_str())
+        .with("world", if lesson.is_simulated() { "simulated" } else { "kernel" });
     record.with("claims", Value::Array(claims.collect()))
 }
 

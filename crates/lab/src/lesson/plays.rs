@@ -1,5 +1,6 @@
 //! One file for each lesson: what is played and what is claimed.
 
+mod backlog;
 mod calls;
 mod close_four_way;
 mod close_in_three;
@@ -12,6 +13,7 @@ mod header_bytes;
 mod keep_alive;
 mod no_answer;
 mod old_duplicate;
+mod on_kernel;
 mod refused;
 mod reordering;
 mod reset_unread;
@@ -36,7 +38,7 @@ use super::program::Call::{
 use super::program::When::{At, Established, Next, PeerClosed, Received};
 use super::program::{Settings, Step, later, on};
 use super::stage::{CLIENT, DELAY, Mishap, SERVER, Script, Stray};
-use super::{Chapter, Claim, Disturbance, Lesson, Scene, Seen};
+use super::{Chapter, Claim, Disturbance, Lesson, Play, Scene, Seen};
 use crate::event::Role::{Client, Server};
 
 /// In the order in which they are to be read.
@@ -48,6 +50,7 @@ pub(super) const ALL: &[&Lesson] = &[
     &header_bytes::LESSON,
     &refused::LESSON,
     &no_answer::LESSON,
+    &backlog::LESSON,
     &simultaneous_open::LESSON,
     &handshake_with_data::LESSON,
     &sliding_window::LESSON,

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use flow::{DatagramFlow, Flow, Frame, Limits, Material, Side, Tracker, calls};
+use flow::calls::Call;
+use flow::moments::Moment;
+use flow::{DatagramFlow, Flow, Frame, Limits, Material, Side, Tracker};
 use wire::build::TcpPacket;
 use wire::link_type::LinkType;
+use wire::socket_row::SocketRow;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Fate, Passage, Time};
 
 use super::machine::{Machine, milliseconds};
-use super::program::{Call, Settings, Step, Told};
-use crate::event::{LinkFrame, Role};
+use super::program::{Call as Asked, Settings, Step, Told};
+use crate::event::{Backend, LinkFrame, Role};
 
 /// Where the client is.
 pub const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 40_712);
@@ -97,6 +100,7 @@ impl Script {
             Disturbance::PerfectLink => (self.mishaps, self.cut_at, self.strays) = (vec![], None, vec![]),
             Disturbance::Plain(Role::Client) => self.client.0 = Settings::PLAIN,
             Disturbance::Plain(_) => self.server.0 = Settings::PLAIN,
+            Disturbance::Change(_) | Disturbance::Rule(_) => {}
         }
         self
     }
@@ -115,33 +119,60 @@ pub enum Disturbance {
     PerfectLink,
     /// That machine's TCP has no special settings.
     Plain(Role),
+    /// On the real kernel: the actors do this otherwise, which they look for by its name.
+    Change(&'static str),
+    /// On the real kernel: the link has this rule too, written as `lab --at` has it.
+    Rule(&'static str),
 }
 
 /// What could be seen of a play.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
+    /// What carried the packets; none where there were none, on this machine alone.
+    pub world: Option<Backend>,
     /// The conversations, in order.
     pub flows: Vec<Flow>,
     /// Every packet that entered the link, whole.
     pub frames: Vec<LinkFrame>,
     /// Conversations of datagrams, in order.
     pub datagrams: Vec<DatagramFlow>,
-    /// What both programs called, in the order in which the calls began.
-    pub calls: Vec<calls::Call>,
     /// What the client's program knows at the end.
     pub client: Told,
     /// What the server's program knows at the end.
     pub server: Told,
+    /// The programs' calls, in the order in which they began.
+    pub calls: Vec<Call>,
+    /// What the kernel's tables of sockets said at the moments that have names.
+    pub moments: Vec<Moment>,
+    /// What the programs found out, by name, in the order in which they did.
+    pub facts: Vec<(String, String)>,
 }
 
 impl Seen {
+    /// What a program has found out last by this name.
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.iter().rev().find(|(its, _)| its == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The sockets of a host at a moment.
+    pub fn sockets(&self, moment: &str, of: Role) -> Option<Vec<&SocketRow>> {
+        let moment = self.moments.iter().find(|its| its.name == moment)?;
+        Some(moment.sockets.iter().filter(|(host, _)| *host == of.name()).map(|(_, row)| row).collect())
+    }
+
+    /// The results of a side's calls that begin with this word, in order; none for one that has not returned.
+    pub fn results(&self, side: Side, call: &str) -> Vec<Option<&str>> {
+        let its = self.calls.iter().filter(|one| one.side == side && one.text.starts_with(call));
+        its.map(|one| one.result.as_deref()).collect()
+    }
+
     /// What its scenes are made of; the frames are [`LinkFrame::to_follow`] of [`Seen::frames`].
     pub fn material<'a>(&'a self, frames: &'a [Frame<'a>]) -> Material<'a> {
-        Material { flows: &self.flows, datagrams: &self.datagrams, calls: &self.calls, frames }
+        Material { flows: &self.flows, datagrams: &self.datagrams, calls: &self.calls, frames, ..Material::default() }
     }
 
     /// The number of the packet whose arrival this call waited for.
-    pub fn ended_by(&self, call: &calls::Call) -> Option<u64> {
+    pub fn ended_by(&self, call: &Call) -> Option<u64> {
         let arrivals =
             self.frames.iter().filter(|frame| (frame.from == Role::Client) != (call.side == Side::A));
         let arrivals = arrivals.filter_map(|frame| Some((frame.number, frame.passage.arrived?)));
@@ -152,7 +183,7 @@ impl Seen {
 /// Plays a script.
 pub(crate) fn play(script: Script, disturbance: Option<Disturbance>) -> Seen {
     let script = disturbance.into_iter().fold(script, Script::disturbed);
-    let listens = script.server.1.iter().any(|step| step.call == Call::Listen);
+    let listens = script.server.1.iter().any(|step| step.call == Asked::Listen);
     let mut stage = Stage::new(script);
     while stage.step() {}
     let mut tracker = Tracker::new(Limits::default());
@@ -166,12 +197,14 @@ pub(crate) fn play(script: Script, disturbance: Option<Disturbance>) -> Seen {
     let mut calls = [stage.client.calls(), stage.server.calls()].concat();
     calls.sort_by_key(|call| call.began);
     Seen {
+        world: Some(Backend::Simulated),
         flows: tracker.flows().cloned().collect(),
         datagrams: tracker.datagram_flows().cloned().collect(),
         calls,
         client: stage.client.told(),
         server: stage.server.told(),
         frames: stage.frames,
+        ..Seen::default()
     }
 }
 

@@ -9,6 +9,12 @@
 //! RFC 9293 §3.5
 //! [claims]
 //! three = the connection is opened by three segments
+//! [moments]
+//! two wait = two clients wait to be accepted
+//! [facts]
+//! processes = processes of the server
+//! [beside]
+//! The same on the real kernel: paragraphs.
 //! [err]
 //! They say: …
 //! It is: …
@@ -28,6 +34,12 @@ pub struct Text {
     pub read: String,
     /// The claims: the name by which the logic knows each, and its words.
     pub claims: Vec<(String, String)>,
+    /// The moments of a play on the real kernel, likewise.
+    pub moments: Vec<(String, String)>,
+    /// What its programs found out, likewise; what has no words here is not shown.
+    pub facts: Vec<(String, String)>,
+    /// What is said of the same play on the real kernel, where that stands beside the simulated one.
+    pub beside: Vec<String>,
     /// Where widespread notes err.
     pub errs: Vec<Erratum>,
     /// Commands to try.
@@ -54,14 +66,18 @@ impl Text {
             let lines = || body.lines().map(str::trim).filter(|line| !line.is_empty());
             match name {
                 "title" => text.title = joined(body),
-                "text" => {
-                    text.paragraphs =
-                        body.split("\n\n").map(joined).filter(|words| !words.is_empty()).collect();
-                }
+                "text" => text.paragraphs = paragraphs(body),
                 "read" => text.read = joined(body),
                 "claims" => {
                     text.claims = lines().filter_map(|line| line.split_once(" = ")).map(owned).collect();
                 }
+                "moments" => {
+                    text.moments = lines().filter_map(|line| line.split_once(" = ")).map(owned).collect()
+                }
+                "facts" => {
+                    text.facts = lines().filter_map(|line| line.split_once(" = ")).map(owned).collect()
+                }
+                "beside" => text.beside = paragraphs(body),
                 "err" => text.errs.push(Erratum {
                     said: after(body, "They say: "),
                     fact: after(body, "It is: "),
@@ -73,6 +89,10 @@ impl Text {
         }
         text
     }
+}
+
+fn paragraphs(body: &str) -> Vec<String> {
+    body.split("\n\n").map(joined).filter(|words| !words.is_empty()).collect()
 }
 
 fn joined(body: &str) -> String {

@@ -1,12 +1,15 @@
-//! `lab lessons` and `lab lesson NAME`: short plays on the simulated network, drawn, and what they claim, checked.
+//! `lab lessons` and `lab lesson NAME`: short plays, on the simulated network or on the real kernel, drawn, and what they claim,
+//! checked.
 
 use std::fmt::Write as _;
 use std::io::BufRead;
 
 use draw::Style;
 use draw::columns::{width, wrap};
-use flow::{Frame, Scene};
-use lab::event::{Backend, LinkFrame};
+use flow::moments::Moment;
+use flow::{Frame, Material, Scene};
+use lab::NotMade;
+use lab::event::LinkFrame;
 use lab::lesson::{self, Chapter, Lesson, Seen, Text};
 use wire::{Fault, Time};
 
@@ -78,7 +81,9 @@ fn unknown(sentence: &str, out: &Out) -> Exit {
 fn list(out: &Out) -> Exit {
     if out.json {
         for lesson in lesson::all() {
-            out.record(&record::lesson(lesson, &lesson.text(), &lesson.play()));
+            // Only what takes no time is played for a list.
+            let seen = if lesson.is_simulated() { lesson.play().ok() } else { None };
+            out.record(&record::lesson(lesson, &lesson.text(), seen.as_ref()));
         }
         return Exit::Ok;
     }
@@ -110,7 +115,12 @@ fn chapters() -> Vec<(Chapter, Vec<&'static Lesson>)> {
 fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
     let svg = Svg::create(flags.svg.as_ref())?;
     let capture = flags.write.as_deref().map(|path| CaptureFile::create(path, 2)).transpose()?;
-    let (seen, text) = (lesson.play(), lesson.text());
+    let text = lesson.text();
+    let seen = match lesson.play() {
+        Ok(seen) => seen,
+        Err(NotMade::Failed(fault)) => return Err(fault),
+        Err(NotMade::Refused(refusal)) => return Ok(out.refusal(&refusal)),
+    };
     // A file that cannot be written spoils nothing of what is shown.
     let written = capture.map_or(Ok(()), |mut capture| {
         seen.frames.iter().for_each(|frame| capture.packet(frame));
@@ -119,7 +129,7 @@ fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
     let drawn = seen.flows.first().map_or(Ok(()), |flow| svg.finish(flow, picture::roles));
     if out.json {
         records(&seen, out);
-        out.record(&record::lesson(lesson, &text, &seen));
+        out.record(&record::lesson(lesson, &text, Some(&seen)));
     } else {
         show(lesson, &text, &seen, flags.step, out);
     }
@@ -129,7 +139,7 @@ fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
 
 /// Segments and conversations, datagrams and theirs, and the calls of both programs.
 fn records(seen: &Seen, out: &Out) {
-    let world = Some(Backend::Simulated);
+    let world = seen.world;
     let flows: Vec<&flow::Flow> = seen.flows.iter().collect();
     picture::records(&flows, Time::ZERO, world, true, out);
     for flow in &seen.datagrams {
@@ -145,7 +155,10 @@ fn records(seen: &Seen, out: &Out) {
 fn show(lesson: &Lesson, text: &Text, seen: &Seen, step: bool, out: &Out) {
     let style = &out.stdout;
     let mut parts = vec![plain(&introduction(lesson, text, style), style)];
-    parts.extend(lesson.scenes.iter().map(|scene| drawn(*scene, seen, style)));
+    parts.extend(lesson.scenes.iter().map(|scene| drawn(*scene, seen, text, style)));
+    if let Some(beside) = lesson.play_beside() {
+        parts.push(plain(&on_the_kernel(beside, text, style), style));
+    }
     parts.push(plain(&claims(lesson, text, seen, style), style));
     parts.push(plain(&further(text, style), style));
     let last = parts.len() - 1;
@@ -171,9 +184,54 @@ fn introduction(lesson: &Lesson, text: &Text, style: &Style) -> String {
     shown
 }
 
-fn drawn(scene: Scene, seen: &Seen, style: &Style) -> String {
+fn drawn(scene: Scene, seen: &Seen, text: &Text, style: &Style) -> String {
     let frames: Vec<Frame<'_>> = seen.frames.iter().map(LinkFrame::to_follow).collect();
-    draw::scene::text(scene, &seen.material(&frames), picture::roles, style)
+    let (moments, facts) = (moments(seen, text), facts(seen, text));
+    let material = Material { moments: &moments, facts: &facts, ..seen.material(&frames) };
+    let style = Style { width: if scene == Scene::Facts { style.width.min(PROSE) } else { style.width }, ..*style };
+    draw::scene::text(scene, &material, picture::roles, &style)
+}
+
+/// The moments that the text has words for, called by them.
+fn moments(seen: &Seen, text: &Text) -> Vec<Moment> {
+    let named = |moment: &Moment| {
+        let (_, words) = text.moments.iter().find(|(name, _)| *name == moment.name)?;
+        Some(Moment { name: words.clone(), ..moment.clone() })
+    };
+    seen.moments.iter().filter_map(named).collect()
+}
+
+/// What was found out and the text has words for, in the order of the text.
+fn facts(seen: &Seen, text: &Text) -> Vec<(String, String)> {
+    let told = |(name, words): &(String, String)| Some((words.clone(), seen.fact(name)?.to_owned()));
+    text.facts.iter().filter_map(told).collect()
+}
+
+/// The same play on the real kernel; where that cannot be had, that is said.
+fn on_the_kernel(seen: Result<Seen, NotMade>, text: &Text, style: &Style) -> String {
+    let mut shown = String::new();
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(NotMade::Refused(refusal)) => {
+            let why = explain::refusal::sentence(&refusal);
+            return block(
+                "",
+                &format!(
+                    "The real kernel's version is left out, for the system allows no private network: {why}"
+                ),
+                style,
+            );
+        }
+        Err(NotMade::Failed(fault)) => {
+            return block("", &format!("The real kernel's version is left out: {fault}"), style);
+        }
+    };
+    for paragraph in &text.beside {
+        shown.push_str(&block("", paragraph, style));
+        shown.push('\n');
+    }
+    shown.push_str(&drawn(Scene::Ladders, &seen, text, style));
+    shown
 }
 
 fn claims(lesson: &Lesson, text: &Text, seen: &Seen, style: &Style) -> String {
@@ -236,17 +294,25 @@ fn document() -> String {
 }
 
 fn section(lesson: &Lesson, style: &Style) -> String {
-    let (text, seen) = (lesson.text(), lesson.play());
+    let text = lesson.text();
+    let seen = if lesson.is_simulated() { lesson.play().ok() } else { None };
     let mut section = format!("\n### {}: {}\n", lesson.id, text.title);
     for paragraph in &text.paragraphs {
         let _ = write!(section, "\n{paragraph}\n");
     }
-    for scene in lesson.scenes {
-        let _ = write!(section, "\n```text\n{}```\n", drawn(*scene, &seen, style));
+    match &seen {
+        Some(seen) => lesson.scenes.iter().for_each(|scene| {
+            let _ = write!(section, "\n```text\n{}```\n", drawn(*scene, seen, &text, style));
+        }),
+        None => section.push_str("\nIt plays on the real kernel, and shows what that does when it plays.\n"),
+    }
+    for paragraph in &text.beside {
+        let _ = write!(section, "\n{paragraph}\n");
     }
     section.push_str("\nClaims:\n\n");
     for (claim, (_, words)) in lesson.claims.iter().zip(&text.claims) {
-        let _ = writeln!(section, "* {words}{}", if claim.holds(&seen) { "" } else { " (does not hold)" });
+        let fails = seen.as_ref().is_some_and(|seen| !claim.holds(seen));
+        let _ = writeln!(section, "* {words}{}", if fails { " (does not hold)" } else { "" });
     }
     for err in &text.errs {
         let _ =

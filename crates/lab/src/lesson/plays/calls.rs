@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "calls",
     chapter: Chapter::Sockets,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "quiet", holds: quiet, broken_by: Disturbance::LeaveOut(Server, 0) },
         Claim { name: "connect", holds: connect, broken_by: Disturbance::Lose(Client, 1) },

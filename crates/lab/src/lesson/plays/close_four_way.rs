@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "close-four-way",
     chapter: Chapter::Closing,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "four", holds: four, broken_by: Disturbance::LeaveOut(Server, 3) },
         Claim { name: "number", holds: number, broken_by: Disturbance::LeaveOut(Client, 3) },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "close-in-three",
     chapter: Chapter::Closing,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "three", holds: three, broken_by: Disturbance::Plain(Server) },
         Claim { name: "both", holds: both, broken_by: Disturbance::Plain(Server) },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "datagram-calls",
     chapter: Chapter::Sockets,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "two", holds: two, broken_by: Disturbance::Lose(Client, 1) },
         Claim { name: "sends", holds: sends, broken_by: Disturbance::LeaveOut(Client, 1) },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "fast-retransmit",
     chapter: Chapter::Data,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "same", holds: same, broken_by: Disturbance::PerfectLink },
         Claim { name: "third", holds: third, broken_by: Disturbance::PerfectLink },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "half-close",
     chapter: Chapter::Closing,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "flows", holds: flows, broken_by: Disturbance::LeaveOut(Client, 3) },
         Claim { name: "read", holds: read, broken_by: Disturbance::LeaveOut(Server, 3) },

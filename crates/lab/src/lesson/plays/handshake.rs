@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "handshake",
     chapter: Chapter::Opening,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "three", holds: three, broken_by: Disturbance::LeaveOut(Client, 0) },
         Claim { name: "numbers", holds: numbers, broken_by: Disturbance::Lose(Server, 1) },

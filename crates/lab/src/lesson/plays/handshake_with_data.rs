@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "handshake-with-data",
     chapter: Chapter::Opening,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "rides", holds: rides, broken_by: Disturbance::Plain(Client) },
         Claim { name: "next", holds: next, broken_by: Disturbance::Lose(Client, 2) },

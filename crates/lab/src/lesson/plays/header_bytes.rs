@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "header-bytes",
     chapter: Chapter::Opening,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "length", holds: length, broken_by: Disturbance::LeaveOut(Client, 0) },
         Claim { name: "flags", holds: flags, broken_by: Disturbance::LeaveOut(Server, 0) },

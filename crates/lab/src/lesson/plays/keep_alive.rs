@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "keep-alive",
     chapter: Chapter::Data,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "before", holds: before, broken_by: Disturbance::LeaveOut(Client, 0) },
         Claim { name: "answered", holds: answered, broken_by: Disturbance::LeaveOut(Client, 0) },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "no-answer",
     chapter: Chapter::Opening,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "again", holds: again, broken_by: Disturbance::PerfectLink },
         Claim { name: "same", holds: same, broken_by: Disturbance::LeaveOut(Client, 0) },

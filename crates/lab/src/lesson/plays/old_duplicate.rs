@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "old-duplicate",
     chapter: Chapter::Closing,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "same", holds: same, broken_by: Disturbance::LeaveOut(Client, 3) },
         Claim { name: "stray", holds: stray, broken_by: Disturbance::PerfectLink },

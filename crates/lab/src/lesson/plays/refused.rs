@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "refused",
     chapter: Chapter::Opening,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "reset", holds: reset, broken_by: Disturbance::Lose(Client, 1) },
         Claim { name: "number", holds: number, broken_by: Disturbance::Lose(Client, 1) },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "reordering",
     chapter: Chapter::Data,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "late", holds: late, broken_by: Disturbance::PerfectLink },
         Claim { name: "duplicates", holds: duplicates, broken_by: Disturbance::PerfectLink },

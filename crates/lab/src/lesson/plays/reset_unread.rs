@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "reset-unread",
     chapter: Chapter::Closing,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "reset", holds: reset, broken_by: Disturbance::LeaveOut(Client, 1) },
         Claim { name: "no-fin", holds: no_fin, broken_by: Disturbance::LeaveOut(Server, 1) },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "retransmission",
     chapter: Chapter::Data,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "timer", holds: timer, broken_by: Disturbance::PerfectLink },
         Claim { name: "doubled", holds: doubled, broken_by: Disturbance::PerfectLink },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "simultaneous-close",
     chapter: Chapter::Closing,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "cross", holds: cross, broken_by: Disturbance::LeaveOut(Server, 1) },
         Claim { name: "closing", holds: closing, broken_by: Disturbance::LeaveOut(Client, 1) },

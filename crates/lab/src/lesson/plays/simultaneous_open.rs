@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "simultaneous-open",
     chapter: Chapter::Opening,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "cross", holds: cross, broken_by: Disturbance::LeaveOut(Server, 0) },
         Claim { name: "both", holds: both, broken_by: Disturbance::Lose(Client, 1) },

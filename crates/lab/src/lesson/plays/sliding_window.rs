@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "sliding-window",
     chapter: Chapter::Data,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "full", holds: full, broken_by: Disturbance::Plain(Server) },
         Claim { name: "never", holds: never, broken_by: Disturbance::Plain(Server) },

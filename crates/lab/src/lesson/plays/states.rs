@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "states",
     chapter: Chapter::Closing,
-    script: close_four_way::script,
+    play: Play::simulated(close_four_way::script),
     claims: &[
         Claim { name: "client", holds: client, broken_by: Disturbance::LeaveOut(Server, 3) },
         Claim { name: "server", holds: server, broken_by: Disturbance::LeaveOut(Server, 3) },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "time-wait",
     chapter: Chapter::Closing,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "lost", holds: lost, broken_by: Disturbance::PerfectLink },
         Claim { name: "again", holds: again, broken_by: Disturbance::PerfectLink },

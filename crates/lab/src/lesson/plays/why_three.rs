@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "why-three",
     chapter: Chapter::Opening,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "answered", holds: answered, broken_by: Disturbance::LeaveOut(Server, 0) },
         Claim { name: "reset", holds: reset, broken_by: Disturbance::PerfectLink },

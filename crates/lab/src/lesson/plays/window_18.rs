@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "window-18",
     chapter: Chapter::Data,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "table", holds: table, broken_by: Disturbance::Plain(Client) },
         Claim { name: "options", holds: options, broken_by: Disturbance::Plain(Server) },

@@ -5,7 +5,7 @@ use super::*;
 pub(super) const LESSON: Lesson = Lesson {
     id: "zero-window",
     chapter: Chapter::Data,
-    script,
+    play: Play::simulated(script),
     claims: &[
         Claim { name: "full", holds: full, broken_by: Disturbance::Plain(Server) },
         Claim { name: "probes", holds: probes, broken_by: Disturbance::Plain(Server) },
