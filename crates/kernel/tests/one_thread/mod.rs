@@ -6,6 +6,15 @@ use std::io::Write;
 
 /// Runs the tests, in order, that the command line asks for. A failing one panics, which ends the program.
 pub(crate) fn run(tests: &[(&str, fn())]) {
+    let names: Vec<&str> = tests.iter().map(|(name, _)| *name).collect();
+    run_each(&names, |wanted| {
+        let test = tests.iter().find(|(name, _)| *name == wanted);
+        test.expect("it is one of the names").1();
+    });
+}
+
+/// The same of tests that differ in their names only.
+pub(crate) fn run_each(names: &[&str], test: impl Fn(&str)) {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let asked = |flag: &str| words.iter().any(|word| word == flag);
     let filter = words.iter().find(|word| !word.starts_with('-') && *word != "terse");
@@ -18,13 +27,13 @@ pub(crate) fn run(tests: &[(&str, fn())]) {
         return;
     }
     let mut stdout = std::io::stdout();
-    for (name, test) in tests.iter().filter(|(name, _)| is_wanted(name)) {
+    for name in names.iter().filter(|name| is_wanted(name)) {
         if asked("--list") {
             writeln!(stdout, "{name}: test").expect("stdout");
             continue;
         }
         write!(stdout, "test {name} ... ").and_then(|()| stdout.flush()).expect("stdout");
-        test();
+        test(name);
         writeln!(stdout, "ok").expect("stdout");
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn each(test: fn()) {
 }
 
 /// Runs a test as an ordinary user: in a child that becomes nobody where this is root.
-pub(crate) fn as_nobody(test: fn()) {
+pub(crate) fn as_nobody(test: impl FnOnce()) {
     if !rustix::process::geteuid().is_root() {
         left_out("tests as another user", "not run by root");
         return;
