@@ -6,16 +6,19 @@
 use flow::calls::Call;
 use flow::{DatagramFlow, Flow};
 
-use crate::ladder::Conversation;
+use crate::ladder::{Conversation, Sending, is_lost};
 use crate::{Names, Style};
 
 mod cell;
 mod happenings;
+mod rows;
 mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use happenings::{Happening, happenings};
+pub(crate) use rows::{Cell, Row, rows};
+
+pub use crate::svg::{draw_calls as svg, draw_calls_of_datagrams as svg_of_datagrams};
 
 /// Draws the conversation and the calls of its programs; each line is at most [`Style::width`] columns wide and ends in a
 /// newline.
@@ -28,14 +31,16 @@ pub fn datagrams(flow: &DatagramFlow, calls: &[Call], names: &Names, style: &Sty
     terminal::draw(flow, calls, names, style)
 }
 
-/// What `calls` and segments ended: for each call the place of the row whose arrival it returned by.
+/// For each call the place of the row whose arrival ended its wait.
 pub(crate) fn ended_by<C: Conversation>(conversation: &C, calls: &[Call]) -> Vec<Option<usize>> {
     let times = conversation.times();
     let ended = |call: &Call| {
-        let arrivals = conversation.rows().iter().zip(&times).enumerate().filter(|(_, (row, _))| {
-            use crate::ladder::Sending;
-            row.from() != call.side && !crate::ladder::is_lost(*row)
-        });
+        let arrivals = conversation
+            .rows()
+            .iter()
+            .zip(&times)
+            .enumerate()
+            .filter(|(_, (row, _))| row.from() != call.side && !is_lost(*row));
         call.ended_among(arrivals.map(|(place, (_, (_, arrived)))| (place, *arrived)))
     };
     calls.iter().map(ended).collect()

@@ -6,7 +6,7 @@ use flow::{Frame, Material, Scene, Side};
 use wire::{Time, anatomy};
 
 use crate::columns::{width, wrap};
-use crate::{Names, Style, buffers, bytes, calls, ladder, moments, state_diagram};
+use crate::{Names, Style, buffers, bytes, calls, ladder, moments, state_diagram, svg};
 
 /// What the ends are called, by the addresses of opener and other end.
 pub type Naming = fn([SocketAddr; 2]) -> Names;
@@ -70,4 +70,34 @@ fn found((words, value): &(String, String), style: &Style) -> String {
         before = " ".repeat(indent);
     }
     shown
+}
+
+/// Several scenes on one page, one below the other, as an SVG document; none where there is nothing to show.
+pub fn page(scenes: &[Scene], material: &Material<'_>, naming: Naming) -> Option<String> {
+    let drawn: Vec<String> = scenes.iter().filter_map(|scene| svg(*scene, material, naming)).collect();
+    svg::stack(&drawn)
+}
+
+/// The scene as an SVG document; none where its material is missing.
+pub fn svg(scene: Scene, material: &Material<'_>, naming: Naming) -> Option<String> {
+    let first = material.flows.first().map(|flow| (flow, naming([flow.a, flow.b])));
+    match (scene, first) {
+        (Scene::Ladders, _) => {
+            let tcp = material.flows.iter().map(|flow| ladder::svg(flow, &naming([flow.a, flow.b])));
+            let udp = material.datagrams.iter();
+            let udp = udp.map(|flow| ladder::svg_of_datagrams(flow, &naming([flow.a, flow.b])));
+            svg::stack(&tcp.chain(udp).collect::<Vec<_>>())
+        }
+        (Scene::Ladder(number), _) => {
+            let flow = number.checked_sub(1).and_then(|place| material.flows.get(place))?;
+            Some(ladder::svg(flow, &naming([flow.a, flow.b])))
+        }
+        (Scene::Calls, Some((flow, names))) => Some(calls::svg(flow, material.calls, &names)),
+        (Scene::Calls, None) => {
+            let flow = material.datagrams.first()?;
+            Some(calls::svg_of_datagrams(flow, material.calls, &naming([flow.a, flow.b])))
+        }
+        (Scene::States, Some((flow, names))) => Some(state_diagram::svg(flow, &names)),
+        _ => None,
+    }
 }

@@ -2,7 +2,7 @@
 //! proportion, segments slanting by as long as they were under way, states as bars along the lifelines.
 
 use flow::{DatagramFlow, Flow, PathError, Side, State};
-use wire::Fate;
+use wire::{Fate, Time};
 
 use crate::columns::{cut, cut_middle, width, wrap};
 use crate::ladder::{
@@ -14,28 +14,39 @@ use crate::palette::Tint;
 use crate::{Names, Style};
 
 mod axis;
+mod calls;
 pub(crate) mod markup;
 mod plan;
 pub(crate) mod sheet;
+mod stack;
 
-use axis::{Axis, axis};
+use axis::{Axis, Kind, Moment, axis};
+pub use calls::{draw_calls, draw_calls_of_datagrams};
 use markup::{Markup, escaped, short};
 use plan::{Arrow, Plan};
+pub(crate) use stack::stack;
 
-/// Columns of the page, in pixels.
-const WIDTH: f64 = 880.0;
-/// The lifelines.
-const LIFELINES: [f64; 2] = [216.0, 606.0];
+/// Where things stand across the page, in pixels.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    width: f64,
+    lifelines: [f64; 2],
+    /// Characters of a label that fit between the lifelines, and on an arrow that ends on its way.
+    label: usize,
+    short_label: usize,
+    /// Calls stand beside the lifelines.
+    with_calls: bool,
+}
+
+/// States and remarks beside the lifelines.
+const PAGE: Page =
+    Page { width: 880.0, lifelines: [216.0, 606.0], label: 54, short_label: 26, with_calls: false };
 /// Free space at the page's edges.
 const EDGE: f64 = 24.0;
 /// The moment of the first segment is placed below this.
 const TOP: f64 = 62.0;
 /// Lines of the plan at most: a picture must fit on a page.
 const LINES: usize = 160;
-/// Characters of a label that fit between the lifelines.
-const LABEL: usize = 54;
-/// Characters of a label that fit on an arrow that ends on its way.
-const SHORT_LABEL: usize = 26;
 /// From tip to tip of an arrow that arrives twice.
 const TWICE: f64 = 8.0;
 /// Characters in a line of the verdict.
@@ -51,13 +62,21 @@ pub fn draw_datagrams(flow: &DatagramFlow, names: &Names) -> String {
     picture(flow, names)
 }
 
+impl Page {
+    /// Between the lifelines.
+    fn lane(self) -> f64 {
+        self.lifelines[1] - self.lifelines[0]
+    }
+}
+
 fn picture<C: Conversation>(conversation: &C, names: &Names) -> String {
     let style = Style { lines: LINES, ..Style::default() };
     let steps = ladder::steps(conversation, &style);
     let plan = Plan::of(conversation, &steps);
     let axis = axis(&plan.moments, &plan.flights(), TOP);
     let [title, verdict] = conversation.verdict(names);
-    let mut picture = Picture { conversation, axis, out: Markup::default() };
+    let mut picture =
+        Picture { conversation, page: PAGE, axis, first: conversation.first(), out: Markup::default() };
     picture.phases(&plan);
     picture.lifelines(&plan);
     picture.pauses();
@@ -68,26 +87,35 @@ fn picture<C: Conversation>(conversation: &C, names: &Names) -> String {
     picture.times(&plan);
     picture.names(names);
     let height = picture.below(&plan, &verdict);
-    document([&format!("{} and {}: {title}", names.a, names.b), &verdict], height, &picture.out.into_string())
+    document(
+        [&format!("{} and {}: {title}", names.a, names.b), &verdict],
+        PAGE,
+        height,
+        &picture.out.into_string(),
+    )
 }
 
-fn document([title, description]: [&str; 2], height: f64, body: &str) -> String {
-    let (wide, high) = (short(WIDTH), short(height));
+fn document([title, description]: [&str; 2], page: Page, height: f64, body: &str) -> String {
+    let width = page.width;
+    let (wide, high) = (short(width), short(height));
     let (title, description) = (escaped(title), escaped(description));
     let class = sheet::CLASS;
-    let mut page = Markup::default();
-    page.rectangle("page", [0.5, 0.5], [WIDTH - 1.0, height - 1.0], 10.0);
+    let mut ground = Markup::default();
+    ground.rectangle("page", [0.5, 0.5], [width - 1.0, height - 1.0], 10.0);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{class}\" role=\"img\" width=\"{wide}\" height=\"{high}\" \
          viewBox=\"0 0 {wide} {high}\">\n<title>{title}</title>\n<desc>{description}</desc>\n{}{}{body}</svg>\n",
-        sheet::sheet(),
-        page.into_string()
+        sheet::sheet(page.with_calls),
+        ground.into_string()
     )
 }
 
 struct Picture<'a, C> {
     conversation: &'a C,
+    page: Page,
     axis: Axis,
+    /// The time that is zero.
+    first: Time,
     out: Markup,
 }
 
@@ -103,7 +131,7 @@ impl<C: Conversation> Picture<'_, C> {
 
     /// A bar for each state; where there is no connection only a thin line.
     fn lifelines(&mut self, plan: &Plan<'_, C::Row>) {
-        for (side, x) in LIFELINES.into_iter().enumerate() {
+        for (side, x) in self.page.lifelines.into_iter().enumerate() {
             // Where there are no states, the lines are as thin as those of ends without a connection.
             let mut state = self.conversation.states().map_or(State::Closed, |[before, _]| before[side]);
             let mut from = TOP - 16.0;
@@ -127,7 +155,7 @@ impl<C: Conversation> Picture<'_, C> {
         let class = ["name a", "name b"];
         for (side, name) in [&names.a, &names.b].into_iter().enumerate() {
             let name = cut_middle(&wire::visible(name, false), 40);
-            self.out.text(class[side], [LIFELINES[side], TOP - 28.0], "middle", &name);
+            self.out.text(class[side], [self.page.lifelines[side], TOP - 28.0], "middle", &name);
         }
     }
 
@@ -136,7 +164,7 @@ impl<C: Conversation> Picture<'_, C> {
             let y = self.y(moment) - 26.0;
             let word = phase_word(phase).to_uppercase();
             let behind = EDGE + word.len() as f64 * 9.0 + 8.0;
-            self.out.line("hairline", [behind, y], [WIDTH - EDGE, y]);
+            self.out.line("hairline", [behind, y], [self.page.width - EDGE, y]);
             self.out.text("phase dim", [EDGE, y + 4.0], "start", &word);
         }
     }
@@ -144,14 +172,14 @@ impl<C: Conversation> Picture<'_, C> {
     /// The cut through both lifelines and what was cut out.
     fn pauses(&mut self) {
         for pause in self.axis.pauses.clone() {
-            for x in LIFELINES {
+            for x in self.page.lifelines {
                 self.out.rectangle("page", [x - 7.0, pause.y - 4.0], [14.0, 8.0], 0.0);
                 for y in [pause.y - 4.0, pause.y + 4.0] {
                     let wave = format!("M{} {}q3.5 -4 7 0t7 0", short(x - 7.0), short(y));
                     self.out.path("pause", &wave);
                 }
             }
-            let middle = f64::midpoint(LIFELINES[0], LIFELINES[1]);
+            let middle = f64::midpoint(self.page.lifelines[0], self.page.lifelines[1]);
             let words = format!("{} pause", duration(pause.length));
             self.out.text("remark dim", [middle, pause.y + 4.0], "middle", &words);
         }
@@ -163,8 +191,9 @@ impl<C: Conversation> Picture<'_, C> {
         let class = ["a", "b"][from];
         // Arrows end at the bars' edges, not in their middle.
         let direction = if from == 0 { 1.0 } else { -1.0 };
-        let start = [LIFELINES[from] + direction * 6.0, self.y(arrow.sent)];
-        let mut end = [LIFELINES[1 - from] - direction * 6.0, arrow.arrived.map_or(start[1], |m| self.y(m))];
+        let start = [self.page.lifelines[from] + direction * 6.0, self.y(arrow.sent)];
+        let mut end =
+            [self.page.lifelines[1 - from] - direction * 6.0, arrow.arrived.map_or(start[1], |m| self.y(m))];
         let lost = fate(segment.row) == Some(Fate::Lost);
         if lost {
             end = [start[0] + (end[0] - start[0]) * 0.6, start[1] + 8.0];
@@ -186,8 +215,11 @@ impl<C: Conversation> Picture<'_, C> {
             }
             _ => self.tip(class, end, direction, slope),
         }
-        let label = ladder::fitting(&C::labels(segment, true), if lost { SHORT_LABEL } else { LABEL });
-        let along = free_place(&label, crossings);
+        let label = ladder::fitting(
+            &C::labels(segment, true),
+            if lost { self.page.short_label } else { self.page.label },
+        );
+        let along = free_place(&label, crossings, self.page.lane());
         let place = [0, 1].map(|axis| start[axis] + (end[axis] - start[axis]) * along);
         self.out.slanted([place[0], place[1] - 5.0], slope.atan().to_degrees(), &label);
     }
@@ -197,22 +229,27 @@ impl<C: Conversation> Picture<'_, C> {
         let to = at(error.about);
         let y = self.y(moment);
         let direction = if to == 1 { 1.0 } else { -1.0 };
-        let end = LIFELINES[to] - direction * 6.0;
+        let end = self.page.lifelines[to] - direction * 6.0;
         let by_the_other = ladder::is_by_the_other(error, self.conversation.ends());
         let start = match by_the_other {
-            true => LIFELINES[1 - to] + direction * 6.0,
-            false => LIFELINES[to] - direction * (LIFELINES[1] - LIFELINES[0]) * 0.62,
+            true => self.page.lifelines[1 - to] + direction * 6.0,
+            false => self.page.lifelines[to] - direction * self.page.lane() * 0.62,
         };
         self.out.line("arrow told", [start, y], [end, y]);
         if !by_the_other {
             self.out.rectangle("tip told", [start - 4.0, y - 4.0], [8.0, 8.0], 4.0);
         }
         self.tip("told", [end, y], direction, 0.0);
-        let most = if by_the_other { LABEL } else { SHORT_LABEL };
+        let most = if by_the_other { self.page.label } else { self.page.short_label };
         let label = ladder::fitting(&told_labels(error), most);
         self.out.text("finding", [f64::midpoint(start, end), y - 5.0], "middle", &label);
         if let Some(remark) = told_remark(error, by_the_other) {
-            self.out.text("remark finding", [LIFELINES[1] + 14.0, y + 4.0], "start", &remark.cut(36));
+            self.out.text(
+                "remark finding",
+                [self.page.lifelines[1] + 14.0, y + 4.0],
+                "start",
+                &remark.cut(36),
+            );
         }
     }
 
@@ -244,15 +281,19 @@ impl<C: Conversation> Picture<'_, C> {
             let y = top + (bottom - top) * (place as f64 + 0.5) / sent.len() as f64;
             let direction = if from == 0 { 1.0 } else { -1.0 };
             let class = ["a", "b"][from];
-            let end = LIFELINES[1 - from] - direction * 6.0;
-            self.out.line(&format!("arrow run {class}"), [LIFELINES[from] + direction * 6.0, y], [end, y]);
+            let end = self.page.lifelines[1 - from] - direction * 6.0;
+            self.out.line(
+                &format!("arrow run {class}"),
+                [self.page.lifelines[from] + direction * 6.0, y],
+                [end, y],
+            );
             self.tip(class, [end, y], direction, 0.0);
-            let label = ladder::fitting(&C::merged_labels(&merged.sides[from]), LABEL);
-            let middle = f64::midpoint(LIFELINES[0], LIFELINES[1]);
+            let label = ladder::fitting(&C::merged_labels(&merged.sides[from]), self.page.label);
+            let middle = f64::midpoint(self.page.lifelines[0], self.page.lifelines[1]);
             self.out.text("dim", [middle, y - 5.0], "middle", &label);
         }
         if let Some(remark) = merged_remark(merged) {
-            let place = [LIFELINES[1] + 14.0, f64::midpoint(top, bottom)];
+            let place = [self.page.lifelines[1] + 14.0, f64::midpoint(top, bottom)];
             self.out.text("remark finding", place, "start", &remark.cut(34));
         }
     }
@@ -271,7 +312,7 @@ impl<C: Conversation> Picture<'_, C> {
             let state = plan.changes.iter().find(|change| change.side == 1 && change.moment == *moment);
             let taken = state.map_or(0.0, |change| width(change.state.name()) as f64 * 7.1 + 10.0);
             let most = if taken > 0.0 { 22 } else { 36 };
-            let place = [LIFELINES[1] + 14.0 + taken, self.y(*moment) + 4.0];
+            let place = [self.page.lifelines[1] + 14.0 + taken, self.y(*moment) + 4.0];
             let class = format!(
                 "remark {}",
                 if remark.role == crate::palette::Role::Frame { "dim" } else { "finding" }
@@ -282,21 +323,26 @@ impl<C: Conversation> Picture<'_, C> {
 
     fn state(&mut self, side: usize, name: &str, y: f64) {
         match side {
-            0 => self.out.text("state a", [LIFELINES[0] - 14.0, y], "end", name),
-            _ => self.out.text("state b", [LIFELINES[1] + 14.0, y], "start", name),
+            0 => self.out.text("state a", [self.page.lifelines[0] - 14.0, y], "end", name),
+            _ => self.out.text("state b", [self.page.lifelines[1] + 14.0, y], "start", name),
         }
     }
 
     /// The time of each sending, where the last one is not too near.
     fn times(&mut self, plan: &Plan<'_, C::Row>) {
         let mut last = f64::NEG_INFINITY;
+        let mut called = None;
         for moment in plan.timed() {
+            let Moment { time, kind, .. } = plan.moments[moment];
             let y = self.y(moment);
-            if y - last < 12.0 {
+            // Calls at the same instant have their time once.
+            let is_told = kind == Kind::Call && called == Some(time);
+            called = (kind == Kind::Call).then_some(time);
+            if y - last < 12.0 || is_told {
                 continue;
             }
             last = y;
-            let time = since_start(plan.moments[moment].time.since(self.conversation.first()));
+            let time = since_start(time.since(self.first));
             self.out.text("time dim", [EDGE + 76.0, y + 4.0], "end", &time.replace(' ', "\u{a0}"));
         }
     }
@@ -306,12 +352,12 @@ impl<C: Conversation> Picture<'_, C> {
         let mut y = self.foot() + 8.0;
         if plan.left_out > 0 {
             y += 14.0;
-            let middle = f64::midpoint(LIFELINES[0], LIFELINES[1]);
+            let middle = f64::midpoint(self.page.lifelines[0], self.page.lifelines[1]);
             let words = format!("{} not kept", count(plan.left_out, &format!("more {}", C::ONE)));
             self.out.text("remark dim", [middle, y], "middle", &words);
             y += 8.0;
         }
-        self.out.line("hairline", [EDGE, y + 8.0], [WIDTH - EDGE, y + 8.0]);
+        self.out.line("hairline", [EDGE, y + 8.0], [self.page.width - EDGE, y + 8.0]);
         y += 12.0;
         for line in wrap(verdict, VERDICT) {
             y += 20.0;
@@ -322,9 +368,9 @@ impl<C: Conversation> Picture<'_, C> {
 }
 
 /// How far along an arrow the middle of its label stands: in the middle, unless another arrow crosses there.
-fn free_place(label: &str, crossings: &[f64]) -> f64 {
+fn free_place(label: &str, crossings: &[f64], lane: f64) -> f64 {
     // Half of the label and a little space, as a part of the lane.
-    let half = (width(label) as f64 * 3.4 + 8.0) / (LIFELINES[1] - LIFELINES[0]);
+    let half = (width(label) as f64 * 3.4 + 8.0) / lane;
     let distance = |place: f64| crossings.iter().map(|at| (at - place).abs()).fold(1.0, f64::min);
     let places = [0.5, 0.35, 0.65, 0.25, 0.75, 0.18, 0.82];
     let inside = places.into_iter().filter(|place| *place >= half && *place <= 1.0 - half);

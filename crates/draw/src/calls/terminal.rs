@@ -1,16 +1,13 @@
-//! The drawing for a terminal. What happens is gathered in rows first: a call shares the row of the segment that it causes, a
-//! return that of the segment whose arrival it waited for.
-
-use std::time::Duration;
+//! The drawing for a terminal.
 
 use flow::calls::Call;
 use flow::{Side, State};
 use wire::{Time, visible};
 
-use super::happenings::{Sends, sends};
-use super::{Happening, cell, ended_by, happenings};
+use super::cell;
+use super::rows::{Cell, Row, rows};
 use crate::columns::cut_middle;
-use crate::ladder::{Conversation, Part, Segment, Sending, Step, at, is_by_the_other, lane, told_labels};
+use crate::ladder::{Conversation, Sending, Step, at, is_by_the_other, lane, told_labels};
 use crate::line::Line;
 use crate::number::since_start;
 use crate::palette::Role;
@@ -26,22 +23,6 @@ const STATES: usize = 112;
 const WIDEST: usize = 168;
 /// The longest state, SYN_RECEIVED.
 const STATE: usize = 12;
-/// A segment leaves so soon after the call that caused it has returned.
-const SOON: Duration = Duration::from_micros(200);
-
-/// One row of the drawing.
-struct Row<'a, R> {
-    time: Time,
-    step: Option<Step<'a, R>>,
-    cells: [Option<Cell>; 2],
-}
-
-/// What a side does in a row.
-#[derive(Clone, Copy)]
-enum Cell {
-    Called(usize),
-    Returned(usize),
-}
 
 pub(super) fn draw<C: Conversation>(
     conversation: &C,
@@ -72,103 +53,6 @@ pub(super) fn draw<C: Conversation>(
     drawing.lines.iter().for_each(|line| line.write(&mut out, style));
     out
 }
-
-/// Gathers what belongs together.
-fn rows<'a, C: Conversation>(conversation: &'a C, calls: &[Call], style: &Style) -> Vec<Row<'a, C::Row>> {
-    let ended_by = ended_by(conversation, calls);
-    let mut rows: Vec<Row<'a, C::Row>> = Vec::new();
-    for happening in happenings(conversation, calls, style) {
-        match happening {
-            Happening::Called(place) => beside_others(&mut rows, calls, Cell::Called(place)),
-            Happening::Returned(place) => {
-                let by = ended_by.get(place).copied().flatten();
-                let row = by.and_then(|index| free_row_of(&mut rows, index, calls[place].side));
-                match row {
-                    Some(row) => row.cells[calls[place].side.index()] = Some(Cell::Returned(place)),
-                    None => beside_others(&mut rows, calls, Cell::Returned(place)),
-                }
-            }
-            Happening::Step(step) => match row_of_cause(&mut rows, &step, calls) {
-                Some(row) => row.step = Some(step),
-                None => {
-                    let time = step.time().or(rows.last().map(|row| row.time)).unwrap_or_default();
-                    rows.push(Row { time, step: Some(step), cells: [None; 2] });
-                }
-            },
-        }
-    }
-    rows
-}
-
-/// In the last row where nothing of this side, and no segment, stands at another time; else in a new one.
-fn beside_others<R: Sending>(rows: &mut Vec<Row<'_, R>>, calls: &[Call], cell: Cell) {
-    let (Cell::Called(place) | Cell::Returned(place)) = cell;
-    let call = &calls[place];
-    let time = match cell {
-        Cell::Called(_) => call.began,
-        Cell::Returned(_) => call.ended.unwrap_or(call.began),
-    };
-    let side = call.side.index();
-    match rows.last_mut() {
-        Some(last) if last.step.is_none() && last.time == time && last.cells[side].is_none() => {
-            last.cells[side] = Some(cell);
-        }
-        _ => {
-            let mut row = Row { time, step: None, cells: [None; 2] };
-            row.cells[side] = Some(cell);
-            rows.push(row);
-        }
-    }
-}
-
-/// The row in which this segment arrives, if nothing of that side stands in it or below it.
-fn free_row_of<'r, 'a, R: Sending>(
-    rows: &'r mut [Row<'a, R>],
-    index: usize,
-    side: Side,
-) -> Option<&'r mut Row<'a, R>> {
-    let arrives = |row: &Row<'a, R>| match &row.step {
-        Some(Step::Segment(segment)) => segment.index == index && segment.part != Part::Departure,
-        _ => false,
-    };
-    let free = rows.iter_mut().rev().take_while(|row| row.cells[side.index()].is_none());
-    free.into_iter().find(|row| arrives(row))
-}
-
-/// The row of the call that sends this segment: the first one below the last segment, for one call follows the other.
-fn row_of_cause<'r, 'a, R: Sending>(
-    rows: &'r mut [Row<'a, R>],
-    step: &Step<'a, R>,
-    calls: &[Call],
-) -> Option<&'r mut Row<'a, R>> {
-    let Step::Segment(segment) = step else { return None };
-    let below = rows.iter().rposition(|row| row.step.is_some()).map_or(0, |last| last + 1);
-    let side = segment.row.from().index();
-    rows[below..].iter_mut().find(|row| match row.cells[side] {
-        Some(Cell::Called(place)) => causes(&calls[place], segment),
-        _ => false,
-    })
-}
-
-/// True when the call may be what sends this segment.
-fn causes<R: Sending>(call: &Call, segment: &Segment<'_, R>) -> bool {
-    let until = call.ended.map_or(Time(u64::MAX), |ended| ended + SOON);
-    segment.part != Part::Arrival
-        && (call.began..=until).contains(&segment.time)
-        && match sends(segment) {
-            Sends::Nothing => false,
-            Sends::Window => READ.contains(&call.function()),
-            Sends::More => WRITE.contains(&call.function()),
-        }
-}
-
-/// Calls that may open the window.
-const READ: [&str; 6] = ["read", "readv", "recv", "recvfrom", "recvmsg", "splice"];
-/// Calls that may send.
-const WRITE: [&str; 13] = [
-    "connect", "write", "writev", "send", "sendto", "sendmsg", "sendmmsg", "sendfile", "splice", "shutdown",
-    "close", "exit", "kill",
-];
 
 /// Columns from the left, from 0.
 struct Layout {

@@ -109,3 +109,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_picture_has_a_bar_for_each_wait_and_every_result() {
+    let (flow, calls) = question();
+    let picture = svg(&flow, &calls, &Names::roles(&flow));
+    let waits = calls.iter().filter(|call| call.waited()).count();
+    assert_eq!((waits, picture.matches("class=\"wait\"").count()), (4, 4));
+    for words in [
+        "= 4  after 35.0 ms",
+        "waits still",
+        "how is it there?&quot;) = 16",
+        "= -1 EAGAIN",
+        "lost on the link",
+    ] {
+        assert!(picture.contains(words), "{words}: {picture}");
+    }
+}

@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Departure,
     /// The first segment of a phase is sent; the phase's name needs room above it.
     PhaseBegins,
+    /// A call is made, or returns without a segment beside it.
+    Call,
     /// A merged run begins.
     RunBegins,
     /// A merged run ends.
@@ -101,7 +103,9 @@ fn room(before: Option<Kind>, kind: Kind) -> f64 {
             (None, _) => 14.0,
             (Some(Kind::Departure | Kind::PhaseBegins), Kind::Arrival) => 13.0,
             (Some(Kind::Arrival), Kind::Arrival) => 16.0,
+            (Some(Kind::Arrival), Kind::Call) => 19.0,
             (Some(Kind::Arrival), _) => 13.0,
+            (Some(Kind::Call), Kind::Call | Kind::Arrival) => 19.0,
             (Some(Kind::RunBegins), Kind::RunEnds) => 46.0,
             _ => 26.0,
         }

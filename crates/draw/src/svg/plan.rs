@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use flow::{PathError, Phase, Side, State};
+use flow::{PathError, Phase, State};
 use wire::{Fate, Time};
 
 use super::axis::{Axis, Kind, Moment};
@@ -54,16 +54,7 @@ pub(super) struct Run {
 impl<'a, R: Sending> Plan<'a, R> {
     /// The plan of these steps.
     pub(super) fn of<C: Conversation<Row = R>>(conversation: &C, steps: &[Step<'a, R>]) -> Plan<'a, R> {
-        let mut plan = Plan {
-            moments: Vec::new(),
-            arrows: Vec::new(),
-            told: Vec::new(),
-            changes: Vec::new(),
-            phases: Vec::new(),
-            runs: Vec::new(),
-            remarks: Vec::new(),
-            left_out: 0,
-        };
+        let mut plan = Plan::empty();
         let mut phase = None;
         // Where segments arrive that departed in an earlier step, by row.
         let mut under_way = HashMap::new();
@@ -81,6 +72,20 @@ impl<'a, R: Sending> Plan<'a, R> {
             }
         }
         plan
+    }
+
+    /// A plan of nothing.
+    pub(super) fn empty() -> Plan<'a, R> {
+        Plan {
+            moments: Vec::new(),
+            arrows: Vec::new(),
+            told: Vec::new(),
+            changes: Vec::new(),
+            phases: Vec::new(),
+            runs: Vec::new(),
+            remarks: Vec::new(),
+            left_out: 0,
+        }
     }
 
     /// How long each segment was under way.
@@ -116,7 +121,7 @@ impl<'a, R: Sending> Plan<'a, R> {
         timed.filter(|(_, moment)| !matches!(moment.kind, Kind::Arrival | Kind::RunEnds)).map(|(at, _)| at)
     }
 
-    fn moment(&mut self, time: Time, kind: Kind) -> usize {
+    pub(super) fn moment(&mut self, time: Time, kind: Kind) -> usize {
         self.moments.push(Moment { time, kind, was_under_way: kind == Kind::Arrival });
         self.moments.len() - 1
     }
@@ -134,10 +139,7 @@ impl<'a, R: Sending> Plan<'a, R> {
         phase: Option<Phase>,
         under_way: &mut HashMap<usize, usize>,
     ) {
-        let [sender, receiver] = match segment.row.from() {
-            Side::A => [0, 1],
-            Side::B => [1, 0],
-        };
+        let receiver = segment.row.from().other().index();
         if segment.part == Part::Arrival {
             // Its departure may be in a run that was merged; then it is not drawn, but what it changed is.
             if let Some(state) = segment.states[receiver] {
@@ -150,8 +152,20 @@ impl<'a, R: Sending> Plan<'a, R> {
             return;
         }
         let sent = self.beginning(segment.time, Kind::Departure, phase);
-        let arrived = self.arrival(segment);
+        let arrived = self.sending(conversation, segment, sent);
         under_way.extend(arrived.map(|moment| (segment.index, moment)));
+    }
+
+    /// A segment that is sent at a moment; gives that of its arrival.
+    pub(super) fn sending<C: Conversation<Row = R>>(
+        &mut self,
+        conversation: &C,
+        segment: &Segment<'a, R>,
+        sent: usize,
+    ) -> Option<usize> {
+        let sender = segment.row.from().index();
+        let receiver = 1 - sender;
+        let arrived = self.arrival(segment);
         let heard = arrived.unwrap_or(sent);
         for (side, moment) in [(sender, sent), (receiver, heard)] {
             self.changes.extend(segment.states[side].map(|state| Change { side, moment, state }));
@@ -161,6 +175,7 @@ impl<'a, R: Sending> Plan<'a, R> {
             self.remarks.push((if receiver == 1 { heard } else { sent }, remark));
         }
         self.arrows.push(Arrow { segment: segment.clone(), sent, arrived });
+        arrived
     }
 
     fn arrival(&mut self, segment: &Segment<'_, R>) -> Option<usize> {
@@ -176,7 +191,7 @@ impl<'a, R: Sending> Plan<'a, R> {
         Some(self.moments.len() - 1)
     }
 
-    fn run(&mut self, merged: &Merged, phase: Option<Phase>) {
+    pub(super) fn run(&mut self, merged: &Merged, phase: Option<Phase>) {
         let begins = self.beginning(merged.time, Kind::RunBegins, phase);
         let ends = self.moment(merged.until, Kind::RunEnds);
         self.runs.push(Run { merged: merged.clone(), begins, ends });

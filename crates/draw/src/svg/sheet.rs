@@ -52,9 +52,21 @@ stroke-width:4px;stroke-linejoin:round;paint-order:stroke}
 .bothends-ladder .pause{stroke-width:1.1px}
 ";
 
-/// The style sheet of the ladder.
-pub(super) fn sheet() -> String {
-    style(CLASS, FIXED, &COLOURED)
+/// What calls beside the ladder need more.
+const CALLS: &str = "\
+.bothends-ladder .call{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}
+.bothends-ladder .wait{opacity:.55}
+";
+
+/// The style sheet of the ladder, or of one with calls beside it.
+pub(super) fn sheet(with_calls: bool) -> String {
+    match with_calls {
+        false => style(CLASS, FIXED, &COLOURED),
+        true => {
+            let coloured = [&COLOURED[..], &[(".wait", "fill", "finding")]].concat();
+            style(CLASS, &format!("{FIXED}{CALLS}"), &coloured)
+        }
+    }
 }
 
 /// The `<style>` element of a picture of this class: the rules without colours, then those that use the variables

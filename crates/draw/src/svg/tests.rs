@@ -87,9 +87,9 @@ fn a_longer_way_slants_more() {
 
 #[test]
 fn labels_make_room_for_crossing_arrows() {
-    assert_eq!(free_place("FIN 33", &[]), 0.5);
-    assert_eq!(free_place("FIN 33", &[0.5]), 0.35);
-    assert_eq!(free_place(&"x".repeat(60), &[0.5]), 0.5);
+    assert_eq!(free_place("FIN 33", &[], 390.0), 0.5);
+    assert_eq!(free_place("FIN 33", &[0.5], 390.0), 0.35);
+    assert_eq!(free_place(&"x".repeat(60), &[0.5], 390.0), 0.5);
 }
 
 #[test]

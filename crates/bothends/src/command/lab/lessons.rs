@@ -126,7 +126,7 @@ fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
         seen.frames.iter().for_each(|frame| capture.packet(frame));
         capture.finish()
     });
-    let drawn = seen.flows.first().map_or(Ok(()), |flow| svg.finish(flow, picture::roles));
+    let drawn = pictured(lesson, &seen).map_or(Ok(()), |drawing| svg.finish_with(&drawing));
     if out.json {
         records(&seen, out);
         out.record(&record::lesson(lesson, &text, Some(&seen)));
@@ -232,6 +232,12 @@ fn on_the_kernel(seen: Result<Seen, NotMade>, text: &Text, style: &Style) -> Str
     }
     shown.push_str(&drawn(Scene::Ladders, &seen, text, style));
     shown
+}
+
+/// All scenes as one picture.
+fn pictured(lesson: &Lesson, seen: &Seen) -> Option<String> {
+    let frames: Vec<Frame<'_>> = seen.frames.iter().map(LinkFrame::to_follow).collect();
+    draw::scene::page(lesson.scenes, &seen.material(&frames), picture::roles)
 }
 
 fn claims(lesson: &Lesson, text: &Text, seen: &Seen, style: &Style) -> String {
