@@ -100,6 +100,10 @@ impl Play {
         Play::Simulated(Simulated(script))
     }
 
+    const fn beside(script: fn() -> Script, staging: Staging) -> Play {
+        Play::Beside(Simulated(script), OnKernel(staging))
+    }
+
     const fn on_kernel(staging: Staging) -> Play {
         Play::OnKernel(OnKernel(staging))
     }

@@ -20,7 +20,14 @@ pub fn lesson(lesson: &Lesson, text: &Text, seen: Option<&Seen>) -> Record {
     let record = record
         .with("title", text.title.as_str())
         .with("world", if lesson.is_simulated() { "simulated" } else { "kernel" });
-    record.with("claims", Value::Array(claims.collect()))
+    let record = record.with("claims", Value::Array(claims.collect()));
+    match seen.filter(|seen| !seen.facts.is_empty()) {
+        Some(seen) => {
+            let facts = seen.facts.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+            record.with("facts", Value::Object(facts.collect()))
+        }
+        None => record,
+    }
 }
 
 /// A call of one of the programs; `ended_by` is the frame whose arrival it waited for.

@@ -1,5 +1,6 @@
 //! One file for each lesson: what is played and what is claimed.
 
+mod address_in_use;
 mod backlog;
 mod calls;
 mod close_four_way;
@@ -18,6 +19,7 @@ mod refused;
 mod reordering;
 mod reset_unread;
 mod retransmission;
+mod reuse_port;
 mod simultaneous_close;
 mod simultaneous_open;
 mod sliding_window;
@@ -66,6 +68,8 @@ pub(super) const ALL: &[&Lesson] = &[
     &states::LESSON,
     &time_wait::LESSON,
     &old_duplicate::LESSON,
+    &address_in_use::LESSON,
+    &reuse_port::LESSON,
     &simultaneous_close::LESSON,
     &reset_unread::LESSON,
 ];

@@ -1,5 +1,7 @@
 //! `backlog`: what happens when more clients come than wait to be accepted, in all three ways in which it can happen.
 
+use wire::tcp_info::TcpInfo;
+
 use super::on_kernel::*;
 
 pub(super) const LESSON: Lesson = Lesson {
@@ -12,16 +14,18 @@ pub(super) const LESSON: Lesson = Lesson {
     }),
     claims: &[
         Claim { name: "one-more", holds: one_more, broken_by: Disturbance::Change(LARGER) },
+        Claim { name: "capped", holds: capped, broken_by: Disturbance::Change(MODEST) },
         Claim { name: "silence", holds: silence, broken_by: Disturbance::Change(LARGER) },
         Claim { name: "again", holds: again, broken_by: Disturbance::Change(NO_ACCEPT) },
         Claim { name: "believes", holds: believes, broken_by: Disturbance::Change(ABORT_AT_ONCE) },
         Claim { name: "reset", holds: reset, broken_by: Disturbance::Change(NO_ABORT) },
     ],
-    scenes: &[Scene::Sockets, Scene::Ladder(4), Scene::Ladder(8), Scene::Ladder(12)],
+    scenes: &[Scene::Facts, Scene::Sockets, Scene::Ladder(4), Scene::Ladder(8), Scene::Ladder(12)],
     words: include_str!("../texts/en/backlog.txt"),
 };
 
 const LARGER: &str = "a backlog of 5";
+const MODEST: &str = "a modest backlog where a boundless one is asked for";
 const NO_ACCEPT: &str = "nobody accepts";
 const ABORT_AT_ONCE: &str = "tcp_abort_on_overflow from the beginning";
 const NO_ABORT: &str = "tcp_abort_on_overflow stays 0";
@@ -39,6 +43,7 @@ fn server(actor: &mut Actor) -> io::Result<()> {
     if actor.is_changed(ABORT_AT_ONCE) {
         abort_on_overflow(actor)?;
     }
+    ask_for_too_many(actor)?;
     let mut listeners = Vec::new();
     for port in PORT..PORT + 3 {
         let listener = actor.tcp_socket()?;
@@ -63,6 +68,19 @@ fn server(actor: &mut Actor) -> io::Result<()> {
     Ok(())
 }
 
+/// What the kernel makes of a backlog that is larger than net.core.somaxconn.
+fn ask_for_too_many(actor: &mut Actor) -> io::Result<()> {
+    let asked = if actor.is_changed(MODEST) { 100 } else { i32::MAX };
+    let listener = actor.tcp_socket()?;
+    actor.listen(&listener, asked)?;
+    // Of a listener TCP_INFO says here how many may wait (tcp_get_info in net/ipv4/tcp.c).
+    let info = kernel::socket::tcp_info(&listener).map(|bytes| TcpInfo::decode(&bytes));
+    let kept = info.and_then(|info| info.sacked_segments).ok_or(io::ErrorKind::Unsupported)?;
+    actor.fact("asked", asked);
+    actor.fact("kept", kept);
+    Ok(())
+}
+
 fn abort_on_overflow(actor: &mut Actor) -> io::Result<()> {
     actor.set_sysctl("net.ipv4.tcp_abort_on_overflow", "1")
 }
@@ -83,7 +101,7 @@ fn client(actor: &mut Actor) -> io::Result<()> {
     // By now whatever came for it is there; where nothing did, the call does not wait.
     actor.reach("two at once again");
     let last = actor.read(&last, 1);
-    actor.fact("last", outcome(last));
+    actor.fact("last", outcome(&last));
     let comes = actor.poll(&fourth, PollFlags::OUT, PATIENCE_MS)?;
     actor.fact("fourth", if comes { "connected" } else { "still waits" });
     actor.reach("end");
@@ -118,16 +136,14 @@ fn two_at_once(actor: &mut Actor, port: u16) -> io::Result<[OwnedFd; 2]> {
     Ok(sockets)
 }
 
-fn outcome(read: io::Result<Vec<u8>>) -> String {
-    match read {
-        Err(error) => wire::errno::name(error.raw_os_error().unwrap_or_default()),
-        Ok(bytes) => format!("{} bytes", bytes.len()),
-    }
-}
-
 fn one_more(seen: &Seen) -> Option<bool> {
     let waiting = listener(seen, "fourth", PORT)?.to_read_bytes;
     Some(waiting == 3 && count(seen, "fourth", Server, SocketState::ESTABLISHED)? == 3)
+}
+
+fn capped(seen: &Seen) -> Option<bool> {
+    let number = |name| seen.fact(name)?.parse::<u32>().ok();
+    Some(number("kept")? < number("asked")?)
 }
 
 fn silence(seen: &Seen) -> Option<bool> {

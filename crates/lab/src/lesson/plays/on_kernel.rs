@@ -3,8 +3,10 @@
 pub(super) use std::io;
 pub(super) use std::net::SocketAddr;
 pub(super) use std::os::fd::OwnedFd;
+pub(super) use std::time::Duration;
 
 pub(super) use rustix::event::PollFlags;
+pub(super) use rustix::net::Shutdown;
 pub(super) use wire::socket_row::{SocketRow, SocketState};
 
 pub(super) use super::super::actor::Actor;
@@ -14,6 +16,18 @@ use crate::config::{CLIENT_ADDRESS, SERVER_ADDRESS};
 use crate::event::Role;
 
 pub(super) const EINPROGRESS: i32 = 115;
+
+/// What [`outcome`] says of a call that went well, and of a bind(2) to an address that somebody has.
+pub(super) const OK: &str = "ok";
+pub(super) const IN_USE: &str = "EADDRINUSE";
+
+/// How a call went, in a word.
+pub(super) fn outcome<T>(result: &io::Result<T>) -> String {
+    match result {
+        Ok(_) => OK.to_owned(),
+        Err(error) => wire::errno::name(error.raw_os_error().unwrap_or_default()),
+    }
+}
 
 /// A port of every address of a host.
 pub(super) fn everywhere(port: u16) -> SocketAddr {

@@ -1,11 +1,18 @@
 //! `window-18`: a textbook exchange of eighteen segments, exactly.
 
-use super::*;
+use super::on_kernel::*;
 
 pub(super) const LESSON: Lesson = Lesson {
     id: "window-18",
     chapter: Chapter::Data,
-    play: Play::simulated(script),
+    play: Play::beside(
+        script,
+        Staging {
+            // The rate has each segment told by itself, where the kernel hands over several as one (GSO).
+            place: Place::Network(&["delay 10ms", "rate 1gbit"]),
+            actors: &[(Server, server), (Client, client)],
+        },
+    ),
     claims: &[
         Claim { name: "table", holds: table, broken_by: Disturbance::Plain(Client) },
         Claim { name: "options", holds: options, broken_by: Disturbance::Plain(Server) },
@@ -101,4 +108,57 @@ fn two(seen: &Seen) -> Option<bool> {
     let acks: Vec<Option<u32>> =
         rows(seen)?.iter().filter(|row| row.from == Side::B && bare(row) == ACK).map(|row| row.ack).collect();
     Some(acks == [Some(6145), Some(6145), Some(8194), Some(8194), Some(8194)])
+}
+
+const PORT: u16 = 7777;
+
+/// The kernel's TCP as the figure has it: no option but the MSS, and nothing of congestion control that is in the way.
+fn set_up(actor: &mut Actor) -> io::Result<()> {
+    for (name, value) in [
+        ("tcp_timestamps", "0"),
+        ("tcp_sack", "0"),
+        ("tcp_window_scaling", "0"),
+        ("tcp_ecn", "0"),
+        ("tcp_congestion_control", "reno"),
+    ] {
+        actor.set_sysctl(&format!("net.ipv4.{name}"), value)?;
+    }
+    Ok(())
+}
+
+/// What makes Linux announce the figure's windows; how it counts its memory is its own business, so other kernels may
+/// announce others.
+fn server(actor: &mut Actor) -> io::Result<()> {
+    set_up(actor)?;
+    let listener = actor.tcp_socket()?;
+    for setting in ["TCP_MAXSEG=1024", "SO_RCVBUF=7168", "TCP_WINDOW_CLAMP=6144"] {
+        actor.set_option(&listener, setting)?;
+    }
+    actor.bind(&listener, everywhere(PORT))?;
+    actor.listen(&listener, 1)?;
+    actor.reach("listening");
+    let session = actor.accept(&listener)?;
+    actor.set_option(&session, "TCP_QUICKACK=0")?;
+    actor.wait_until(|| Ok(kernel::socket::unread(&session) >= 6144))?;
+    actor.read(&session, 2048)?;
+    actor.read(&session, 2048)?;
+    actor.poll(&session, PollFlags::RDHUP, 2000)?;
+    actor.read(&session, 2048)?;
+    actor.read(&session, 2048)?;
+    actor.close(session);
+    Ok(())
+}
+
+fn client(actor: &mut Actor) -> io::Result<()> {
+    set_up(actor)?;
+    actor.wait_for("listening");
+    let socket = actor.tcp_socket()?;
+    actor.set_option(&socket, "SO_RCVBUF=4096")?;
+    actor.connect(&socket, at_server(PORT))?;
+    // The FIN goes with the last bytes.
+    actor.set_option(&socket, "TCP_CORK=1")?;
+    actor.write(&socket, &[b'a'; 8192])?;
+    actor.shutdown(&socket, Shutdown::Write)?;
+    actor.read(&socket, 1)?;
+    Ok(())
 }
