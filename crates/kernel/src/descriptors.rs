@@ -34,6 +34,42 @@ pub fn reopened_for_writing(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
     rustix::fs::open(path, flags, Mode::empty()).ok()
 }
 
+/// What the descriptors of this process are, by sort.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Sockets.
+    pub sockets: u32,
+    /// Pipes.
+    pub pipes: u32,
+    /// Files and devices.
+    pub files: u32,
+    /// What has no file: epoll(7), signalfd(2), timerfd_create(2) and their like.
+    pub others: u32,
+    /// Descriptors of higher numbers were not looked at.
+    pub looked_at: u32,
+}
+
+/// Counts the descriptors of this process whose numbers are below `most`. It needs no descriptor for that itself, so it can be
+/// asked when there is none. None where there is no /proc.
+pub fn held(most: u32) -> Option<Held> {
+    let mut held = Held { looked_at: most, ..Held::default() };
+    // proc_pid_fd(5): `socket:[4711]`, `pipe:[4711]`, `anon_inode:[eventpoll]`, or a path.
+    let mut room = [std::mem::MaybeUninit::<u8>::uninit(); 16];
+    rustix::fs::stat("/proc/self/fd").ok()?;
+    for number in 0..most {
+        let path = format!("/proc/self/fd/{number}");
+        let Ok((link, _)) = rustix::fs::readlinkat_raw(rustix::fs::CWD, path, &mut room) else { continue };
+        let count = match &*link {
+            link if link.starts_with(b"socket:") => &mut held.sockets,
+            link if link.starts_with(b"pipe:") => &mut held.pipes,
+            link if link.starts_with(b"anon_inode:") => &mut held.others,
+            _ => &mut held.files,
+        };
+        *count += 1;
+    }
+    Some(held)
+}
+
 fn close_from_to(first: RawFd, last: RawFd) {
     if first > last {
         return;
@@ -63,6 +99,20 @@ mod tests {
         let flags = rustix::fs::fcntl_getfl(&writer).expect("flags");
         assert!(!flags.contains(OFlags::NONBLOCK), "the shared one waits as before");
         drop(reader);
+    }
+
+    /// Others of this process come and go; these stay while it counts.
+    #[test]
+    fn descriptors_are_counted_by_sort() {
+        let kept = (
+            [(); 5].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket")),
+            [(); 3].map(|()| std::io::pipe().expect("a pipe")),
+            [(); 2].map(|()| tempfile::tempfile().expect("a file")),
+        );
+        let held = held(4096).expect("/proc");
+        assert!(held.sockets >= 5 && held.pipes >= 6 && held.files >= 2, "{held:?}");
+        assert_eq!(super::held(0), Some(Held::default()));
+        drop(kept);
     }
 
     #[test]

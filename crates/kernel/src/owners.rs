@@ -2,9 +2,10 @@
 //!
 //! Processes come and go while this is read; one that vanishes is left out, and what this user may not see is counted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Dir, Mode, OFlags, RawMode, openat, readlinkat_raw};
 use rustix::io::Errno;
@@ -15,6 +16,14 @@ use wire::socket_row::Owner;
 pub struct Owners {
     by_inode: HashMap<u64, Vec<Owner>>,
     hidden_processes: usize,
+    is_cut_short: bool,
+}
+
+/// Whose owners are looked for, and how long.
+#[derive(Clone, Copy, Default)]
+struct Search<'a> {
+    inodes: Option<&'a HashSet<u64>>,
+    until: Option<Instant>,
 }
 
 impl Owners {
@@ -23,12 +32,27 @@ impl Owners {
     /// # Errors
     /// The kernel's errno: without /proc nothing is known.
     pub fn read() -> Result<Owners, i32> {
+        Owners::search(Search::default())
+    }
+
+    /// Looks through all processes for these sockets only, and no longer than this.
+    ///
+    /// # Errors
+    /// The kernel's errno: without /proc nothing is known.
+    pub fn of_these(inodes: &HashSet<u64>, patience: Duration) -> Result<Owners, i32> {
+        Owners::search(Search { inodes: Some(inodes), until: Instant::now().checked_add(patience) })
+    }
+
+    fn search(search: Search<'_>) -> Result<Owners, i32> {
         let proc = directory(rustix::fs::CWD, c"/proc").map_err(Errno::raw_os_error)?;
         let mut owners = Owners::default();
         let entries = Dir::read_from(&proc).map_err(Errno::raw_os_error)?;
         for entry in entries.flatten() {
             if let Some(pid) = number(entry.file_name()) {
-                owners.process(&proc, entry.file_name(), pid);
+                owners.process(&proc, entry.file_name(), pid, search);
+            }
+            if owners.is_cut_short {
+                break;
             }
         }
         for all in owners.by_inode.values_mut() {
@@ -47,7 +71,12 @@ impl Owners {
         self.hidden_processes
     }
 
-    fn process(&mut self, proc: &OwnedFd, name: &CStr, pid: u32) {
+    /// Whether the time was over before all processes were looked through.
+    pub fn is_cut_short(&self) -> bool {
+        self.is_cut_short
+    }
+
+    fn process(&mut self, proc: &OwnedFd, name: &CStr, pid: u32, search: Search<'_>) {
         let Ok(process) = directory(proc, name) else { return };
         let descriptors = match directory(&process, c"fd") {
             Ok(descriptors) => descriptors,
@@ -60,7 +89,14 @@ impl Owners {
         let mut called: Option<String> = None;
         for entry in entries.flatten() {
             let Some(fd) = number(entry.file_name()) else { continue };
+            if search.until.is_some_and(|until| Instant::now() >= until) {
+                self.is_cut_short = true;
+                return;
+            }
             let Some(inode) = socket_behind(&descriptors, entry.file_name()) else { continue };
+            if search.inodes.is_some_and(|inodes| !inodes.contains(&inode)) {
+                continue;
+            }
             let called = called.get_or_insert_with(|| name_of(&process));
             self.by_inode.entry(inode).or_default().push(Owner { pid, fd, name: called.clone() });
         }
@@ -114,5 +150,16 @@ mod tests {
         assert_eq!(found, expected);
         assert!(!owners.of(inode)[0].name.is_empty());
         assert_eq!(owners.of(0), []);
+    }
+
+    #[test]
+    fn only_what_is_looked_for_is_found_and_only_while_there_is_time() {
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [one, other] = listeners.each_ref().map(|listener| rustix::fs::fstat(listener).unwrap().st_ino);
+        let wanted = HashSet::from([one]);
+        let owners = Owners::of_these(&wanted, Duration::from_secs(60)).expect("/proc");
+        assert_eq!((owners.of(one).len(), owners.of(other).len(), owners.is_cut_short()), (1, 0, false));
+        let none = Owners::of_these(&wanted, Duration::ZERO).expect("/proc");
+        assert_eq!((none.of(one).len(), none.is_cut_short()), (0, true));
     }
 }

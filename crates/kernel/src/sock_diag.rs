@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr};
 use wire::sock_diag::{
-    self, Content, Extensions, destroy_inet, dump_inet, dump_inet_both, dump_packet, dump_unix, messages,
+    self, Content, Extensions, destroy_inet, dump_inet, dump_inet_at_port, dump_inet_both, dump_packet, dump_unix, messages,
 };
 use wire::socket_row::{Kind, SocketRow, States};
 
@@ -77,8 +77,7 @@ impl SockDiag {
         extensions: Extensions,
         mut each: impl FnMut(SocketRow),
     ) -> Result<Reading, i32> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let sequence = self.sequence;
+        let sequence = self.next();
         let (request, protocol) = match table {
             Table::Internet { kind, ipv6 } => {
                 (dump_inet(kind, ipv6, states, extensions, sequence), protocol_of(kind))
@@ -87,7 +86,40 @@ impl SockDiag {
             Table::Unix => (dump_unix(states, extensions, sequence), 0),
             Table::Packet => (dump_packet(sequence), 0),
         };
-        self.send(&request)?;
+        self.answers(&request, sequence, protocol, &mut each)
+    }
+
+    /// Hands over the rows of TCP or UDP, over one IP, that have this port as their own: the kernel picks them out.
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub fn at_port(
+        &mut self,
+        kind: Kind,
+        ipv6: bool,
+        states: States,
+        port: u16,
+        mut each: impl FnMut(SocketRow),
+    ) -> Result<Reading, i32> {
+        let sequence = self.next();
+        let request = dump_inet_at_port(kind, ipv6, states, port, sequence);
+        self.answers(&request, sequence, protocol_of(kind), &mut each)
+    }
+
+    fn next(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    /// Sends a request for many rows, and hands them over as they come.
+    fn answers(
+        &mut self,
+        request: &[u8],
+        sequence: u32,
+        protocol: u8,
+        each: &mut dyn FnMut(SocketRow),
+    ) -> Result<Reading, i32> {
+        self.send(request)?;
         let mut reading = Reading::Whole;
         loop {
             let len = self.receive()?;
@@ -137,8 +169,7 @@ impl SockDiag {
     /// The kernel's errno: `EPERM` without CAP_NET_ADMIN, `EOPNOTSUPP` where it was built without
     /// CONFIG_INET_DIAG_DESTROY or for other sockets, `ENOENT` where it is gone already.
     pub fn destroy(&mut self, row: &SocketRow) -> Result<(), i32> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let sequence = self.sequence;
+        let sequence = self.next();
         let request = destroy_inet(row, sequence).ok_or(libc::EOPNOTSUPP)?;
         self.send(&request)?;
         loop {
@@ -305,6 +336,31 @@ mod tests {
             assert_eq!(row.tcp().expect("TCP_INFO").state, Some(1));
             assert!(row.memory().expect("memory").receive_room_bytes > 0);
         }
+    }
+
+    /// The kernel picks: neither a port beside it, nor one that only the other end has.
+    #[test]
+    fn one_port_is_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        let udp = UdpSocket::bind("[::1]:0").unwrap();
+        let at = |kind, ipv6, port| {
+            let mut rows = Vec::new();
+            let mut diag = SockDiag::open().expect("a socket");
+            diag.at_port(kind, ipv6, States::ALL, port, |row| rows.push(row)).expect("rows");
+            assert!(rows.iter().all(|row| row.local_port() == port && row.kind == kind), "{rows:?}");
+            rows
+        };
+        let rows = at(Kind::Tcp, false, address.port());
+        assert!(rows.iter().any(|row| row.is_listener() && row.local == address.into()), "{rows:?}");
+        let connected = rows.iter().filter(|row| row.state == SocketState::ESTABLISHED).count();
+        assert!(connected >= 1, "the server's end, not yet accepted: {rows:?}");
+        let client = client.local_addr().unwrap();
+        assert!(at(Kind::Tcp, false, client.port()).iter().any(|row| row.remote == address.into()));
+        let port = udp.local_addr().unwrap().port();
+        assert!(at(Kind::Udp, true, port).iter().any(|row| row.local == udp.local_addr().unwrap().into()));
+        assert!(at(Kind::Udp, false, port).iter().all(|row| !row.is_ipv6()));
     }
 
     #[test]

@@ -94,6 +94,38 @@ impl Sockets {
         Ok((rows, reading))
     }
 
+    /// Hands over the rows of TCP or UDP that have this port as their own, over IPv4 and IPv6.
+    ///
+    /// # Errors
+    /// The kernel's errno, where there is no text either.
+    pub fn at_port(
+        &mut self,
+        kind: Kind,
+        states: States,
+        port: u16,
+        mut each: impl FnMut(SocketRow),
+    ) -> Result<(), i32> {
+        for ipv6 in [false, true] {
+            let errno = match &mut self.diag {
+                Some(diag) => match diag.at_port(kind, ipv6, states, port, &mut each) {
+                    Ok(_) => continue,
+                    Err(errno) => errno,
+                },
+                None => libc::EPROTONOSUPPORT,
+            };
+            if !is_absence(errno) || self.texts.is_none() {
+                return Err(errno);
+            }
+            let mut chosen = |row: SocketRow| {
+                if row.local_port() == port {
+                    each(row);
+                }
+            };
+            self.fell_back |= self.read_texts(Table::Internet { kind, ipv6 }, states, &mut chosen);
+        }
+        Ok(())
+    }
+
     /// Ends a socket: [`SockDiag::destroy`].
     ///
     /// # Errors
@@ -189,6 +221,21 @@ mod tests {
             assert_eq!(find(&mut by_diag), find(&mut by_text));
         }
         assert!(by_text.fell_back() && !by_diag.fell_back());
+    }
+
+    #[test]
+    fn one_port_is_found_both_ways() {
+        let listener = TcpListener::bind("[::1]:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let by_diag = Sockets::open(None).expect("sockets");
+        let by_text = Sockets { diag: None, texts: Some("/proc/net".into()), fell_back: false };
+        for mut sockets in [by_diag, by_text] {
+            let mut found = Vec::new();
+            let each = |row: SocketRow| found.push((row.local, row.state));
+            sockets.at_port(Kind::Tcp, States::ALL, address.port(), each).expect("rows");
+            assert!(found.iter().any(|(local, _)| *local == address.into()), "{found:?}");
+            assert!(found.iter().all(|(local, _)| local.port() == Some(address.port())), "{found:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,11 @@ const UNIX_USER: u32 = 1 << 6;
 const PACKET_INFO: u32 = 1 << 0;
 const PACKET_MEMORY: u32 = 1 << 4;
 
+/// `INET_DIAG_REQ_BYTECODE`, `INET_DIAG_BC_S_GE`, `INET_DIAG_BC_S_LE`: linux/inet_diag.h.
+const ATTRIBUTE_PROGRAM: u16 = 1;
+const SOURCE_AT_LEAST: u8 = 2;
+const SOURCE_AT_MOST: u8 = 3;
+
 /// What is wanted beside the row itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
@@ -63,6 +68,27 @@ pub fn dump_inet_both(states: States, extensions: Extensions, sequence: u32) -> 
     body.extend(states.0.to_ne_bytes());
     body.extend([0; 4]);
     message(TCP_OF_BOTH_FAMILIES, REQUEST | DUMP, sequence, &body)
+}
+
+/// Asks for the sockets of one family that speak TCP or UDP, are in one of these states and have this port as their own. The
+/// kernel looks at all of them, and answers with few.
+pub fn dump_inet_at_port(kind: Kind, ipv6: bool, states: States, port: u16, sequence: u32) -> Vec<u8> {
+    let mut body = vec![if ipv6 { AF_INET6 } else { AF_INET }, protocol_of(kind), 0, 0];
+    body.extend(states.0.to_ne_bytes());
+    body.extend([0; 48]);
+    // struct nlattr, then a program of two steps (inet_diag_bc_run in net/ipv4/inet_diag.c): each is its code, how far to go
+    // on where it holds, and where it does not; its port follows in a step of its own. Going on to the very end accepts,
+    // going beyond it refuses.
+    let step = |code: u8, otherwise: u16| {
+        let [low, high] = otherwise.to_ne_bytes();
+        let [port_low, port_high] = port.to_ne_bytes();
+        [code, 8, low, high, 0, 0, port_low, port_high]
+    };
+    let program = [step(SOURCE_AT_LEAST, 20), step(SOURCE_AT_MOST, 12)];
+    body.extend(20_u16.to_ne_bytes());
+    body.extend(ATTRIBUTE_PROGRAM.to_ne_bytes());
+    body.extend(program.as_flattened());
+    message(BY_FAMILY, REQUEST | DUMP, sequence, &body)
 }
 
 /// Asks for all Unix sockets in one of these states.

@@ -194,3 +194,35 @@ proptest! {
         }
     }
 }
+
+/// What inet_diag_bc_run (net/ipv4/inet_diag.c) makes of a program, of the two conditions that are used here.
+fn lets_through(program: &[u8], port: u16) -> bool {
+    let (mut at, mut left) = (0, program.len() as i64);
+    while left > 0 {
+        let step = &program[at..];
+        let bound = u16::from_ne_bytes([step[6], step[7]]);
+        let holds = match step[0] {
+            2 => port >= bound,
+            3 => port <= bound,
+            other => panic!("step {other}"),
+        };
+        let way = if holds { u16::from(step[1]) } else { u16::from_ne_bytes([step[2], step[3]]) };
+        at += usize::from(way);
+        left -= i64::from(way);
+    }
+    left == 0
+}
+
+#[test]
+fn a_port_is_picked_by_the_kernel() {
+    let bytes = dump_inet_at_port(Kind::Udp, true, States(0x80), 8080, 9);
+    assert_eq!(u32_at(&bytes, 0), Some(bytes.len() as u32));
+    assert_eq!(bytes[16..20], [AF_INET6, 17, 0, 0]);
+    assert_eq!(u32_at(&bytes, 20), Some(0x80));
+    // struct inet_diag_req_v2 has 56 bytes; the attribute's length counts its own four.
+    let attribute = &bytes[16 + 56..];
+    assert_eq!((u16_at(attribute, 0), u16_at(attribute, 2)), (Some(attribute.len() as u16), Some(1)));
+    for (port, passes) in [(8080, true), (8079, false), (8081, false), (0, false), (0x901f, false)] {
+        assert_eq!(lets_through(&attribute[4..], port), passes, "{port}");
+    }
+}
