@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod clock;
 pub mod command;
+pub mod evidence;
 pub mod exit;
 pub mod files;
 pub mod help;
@@ -16,6 +17,7 @@ pub mod out;
 pub mod picture;
 pub mod record;
 pub mod sink;
+pub mod users;
 
 use std::process::ExitCode;
 

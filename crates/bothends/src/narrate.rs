@@ -4,6 +4,7 @@ pub mod talk;
 
 use draw::number::{count, duration, since_start, size_in_words};
 use ends::event::{Account, Away, ClosedBy, Event, How};
+use explain::evidence::Descriptors;
 use lab::event::{ANSWERED, Backend, DirectionReport, LinkFrame, Role};
 use wire::{Fate, Time, Transport, visible};
 
@@ -39,10 +40,7 @@ pub fn line(event: &Event, verbosity: u8) -> Option<String> {
             (u8::from(signal.is_none()) * 2, format!("client {client}: process {pid} {how}"))
         }
         Event::Trouble(fault) => (0, trouble(fault)),
-        Event::Paused => {
-            let advice = "`ulimit -Hn` shows the limit";
-            (0, format!("no descriptor is free: new clients wait until one is ({advice})"))
-        }
+        Event::Paused => (0, paused(None)),
         Event::Stopping { sessions: 0 } => (1, "stopping: nobody is connected".to_owned()),
         Event::Stopping { sessions } => {
             let them = if *sessions == 1 { "1 client may" } else { &format!("{sessions} clients may") };
@@ -63,6 +61,25 @@ fn reason(why: &Away) -> String {
         Away::Denied(Some(network)) => format!("{network} is denied"),
         Away::Denied(None) => "it is on no list of those allowed".to_owned(),
     }
+}
+
+/// No descriptor is free; of those that are open it is told what they are, where that could be seen.
+pub fn paused(descriptors: Option<&Descriptors>) -> String {
+    let what = match descriptors {
+        Some(open) if open.is_cut() => {
+            format!(
+                "of the first {} there are {}; `ulimit -Hn` shows the limit",
+                open.looked_at,
+                open.by_sort()
+            )
+        }
+        Some(open) => {
+            let limit = open.soft.map_or_else(|| "any number".to_owned(), |soft| soft.to_string());
+            format!("there are {}, and this process may have {limit}: `ulimit -Hn`", open.by_sort())
+        }
+        None => "`ulimit -Hn` shows the limit".to_owned(),
+    };
+    format!("no descriptor is free: new clients wait until one is ({what})")
 }
 
 fn trouble(fault: &wire::Fault) -> String {

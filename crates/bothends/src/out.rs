@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use draw::Style;
 use draw::columns::width;
+use explain::{Evidence, Found, Problem};
 use lab::link::grammar::Misread;
 use wire::endpoint::EndpointError;
 use wire::refusal::Refusal;
@@ -114,10 +115,21 @@ impl Out {
         }
     }
 
-    /// Tells of a fault: the sentence, at most one hint, with `--json` a record too. Gives its exit.
+    /// Tells of a fault: the sentence, at most one hint, with `--json` records too. Gives its exit.
     pub fn fault(&self, fault: &Fault) -> Exit {
+        self.fault_amid(fault, &Found::default())
+    }
+
+    /// The same, with what was found beside it.
+    pub fn fault_amid(&self, fault: &Fault, found: &Found) -> Exit {
         let exit = Exit::of(fault);
-        self.stderr(&told(fault));
+        let problem = explain::problem_in(&Evidence { fault, found });
+        let hint = problem.as_ref().map(Problem::hint);
+        self.stderr(&self::problem(&explain::sentence(fault), hint));
+        // The last record of a run that failed is the error.
+        if let Some(problem) = &problem {
+            self.record(&record::problem(problem));
+        }
         self.record(&record::error(fault, exit));
         exit
     }
@@ -218,7 +230,7 @@ impl Buffer {
 
 /// A fault as it is told on standard error: the sentence, and at most one hint.
 pub fn told(fault: &Fault) -> String {
-    problem(&explain::sentence(fault), explain::problem(fault).map(|problem| problem.advice))
+    problem(&explain::sentence(fault), explain::problem(fault).map(|problem| problem.hint()))
 }
 
 fn problem(sentence: &str, hint: Option<String>) -> String {

@@ -6,6 +6,7 @@ mod capture;
 mod conversation;
 mod lesson;
 mod packet;
+mod problem;
 mod socket;
 mod stream;
 pub mod talk;
@@ -29,6 +30,7 @@ pub use capture::{
 pub use conversation::{closed, data, message, of_event, opened, said};
 pub use lesson::{call, lesson};
 pub use packet::packet;
+pub use problem::problem;
 pub use socket::{socket, socket_count, socket_event};
 pub use stream::stream_item;
 

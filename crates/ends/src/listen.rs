@@ -130,6 +130,23 @@ pub fn open(place: &Place, tell: &dyn Fn(Event)) -> Result<Opened, Fault> {
     }
 }
 
+/// Whether a place for connections over TCP could be had now: it is bound and given back at once, and never listened on, so
+/// that nobody notices. None of other places: a socket of datagrams would take some.
+pub fn can_be_had(place: &Place) -> Option<bool> {
+    let (address, only_own_family) = match place.at {
+        At::Address(Transport::Tcp, address) => (address, true),
+        At::EveryInterface(Transport::Tcp, port) => ((Ipv6Addr::UNSPECIFIED, port).into(), false),
+        _ => return None,
+    };
+    let socket = new_socket(Transport::Tcp, &address.into()).ok()?;
+    set_before_bind(&socket, Transport::Tcp, address, only_own_family, &place.options).ok()?;
+    match bind(&socket, &address) {
+        Ok(()) => Some(true),
+        Err(Errno::ADDRINUSE) => Some(false),
+        Err(_) => None,
+    }
+}
+
 impl Listener {
     /// Opens a place for connections.
     ///

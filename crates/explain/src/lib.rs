@@ -4,13 +4,17 @@
 //! is and what helps. Everything that this program ever advises stands in this crate.
 
 pub mod doctor;
+pub mod evidence;
 pub mod problem;
+pub mod reach;
 pub mod refusal;
 pub mod rules;
 mod sentence;
 pub mod waiting;
+mod words;
 
-pub use problem::{Evidence, Problem};
-pub use rules::problem;
+pub use evidence::{Evidence, Found};
+pub use problem::Problem;
+pub use rules::{problem, problem_in};
 pub use sentence::sentence;
 pub use wire::errno;

@@ -1,74 +1,60 @@
 //! A problem: a fault or finding whose cause is known, and what helps.
 
-use std::net::SocketAddr;
-
-use wire::{Cause, Doing, Fault};
-
-/// What is known when a problem is looked for. More will be gathered (socket tables, counters); a rule takes what it
-/// needs and stays silent where that is missing.
-#[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
-    /// What went wrong.
-    pub fault: &'a Fault,
-}
-
-impl Evidence<'_> {
-    /// The operation that failed.
-    pub fn doing(&self) -> Doing {
-        self.fault.doing
-    }
-
-    /// True when the kernel answered with one of these error numbers.
-    pub fn errno_is(&self, numbers: &[i32]) -> bool {
-        self.fault.raw_errno().is_some_and(|errno| numbers.contains(&errno))
-    }
-
-    /// True when a time that was asked for ran out.
-    pub fn timed_out(&self) -> bool {
-        self.fault.cause == Cause::TimedOut
-    }
-
-    /// What the fault is about, as it is shown.
-    pub fn at(&self) -> &str {
-        &self.fault.at
-    }
-
-    /// The socket address that the fault is about, when it is written as one (with or without `tcp://`).
-    pub fn address(&self) -> Option<SocketAddr> {
-        let at = self.fault.at.as_str();
-        at.split_once("://").map_or(at, |(_, place)| place).parse().ok()
-    }
-
-    /// The port that the fault is about, also behind a name.
-    pub fn port(&self) -> Option<u16> {
-        self.fault.at.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
-    }
-}
+use crate::evidence::{Evidence, Holder};
 
 /// A problem that was recognised.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     /// Its fixed id: `address-in-use`.
     pub id: &'static str,
     /// Its title, as one would search for it.
     pub title: &'static str,
+    /// What was found, fact by fact; empty where nothing was, or nothing could be looked for.
+    pub evidence: Vec<Fact>,
     /// What causes it: lower case, without a full stop.
     pub cause: String,
-    /// What to do: lower case, without a full stop; this is the hint behind an error.
+    /// Whether the cause was seen, and is not only what such a fault means as a rule.
+    pub cause_is_seen: bool,
+    /// What to do: lower case, without a full stop.
     pub advice: String,
+}
+
+impl Problem {
+    /// The hint behind an error: what is there where that was seen, and what to do.
+    pub fn hint(&self) -> String {
+        match self.cause_is_seen {
+            true => format!("{}; {}", self.cause, self.advice),
+            false => self.advice.clone(),
+        }
+    }
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    /// In words: lower case, without a full stop.
+    pub text: String,
+    /// The socket that it is about.
+    pub socket: Option<Box<Holder>>,
 }
 
 /// What a rule says about the evidence it recognised.
 pub(crate) struct Verdict {
-    /// What causes it.
+    pub(crate) evidence: Vec<Fact>,
     pub(crate) cause: String,
-    /// What to do.
+    pub(crate) cause_is_seen: bool,
     pub(crate) advice: String,
 }
 
 impl Verdict {
+    /// What such a fault means as a rule.
     pub(crate) fn new(cause: impl Into<String>, advice: impl Into<String>) -> Verdict {
-        Verdict { cause: cause.into(), advice: advice.into() }
+        Verdict { evidence: Vec::new(), cause: cause.into(), cause_is_seen: false, advice: advice.into() }
+    }
+
+    /// What was seen to be so.
+    pub(crate) fn seen(cause: impl Into<String>, advice: impl Into<String>, evidence: Vec<Fact>) -> Verdict {
+        Verdict { evidence, cause_is_seen: true, ..Verdict::new(cause, advice) }
     }
 }
 

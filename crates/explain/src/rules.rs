@@ -18,7 +18,8 @@ mod unreachable;
 
 use wire::Fault;
 
-use crate::problem::{Evidence, Problem, Rule};
+use crate::evidence::{Evidence, Found};
+use crate::problem::{Problem, Rule};
 
 /// Every rule, in the order in which they are asked.
 pub const ALL: [Rule; 14] = [
@@ -38,14 +39,27 @@ pub const ALL: [Rule; 14] = [
     too_many_files::RULE,
 ];
 
-/// The problem behind a fault, if a rule knows it.
+/// The problem behind a fault, if a rule knows it, from the fault alone.
 pub fn problem(fault: &Fault) -> Option<Problem> {
-    let evidence = Evidence { fault };
+    problem_in(&Evidence { fault, found: &Found::default() })
+}
+
+/// The problem behind a fault, if a rule knows it, with what was found beside it.
+pub fn problem_in(evidence: &Evidence<'_>) -> Option<Problem> {
     ALL.iter().find_map(|rule| {
-        let verdict = (rule.judge)(&evidence)?;
-        Some(Problem { id: rule.id, title: rule.title, cause: verdict.cause, advice: verdict.advice })
+        let verdict = (rule.judge)(evidence)?;
+        Some(Problem {
+            id: rule.id,
+            title: rule.title,
+            evidence: verdict.evidence,
+            cause: verdict.cause,
+            cause_is_seen: verdict.cause_is_seen,
+            advice: verdict.advice,
+        })
     })
 }
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;

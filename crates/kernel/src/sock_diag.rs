@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr};
 use wire::sock_diag::{
-    self, Content, Extensions, destroy_inet, dump_inet, dump_inet_at_port, dump_inet_both, dump_packet, dump_unix, messages,
+    self, Content, Extensions, destroy_inet, dump_inet, dump_inet_at_port, dump_inet_both, dump_packet,
+    dump_unix, messages,
 };
 use wire::socket_row::{Kind, SocketRow, States};
 

@@ -15,7 +15,9 @@ mod unix;
 
 pub use inet::inet_row;
 pub use packet::packet_row;
-pub use request::{Extensions, destroy_inet, dump_inet, dump_inet_at_port, dump_inet_both, dump_packet, dump_unix};
+pub use request::{
+    Extensions, destroy_inet, dump_inet, dump_inet_at_port, dump_inet_both, dump_packet, dump_unix,
+};
 pub use unix::unix_row;
 
 /// The type of requests and answers: `SOCK_DIAG_BY_FAMILY`.

@@ -12,7 +12,7 @@ use wire::{Address, Fault, Transport};
 
 use super::{BadAddress, Wrong};
 use crate::cli::Families;
-use crate::help;
+use crate::{evidence, help};
 
 /// The grammar as commands use it: /etc/services knows more names than the built-in table. With `udp`, an address
 /// without a scheme means UDP.
@@ -239,19 +239,10 @@ fn service_in(services: &str, name: &str, protocol: &str) -> Option<u16> {
 
 /// The fault with its address in the full form, where one of these places has it; else that of TCP: `tcp://127.0.0.1:80`.
 pub(super) fn in_full(fault: Fault, places: &[Place]) -> Fault {
-    let full = places.iter().find_map(|place| {
-        let (transport, address) = match &place.at {
-            At::Address(transport, address) => (*transport, Address::from(*address)),
-            At::EveryInterface(transport, port) => {
-                (*transport, Address::from(SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port))))
-            }
-            At::Unix(transport, address) => (*transport, address.clone()),
-            At::Inherited(_) => return None,
-        };
-        (address.to_string() == fault.at).then(|| address.in_full(transport))
-    });
+    let mut addresses = places.iter().flat_map(|place| evidence::addresses_of(&place.at));
+    let full = addresses.find(|(_, address)| address.to_string() == fault.at);
     match full {
-        Some(at) => Fault { at, ..fault },
+        Some((transport, address)) => Fault { at: address.in_full(transport), ..fault },
         None => super::in_full(fault),
     }
 }
@@ -381,6 +372,9 @@ mod tests {
         let unix = Place::new(At::Unix(Transport::Unix, Address::Path("/run/x".into())));
         let places = [place, unix];
         assert_eq!(in_full(fault("127.0.0.1:53"), &places).at, "udp://127.0.0.1:53");
+        let every = [Place::new(At::EveryInterface(Transport::Udp, 53))];
+        assert_eq!(in_full(fault("[::]:53"), &every).at, "udp://[::]:53");
+        assert_eq!(in_full(fault("0.0.0.0:53"), &every).at, "udp://0.0.0.0:53", "without IPv6");
         assert_eq!(in_full(fault("/run/x"), &places).at, "unix:/run/x");
         assert_eq!(in_full(fault("[::1]:80"), &places).at, "tcp://[::1]:80");
         assert_eq!(in_full(fault("example.org"), &places).at, "example.org");

@@ -18,6 +18,7 @@ use super::socket::SocketFlags;
 use super::talk::{Talk, Talking, With, interrupted};
 use crate::cli::Families;
 use crate::clock::Clock;
+use crate::evidence;
 use crate::exit::Exit;
 use crate::narrate;
 use crate::out::Out;
@@ -89,7 +90,10 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
     let exit = match wanted(flags) {
         Ok((endpoint, calling)) => {
             let transport = endpoint.scheme.transport().unwrap_or_default();
-            call(&endpoint, &calling, out).unwrap_or_else(|fault| out.fault(&in_full(fault, transport)))
+            call(&endpoint, &calling, out).unwrap_or_else(|fault| {
+                let fault = in_full(fault, transport);
+                out.fault_amid(&fault, &evidence::of_call(&fault))
+            })
         }
         Err(wrong) => wrong.told(out),
     };

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::files::WholeFile;
 use crate::out::Out;
-use crate::{narrate, record};
+use crate::{evidence, narrate, record};
 
 /// What `listen` understands.
 #[derive(Clone, Debug, Args)]
@@ -104,7 +104,10 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
     let exit = match wanted(flags) {
         Ok((place, waiting)) => {
             let places = std::slice::from_ref(&place);
-            wait(&place, &waiting, flags, out).unwrap_or_else(|fault| out.fault(&in_full(fault, places)))
+            wait(&place, &waiting, flags, out).unwrap_or_else(|fault| {
+                let fault = in_full(fault, places);
+                out.fault_amid(&fault, &evidence::of_places(&fault, places))
+            })
         }
         Err(wrong) => wrong.told(out),
     };

@@ -36,6 +36,7 @@ use super::address::{
 use super::socket::ListenFlags;
 use crate::cli::Families;
 use crate::clock::Clock;
+use crate::evidence;
 use crate::exit::Exit;
 use crate::out::{self, Narrator, Out};
 use crate::record;
@@ -112,7 +113,10 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
     let exit = match wanted(flags) {
         Ok((make, places)) => {
             let at = places.clone();
-            listen_and_serve(flags, make, places, out).unwrap_or_else(|fault| out.fault(&in_full(fault, &at)))
+            listen_and_serve(flags, make, places, out).unwrap_or_else(|fault| {
+                let fault = in_full(fault, &at);
+                out.fault_amid(&fault, &evidence::of_places(&fault, &at))
+            })
         }
         Err(wrong) => wrong.told(out),
     };

@@ -91,7 +91,7 @@ fn interface(row: &SocketRow, around: &dyn Surroundings) -> Option<String> {
     (row.interface != 0).then(|| around.interface(row.interface).unwrap_or_else(|| row.interface.to_string()))
 }
 
-fn owner(owner: &Owner) -> Value {
+pub(super) fn owner(owner: &Owner) -> Value {
     json!({ "pid": owner.pid, "fd": owner.fd, "name": owner.name })
 }
 

@@ -287,3 +287,15 @@ fn inherited_descriptors_of_other_kinds_are_refused_in_words() {
     refused(handed_on(std::io::pipe().expect("a pipe").0), "no socket");
     refused(987_654, "no descriptor");
 }
+
+#[test]
+fn whether_an_address_can_be_had_is_tried_without_listening() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let place = Place::tcp(address);
+    assert_eq!(super::can_be_had(&place), Some(false));
+    drop(taken);
+    assert_eq!(super::can_be_had(&place), Some(true));
+    let datagrams = Place::new(At::Address(Transport::Udp, address));
+    assert_eq!(super::can_be_had(&datagrams), None);
+}

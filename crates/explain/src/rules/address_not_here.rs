@@ -3,7 +3,8 @@
 use wire::Doing;
 
 use crate::errno::EADDRNOTAVAIL;
-use crate::problem::{Evidence, Rule, Verdict};
+use crate::evidence::Evidence;
+use crate::problem::{Rule, Verdict};
 
 pub(super) const RULE: Rule =
     Rule { id: "address-not-here", title: "the address is not one of this machine", judge };

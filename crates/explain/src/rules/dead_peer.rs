@@ -3,7 +3,8 @@
 use wire::Doing;
 
 use crate::errno::ETIMEDOUT;
-use crate::problem::{Evidence, Rule, Verdict};
+use crate::evidence::Evidence;
+use crate::problem::{Rule, Verdict};
 
 pub(super) const RULE: Rule =
     Rule { id: "dead-peer", title: "connection dead but both sides think it lives", judge };

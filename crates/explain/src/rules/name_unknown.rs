@@ -2,7 +2,8 @@
 
 use wire::{Doing, visible};
 
-use crate::problem::{Evidence, Rule, Verdict};
+use crate::evidence::Evidence;
+use crate::problem::{Rule, Verdict};
 
 pub(super) const RULE: Rule = Rule { id: "name-unknown", title: "the name is not known", judge };
 

@@ -1,7 +1,8 @@
 //! An address family that this kernel does not have. Read first: ipv6(7).
 
 use crate::errno::EAFNOSUPPORT;
-use crate::problem::{Evidence, Rule, Verdict};
+use crate::evidence::Evidence;
+use crate::problem::{Rule, Verdict};
 
 pub(super) const RULE: Rule = Rule { id: "no-ipv6", title: "address family not supported", judge };
 

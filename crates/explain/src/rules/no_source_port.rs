@@ -3,7 +3,8 @@
 use wire::Doing;
 
 use crate::errno::EADDRNOTAVAIL;
-use crate::problem::{Evidence, Rule, Verdict};
+use crate::evidence::Evidence;
+use crate::problem::{Rule, Verdict};
 
 pub(super) const RULE: Rule =
     Rule { id: "no-source-port", title: "cannot assign requested address on connect", judge };

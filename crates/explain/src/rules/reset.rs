@@ -3,7 +3,8 @@
 use wire::Doing;
 
 use crate::errno::ECONNRESET;
-use crate::problem::{Evidence, Rule, Verdict};
+use crate::evidence::Evidence;
+use crate::problem::{Rule, Verdict};
 
 pub(super) const RULE: Rule = Rule { id: "reset", title: "connection reset by peer", judge };
 

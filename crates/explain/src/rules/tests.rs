@@ -77,29 +77,9 @@ fn ids_are_unique_and_advice_is_one_lower_case_phrase() {
 #[test]
 fn the_hint_depends_on_what_is_known() {
     let advice = |doing, at, errno| hint(&fault(doing, at, errno)).1;
-    assert_eq!(
-        advice(Doing::Connect, "tcp://[::1]:80", ECONNREFUSED),
-        "nothing listens on port 80 here; `ss -tln` shows what does"
-    );
-    assert_eq!(
-        advice(Doing::Connect, "udp://[::1]:80", ECONNREFUSED),
-        "nothing listens on port 80 here; `ss -uln` shows what does"
-    );
-    assert_eq!(
-        advice(Doing::Connect, "unix:/run/x", ECONNREFUSED),
-        "nothing listens there; `ss -xl` shows what does on this machine"
-    );
-    assert_eq!(
-        advice(Doing::Connect, "192.0.2.1:80", ECONNREFUSED),
-        "nothing listens on port 80 there; a server on 127.0.0.1 can only be reached on its own machine"
-    );
     assert_eq!(advice(Doing::Send, "udp://10.1.0.255:6000", EACCES), "--broadcast allows it");
     assert_eq!(
         advice(Doing::Bind, "0.0.0.0:80", EACCES),
         "take a port from 1024 on, such as 8080, or allow it: sudo setcap cap_net_bind_service=+ep PROGRAM"
-    );
-    assert_eq!(
-        advice(Doing::Bind, "[::]:8080", EADDRINUSE),
-        "`ss -tanp sport = :8080` shows who has it; port 0 takes any free one"
     );
 }

@@ -3,7 +3,8 @@
 use wire::Doing;
 
 use crate::errno::{EHOSTUNREACH, ENETUNREACH};
-use crate::problem::{Evidence, Rule, Verdict};
+use crate::evidence::Evidence;
+use crate::problem::{Rule, Verdict};
 
 pub(super) const RULE: Rule = Rule { id: "unreachable", title: "network or host unreachable", judge };
 

@@ -87,7 +87,7 @@ impl Surroundings for System {
     }
 
     fn user(&self, uid: u32) -> Option<String> {
-        if self.numeric { None } else { self.users.get_or_init(users).get(&uid).cloned() }
+        if self.numeric { None } else { self.users.get_or_init(crate::users::names).get(&uid).cloned() }
     }
 
     fn cgroup(&self, number: u64) -> Option<String> {
@@ -170,15 +170,6 @@ fn protocols() -> HashMap<u16, String> {
         let mut words = line.split('#').next()?.split_whitespace();
         let name = words.next()?;
         Some((words.next()?.parse().ok()?, name.to_owned()))
-    })
-}
-
-/// /etc/passwd, passwd(5).
-fn users() -> HashMap<u32, String> {
-    named("/etc/passwd", |line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        Some((fields.nth(1)?.parse().ok()?, name.to_owned()))
     })
 }
 

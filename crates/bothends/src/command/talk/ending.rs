@@ -7,6 +7,7 @@ use explain::errno::{ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ETIMEDOUT};
 use wire::{Cause, Doing, End, Fault};
 
 use super::Talking;
+use crate::evidence;
 use crate::exit::Exit;
 use crate::out::Out;
 
@@ -42,7 +43,7 @@ pub(super) fn exit(ended: &Ended<'_>, flags: &Talking, out: &Out) -> Exit {
             out.tell(&format!("bothends: {sentence}\n"));
             exit
         }
-        Result::Fault(fault) => out.fault(&fault),
+        Result::Fault(fault) => out.fault_amid(&fault, &evidence::of_call(&fault)),
     }
 }
 
