@@ -78,6 +78,20 @@ impl SockDiag {
         extensions: Extensions,
         mut each: impl FnMut(SocketRow),
     ) -> Result<Reading, i32> {
+        self.answers(table, states, extensions, |_, row| each(row))
+    }
+
+    /// The same, each row with the bytes of the message that it was read from, behind the message's header.
+    ///
+    /// # Errors
+    /// As [`SockDiag::rows`].
+    pub fn answers(
+        &mut self,
+        table: Table,
+        states: States,
+        extensions: Extensions,
+        mut each: impl FnMut(&[u8], SocketRow),
+    ) -> Result<Reading, i32> {
         let sequence = self.next();
         let (request, protocol) = match table {
             Table::Internet { kind, ipv6 } => {
@@ -87,7 +101,7 @@ impl SockDiag {
             Table::Unix => (dump_unix(states, extensions, sequence), 0),
             Table::Packet => (dump_packet(sequence), 0),
         };
-        self.answers(&request, sequence, protocol, &mut each)
+        self.exchange(&request, sequence, protocol, &mut each)
     }
 
     /// Hands over the rows of TCP or UDP, over one IP, that have this port as their own: the kernel picks them out.
@@ -104,7 +118,7 @@ impl SockDiag {
     ) -> Result<Reading, i32> {
         let sequence = self.next();
         let request = dump_inet_at_port(kind, ipv6, states, port, sequence);
-        self.answers(&request, sequence, protocol_of(kind), &mut each)
+        self.exchange(&request, sequence, protocol_of(kind), &mut |_, row| each(row))
     }
 
     fn next(&mut self) -> u32 {
@@ -113,12 +127,12 @@ impl SockDiag {
     }
 
     /// Sends a request for many rows, and hands them over as they come.
-    fn answers(
+    fn exchange(
         &mut self,
         request: &[u8],
         sequence: u32,
         protocol: u8,
-        each: &mut dyn FnMut(SocketRow),
+        each: &mut dyn FnMut(&[u8], SocketRow),
     ) -> Result<Reading, i32> {
         self.send(request)?;
         let mut reading = Reading::Whole;
@@ -131,7 +145,7 @@ impl SockDiag {
                 match message.content {
                     Content::Socket(body) => {
                         if let Some(row) = sock_diag::row(body, protocol) {
-                            each(row);
+                            each(body, row);
                         }
                     }
                     Content::Done(0) => return Ok(reading),

@@ -126,6 +126,21 @@ impl Sockets {
         Ok(())
     }
 
+    /// The rows of a table with the bytes of the kernel's messages about them: [`SockDiag::answers`].
+    ///
+    /// # Errors
+    /// The kernel's errno: `EPROTONOSUPPORT` where it has no sock_diag; text is no answer.
+    pub fn answers(
+        &mut self,
+        table: Table,
+        states: States,
+        extensions: Extensions,
+        each: impl FnMut(&[u8], SocketRow),
+    ) -> Result<Reading, i32> {
+        let diag = self.diag.as_mut().ok_or(libc::EPROTONOSUPPORT)?;
+        diag.answers(table, states, extensions, each)
+    }
+
     /// Ends a socket: [`SockDiag::destroy`].
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod attributes;
 mod inet;
 mod packet;
 mod request;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod unix;
@@ -18,6 +19,7 @@ pub use packet::packet_row;
 pub use request::{
     Extensions, destroy_inet, dump_inet, dump_inet_at_port, dump_inet_both, dump_packet, dump_unix,
 };
+pub use stored::{Damage, Stored, stored, stored_end};
 pub use unix::unix_row;
 
 /// The type of requests and answers: `SOCK_DIAG_BY_FAMILY`.

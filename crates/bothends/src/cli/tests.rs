@@ -96,6 +96,7 @@ fn every_letter_means_what_it_means_everywhere() {
             ('E', "events"),
             ('H', "no_header"),
             ('O', "oneline"),
+            ('D', "diag"),
         ];
         flags.to_vec()
     };

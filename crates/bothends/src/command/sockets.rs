@@ -3,6 +3,7 @@
 mod choice;
 mod ending;
 mod listing;
+mod stored;
 mod summary;
 mod surroundings;
 mod watching;
@@ -17,6 +18,7 @@ use kernel::namespace::Network;
 use kernel::sockets::Sockets;
 use wire::sock_diag::Extensions;
 use wire::socket_filter::Filter;
+use wire::socket_row::Kind;
 use wire::{Doing, End, Fault, quantity};
 
 use self::choice::Choice;
@@ -117,6 +119,13 @@ struct Which {
         help = "Read the filter from this file; - is standard input."
     )]
     filter_file: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["net", "processes", "tree", "summary", "kill", "events", "watch", "diff", "diag"],
+        help = "Those of TCP that --diag or `ss -D` kept in this file, instead of the kernel's; - is standard input."
+    )]
+    from: Option<PathBuf>,
 }
 
 /// What is shown of each.
@@ -188,6 +197,14 @@ struct How {
         help = "Each socket of TCP and UDP as it is opened and closed, until ^C."
     )]
     events: bool,
+    #[arg(
+        short = 'D',
+        long,
+        value_name = "FILE",
+        group = "shape",
+        help = "Show nothing, but keep what the kernel says of sockets of TCP in this file, for --from; - is standard output."
+    )]
+    diag: Option<PathBuf>,
     #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = quantity::duration, help = "Again and again, each second or so often.")]
     watch: Option<Duration>,
     #[arg(
@@ -270,6 +287,10 @@ impl Flags {
 
     /// Whether all processes have to be looked through.
     fn needs_owners(&self, json: bool) -> bool {
+        // Inodes that were written down may be others' by now, or another machine's.
+        if self.which.from.is_some() {
+            return false;
+        }
         let by_column = self.what.columns.iter().chain(self.how.sort.as_ref().map(|sort| &sort.by));
         json || self.what.processes
             || self.how.pairs
@@ -311,6 +332,8 @@ struct View<'a> {
     filter: Filter,
     sockets: Sockets,
     system: System,
+    /// What was wrong with the file that the sockets lie in.
+    damage: Option<Fault>,
     out: &'a Out,
 }
 
@@ -333,8 +356,17 @@ fn show(flags: &Flags, out: &Out) -> Result<Exit, Fault> {
         let hint = "say which: `bothends sockets -K dst 192.0.2.7 dport = :443`".to_owned();
         return Ok(out.usage("--kill without a filter would end every connection", Some(hint)));
     }
-    let choice = choice.narrowed(&filter);
-    let mut view = View { flags, choice, filter, sockets: open()?, system, out };
+    let mut choice = choice.narrowed(&filter);
+    if flags.which.from.is_some() || flags.how.diag.is_some() {
+        choice.kinds.retain(|kind| *kind == Kind::Tcp);
+        if choice.kinds.is_empty() {
+            return Ok(out.usage("--diag and --from are about sockets of TCP only", None));
+        }
+    }
+    let mut view = View { flags, choice, filter, sockets: open()?, system, damage: None, out };
+    if let Some(path) = &flags.how.diag {
+        return stored::keep(&mut view, path);
+    }
     match () {
         () if flags.how.summary => summary::show(&mut view),
         () if flags.how.kill => ending::show(&mut view),

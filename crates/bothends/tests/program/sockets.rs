@@ -30,8 +30,20 @@ fn every_kind_in_every_state_is_listed_as_ss_does() {
 }
 
 #[test]
+fn every_socket_has_the_owners_that_lsof_finds() {
+    if has("lsof", "sockets beside lsof") {
+        beside_others("lsof");
+    }
+}
+
+#[test]
 fn filters_let_through_what_they_let_through_in_ss() {
     beside_others("filters");
+}
+
+#[test]
+fn five_hundred_filters_of_the_whole_language_choose_what_they_choose_in_ss() {
+    beside_others("language");
 }
 
 #[test]
@@ -47,6 +59,16 @@ fn a_socket_that_is_killed_ends_and_no_other() {
 #[test]
 fn what_was_opened_and_closed_is_told_as_it_happens() {
     beside_others("events");
+}
+
+#[test]
+fn two_hundred_thousand_sockets_take_no_more_memory_than_twenty_thousand() {
+    beside_others("many");
+}
+
+#[test]
+fn answers_of_any_kernel_read_as_ss_reads_them() {
+    beside_others("answers");
 }
 
 #[test]

@@ -151,14 +151,18 @@ pub(super) fn cgroup(number: u64, ascii: bool, around: &dyn Surroundings) -> Str
 
 fn service(out: &mut String, row: &SocketRow) {
     let Some(details) = row.details.as_deref() else { return };
-    if let Some(tos) = details.tos {
-        let _ = write!(out, " tos:{tos:#x}");
-    }
-    if let Some(class) = details.traffic_class {
-        let _ = write!(out, " tclass:{class:#x}");
-    }
-    if let Some(class) = details.class_id {
-        let _ = write!(out, " class_id:{class:#x}");
+    let (tos, class) = (details.tos.map(u32::from), details.traffic_class.map(u32::from));
+    for (name, value) in [("tos", tos), ("tclass", class), ("class_id", details.class_id)] {
+        match value {
+            // As printf(3) has it with `%#x`.
+            Some(0) => {
+                let _ = write!(out, " {name}:0");
+            }
+            Some(value) => {
+                let _ = write!(out, " {name}:{value:#x}");
+            }
+            None => {}
+        }
     }
 }
 

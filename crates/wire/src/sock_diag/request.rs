@@ -154,7 +154,7 @@ fn protocol_of(kind: Kind) -> u8 {
     }
 }
 
-fn message(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(super::HEADER_BYTES + body.len()).unwrap_or(0);
     let mut bytes = Vec::with_capacity(super::HEADER_BYTES + body.len());
     bytes.extend(len.to_ne_bytes());

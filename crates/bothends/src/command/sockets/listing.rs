@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use draw::sockets::{Pair, Table as Drawing};
 use kernel::sock_diag::{Reading, Table};
+use kernel::sockets::Sockets;
 use wire::socket_filter::Family;
-use wire::socket_row::{Kind, SocketRow, SocketState};
+use wire::socket_row::{Kind, SocketRow, SocketState, States};
 use wire::{Doing, End, Fault};
 
-use super::{View, place};
+use super::{Flags, View, place, stored};
 use crate::exit::Exit;
 use crate::record;
 
@@ -31,41 +32,57 @@ pub(super) fn show(view: &mut View<'_>) -> Result<Exit, Fault> {
         streamed(view)?
     };
     view.tell_what_is_hidden(unowned);
-    Ok(Exit::Ok)
+    view.damage.take().map_or(Ok(Exit::Ok), Err)
 }
 
 /// Batch by batch; gives how many sockets have a process that is not seen.
 fn streamed(view: &mut View<'_>) -> Result<usize, Fault> {
-    let extensions = view.flags.extensions(view.out.json);
     let columns = view.flags.columns(&view.choice);
     let mut drawing = Drawing::new(&view.out.stdout, &columns, view.flags.extras());
     let mut batch: Vec<SocketRow> = Vec::with_capacity(BATCH);
     let (mut unowned, mut heads) = (0, !view.flags.how.no_header);
+    let tables = tables(view);
+    let View { sockets, choice, filter, system, out, flags, .. } = &mut *view;
+    let mut each = |row: SocketRow| {
+        if !choice.has(&row) || !filter.matches(&row) {
+            return;
+        }
+        batch.push(row);
+        if batch.len() >= BATCH {
+            unowned += batch.iter().filter(|row| lacks_owner(row, system)).count();
+            print(&mut drawing, &batch, std::mem::take(&mut heads), system, out);
+            batch.clear();
+        }
+    };
+    let answer = match &flags.which.from {
+        Some(file) => stored::rows(file, &mut each).map(|()| Reading::Whole),
+        None => from_kernel(sockets, &tables, choice.states, flags, out.json, &mut each),
+    };
+    // What could be read is shown, whatever ended it.
+    unowned += batch.iter().filter(|row| lacks_owner(row, system)).count();
+    print(&mut drawing, &batch, heads, system, out);
+    view.tell_how_it_was_read(answer?);
+    Ok(unowned)
+}
+
+/// One table after the other, a row at a time.
+fn from_kernel(
+    sockets: &mut Sockets,
+    tables: &[Table],
+    states: States,
+    flags: &Flags,
+    json: bool,
+    mut each: impl FnMut(SocketRow),
+) -> Result<Reading, Fault> {
     let mut reading = Reading::Whole;
-    for table in tables(view) {
-        let View { sockets, choice, filter, system, out, flags } = &mut *view;
-        let mut each = |row: SocketRow| {
-            if !choice.has(&row) || !filter.matches(&row) {
-                return;
-            }
-            batch.push(row);
-            if batch.len() >= BATCH && !out.is_closed() {
-                unowned += batch.iter().filter(|row| lacks_owner(row, system)).count();
-                print(&mut drawing, &batch, std::mem::take(&mut heads), system, out);
-                batch.clear();
-            }
-        };
-        let read = sockets.rows(table, choice.states, extensions, &mut each);
-        match read {
+    for table in tables {
+        match sockets.rows(*table, states, flags.extensions(json), &mut each) {
             Ok(Reading::Changed) => reading = Reading::Changed,
             Ok(Reading::Whole) => {}
             Err(errno) => return Err(Fault::errno(End::Us, Doing::Read, place(flags), errno)),
         }
     }
-    unowned += batch.iter().filter(|row| lacks_owner(row, &view.system)).count();
-    print(&mut drawing, &batch, heads, &view.system, view.out);
-    view.tell_how_it_was_read(reading);
-    Ok(unowned)
+    Ok(reading)
 }
 
 fn print(
@@ -84,8 +101,11 @@ fn print(
     }
 }
 
-/// The requests that the choice takes, in the order in which ss(8) lists.
+/// The requests that the choice takes, in the order in which ss(8) lists; none where the answers lie in a file.
 fn tables(view: &View<'_>) -> Vec<Table> {
+    if view.flags.which.from.is_some() {
+        return Vec::new();
+    }
     let choice = &view.choice;
     let has = |kind: Kind| choice.kinds.contains(&kind);
     let mut tables = Vec::new();
@@ -123,6 +143,12 @@ impl View<'_> {
         let extensions = self.flags.extensions(self.out.json);
         let mut rows = Vec::new();
         let mut reading = Reading::Whole;
+        if let Some(file) = &self.flags.which.from {
+            let is_meant = |row: &SocketRow| self.choice.has(row) && self.filter.matches(row);
+            let answer = stored::rows(file, |row| rows.extend(Some(row).filter(is_meant)));
+            // It is told behind what could be read.
+            self.damage = answer.err();
+        }
         for table in tables(self) {
             let fault = |errno| Fault::errno(End::Us, Doing::Read, place(self.flags), errno);
             let states =
