@@ -7,6 +7,8 @@
 
 mod attributes;
 mod inet;
+#[cfg(test)]
+mod oracle;
 mod packet;
 mod request;
 mod stored;

@@ -18,7 +18,7 @@ fn framed(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn attribute(number: u16, value: &[u8]) -> Vec<u8> {
+pub(super) fn attribute(number: u16, value: &[u8]) -> Vec<u8> {
     let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
     bytes.extend(number.to_ne_bytes());
     bytes.extend(value);
