@@ -1,7 +1,9 @@
 //! The corpora of the fuzz targets, replayed: captures of our own making, whole and mutated, none of which may be more
-//! than damaged, and lists of segments. What a fuzz target finds is added there.
+//! than damaged, lists of segments, and the kernel's answers about sockets of every kind. What a fuzz target finds is added there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../../fuzz/answers.rs"]
+mod answers;
 #[path = "../../../fuzz/follow.rs"]
 mod follow;
 #[path = "../../../fuzz/segments.rs"]
@@ -83,5 +85,38 @@ fn any_segments_are_survived_and_none_told_twice() {
     for (path, bytes) in corpus {
         let (taken, told) = segments::follow(&bytes);
         assert!(taken > 0 && told <= taken, "{}: {told} rows of {taken} segments", path.display());
+    }
+}
+
+/// The kernel's own are read whole; bent ones as far as they go.
+#[test]
+fn answers_about_sockets_are_survived_and_shown_a_line_each() {
+    let (mut sockets, mut bent) = (0, 0);
+    for (path, bytes) in corpus("sock_diag") {
+        let read = answers::read(&bytes);
+        if is_mutation(&path) {
+            bent += 1;
+            continue;
+        }
+        // As many as there are messages but the last, which says that all has been said.
+        let expected = wire::sock_diag::messages(&bytes).count() - 1;
+        assert_eq!((read.sockets, read.stored), (expected, expected), "{}", path.display());
+        sockets += read.sockets;
+    }
+    assert!(sockets > 40 && bent >= 40, "{sockets} sockets, {bent} bent answers");
+}
+
+/// Every prefix of an answer, as a reader with too little room gets it.
+#[test]
+fn answers_cut_anywhere_are_read_as_far_as_they_go() {
+    for name in ["tcp.bin", "unix.bin", "packet.bin"] {
+        let (path, bytes) = corpus("sock_diag").into_iter().find(|(path, _)| path.ends_with(name)).unwrap();
+        let all = answers::read(&bytes).sockets;
+        let mut before = 0;
+        for len in (0..bytes.len()).step_by(61) {
+            let sockets = answers::read(&bytes[..len]).stored;
+            assert!((before..=all).contains(&sockets), "{}: {sockets} of {len} bytes", path.display());
+            before = sockets;
+        }
     }
 }

@@ -1,8 +1,9 @@
 """Sockets of every kind in every state, in a network namespace of the test's own; then `bothends sockets` beside ss and
 netstat: the same rows, owners and counters. Says `ok` at its end.
 
-usage: sockets.py BOTHENDS rows|filters|situations|kill|events|many|answers|language|lsof"""
+usage: sockets.py BOTHENDS rows|filters|situations|kill|events|many|answers|language|lsof|hostile"""
 
+import fcntl
 import json
 import os
 import random
@@ -144,7 +145,7 @@ def every_kind():
     keep(socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6))
     keep(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3)))
     keep(socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.ntohs(0x0806)))
-    folder = tempfile.mkdtemp()
+    folder = keep(tempfile.TemporaryDirectory()).name
     for kind, name in [(socket.SOCK_STREAM, "stream"), (socket.SOCK_SEQPACKET, "seqpacket")]:
         listener = keep(socket.socket(socket.AF_UNIX, kind))
         listener.bind(f"{folder}/{name}")
@@ -652,12 +653,90 @@ def as_both_say(line):
     return " ".join(re.sub(r"(timer:\(\w+,\d\.\d{3})ms", r"\1sec", line).split())
 
 
+def called(name):
+    """Gives this process a name, as prctl(2) does."""
+    with open("/proc/self/comm", "wb") as file:
+        file.write(name)
+
+
+HOSTILE = b"\x1b[2J\"\n)\x07\xe2\x80\xae"
+
+
+def hostile():
+    """Names that strangers choose: of processes, files, abstract sockets and interfaces. None does more than stand in its row."""
+    plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    # SIOCSIFNAME; no blank may be in it.
+    interface = HOSTILE.replace(b"\n", b"")
+    fcntl.ioctl(plain, 0x8923, struct.pack("16s16s", b"lo", interface))
+    called(HOSTILE)
+    keep(plain).setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface)
+    plain.bind(("127.0.0.1", 0))
+    pair(server())
+    folder = keep(tempfile.TemporaryDirectory()).name.encode()
+    for name in (folder + b"/" + HOSTILE, b"\0" + HOSTILE + b"\0\xff"):
+        listener = keep(socket.socket(socket.AF_UNIX))
+        listener.bind(name)
+        listener.listen(1)
+        keep(socket.socket(socket.AF_UNIX)).connect(name)
+        keep(listener.accept()[0])
+    child = os.fork()
+    if child == 0:
+        called(b"users:((\"root\"")
+        signal.pause()
+    kept.append(child)
+    count = len(output(BOTHENDS, "sockets", "-a", "--json").splitlines())
+    if count < 10:
+        fail(f"only {count} sockets")
+    listings = {"-HanpO": count, "-HanpeimO --tos --cgroup --inet-sockopt": count, "-HanO --columns process,interface,local,peer": count, "-ap --pairs": None, "-a --tree": None,
+                "-anp --explain": None, "-a --json --explain": count, "-s": None, "-Han --sort process --diff --count 1": count}
+    for flags, expected in listings.items():
+        shown = is_safe(flags, BOTHENDS, "sockets", *flags.split())
+        if expected and len(shown.splitlines()) != expected:
+            fail(f"{flags}: {len(shown.splitlines())} lines, not {expected}\n{shown}")
+    is_safe("addr mine", BOTHENDS, "addr", "mine")
+    # A name that looks like a list of owners is none: its quotation marks are escaped.
+    if '("users:((\\"root\\"",pid=' + str(child) not in output(BOTHENDS, "sockets", "-anp"):
+        fail(f"the child is not named in {output(BOTHENDS, 'sockets', '-anp')}")
+    vanishing()
+
+
+def is_safe(what, *words):
+    ran = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, timeout=30)
+    text = (ran.stdout + ran.stderr).decode()
+    # Records are for machines: escaped as JSON has it, and no more.
+    bad = sorted({char for char in text if char not in "\n\t" and (char < " " if "--json" in words else not char.isprintable())})
+    if bad or ran.returncode != 0 or "panicked" in text:
+        fail(f"{what}: {bad}, exit {ran.returncode}\n{text}")
+    return text
+
+
+def vanishing():
+    """Processes come and go with their sockets while all are looked through: what is left is listed, and nothing is said."""
+    coming = os.fork()
+    if coming == 0:
+        os.setsid()
+        while True:
+            one = os.fork()
+            if one == 0:
+                made = socket.create_server(("127.0.0.1", 0))
+                os._exit(made.fileno() and 0)
+            os.waitpid(one, 0)
+    kept.append(coming)
+    for _ in range(40):
+        for flags in (["-tanp"], ["--tree", "-ta"], ["--json", "-ta"]):
+            ran = subprocess.run([BOTHENDS, "sockets", *flags], capture_output=True, text=True, timeout=30)
+            if ran.returncode != 0 or "without a process" in ran.stderr or "pid=0" in ran.stdout:
+                fail(f"{flags}: exit {ran.returncode}, {ran.stderr}")
+
+
 try:
     if WHAT in ("rows", "filters", "lsof"):
         every_kind()
-    {"rows": compare_rows, "filters": compare_filters, "situations": situations, "kill": kill, "events": events, "many": many, "answers": answers, "language": language, "lsof": compare_lsof}[WHAT]()
+    {"rows": compare_rows, "filters": compare_filters, "situations": situations, "kill": kill, "events": events, "many": many, "answers": answers, "language": language, "lsof": compare_lsof, "hostile": hostile}[WHAT]()
     print("ok")
 finally:
     for made in kept:
         if isinstance(made, int):
             os.kill(made, signal.SIGKILL)
+        elif isinstance(made, tempfile.TemporaryDirectory):
+            made.cleanup()

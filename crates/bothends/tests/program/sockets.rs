@@ -57,6 +57,11 @@ fn a_socket_that_is_killed_ends_and_no_other() {
 }
 
 #[test]
+fn names_that_strangers_choose_break_no_row_and_vanishing_processes_no_listing() {
+    beside_others("hostile");
+}
+
+#[test]
 fn what_was_opened_and_closed_is_told_as_it_happens() {
     beside_others("events");
 }

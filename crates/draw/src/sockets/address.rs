@@ -54,8 +54,10 @@ fn interface(out: &mut String, row: &SocketRow, around: &dyn Surroundings) {
     }
 }
 
+/// Strangers choose these too: only blanks, `/` and `:` are forbidden in them (dev_valid_name in net/core/dev.c).
 pub(super) fn interface_name(index: u32, around: &dyn Surroundings) -> String {
-    around.interface(index).unwrap_or_else(|| format!("if{index}"))
+    let name = around.interface(index);
+    name.map_or_else(|| format!("if{index}"), |name| visible(&name, true).into_owned())
 }
 
 fn port(out: &mut String, row: &SocketRow, port: u16, around: &dyn Surroundings) {

@@ -38,7 +38,9 @@ pub(super) fn run(out: &Out) -> Exit {
     }
     let mut grid = Grid::new(&["interface", "address", "is"]);
     for interface in &interfaces {
-        grid.row([interface.name.clone(), mac(interface), state(interface)]);
+        // Whoever may make interfaces names them, with any bytes but blanks, `/` and `:`.
+        let name = wire::visible(&interface.name, out.stdout.ascii).into_owned();
+        grid.row([name, mac(interface), state(interface)]);
         for one in &interface.addresses {
             grid.row([String::new(), format!("{}/{}", one.address, one.prefix), what(one)]);
         }
