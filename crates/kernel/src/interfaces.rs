@@ -5,15 +5,13 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 
-/// More messages than any dump that is real has.
-const MOST_MESSAGES: usize = 1_000_000;
+use crate::rtnetlink::ask;
+
 /// What a lifetime is that never ends: linux/if_addr.h, INFINITY_LIFE_TIME.
 const FOREVER: u32 = u32::MAX;
 
@@ -71,12 +69,12 @@ pub struct InterfaceAddress {
 /// The kernel's errno.
 pub fn all() -> Result<Vec<Interface>, i32> {
     let mut interfaces = Vec::new();
-    dump(RouteNetlinkMessage::GetLink(LinkMessage::default()), |message| {
+    ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP, |message| {
         if let RouteNetlinkMessage::NewLink(link) = message {
             interfaces.push(interface(&link));
         }
     })?;
-    dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()), |message| {
+    ask(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP, |message| {
         if let RouteNetlinkMessage::NewAddress(message) = message
             && let Some(found) = interfaces.iter_mut().find(|found| found.index == message.header.index)
         {
@@ -140,41 +138,6 @@ fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
         is_home: flags.contains(AddressFlags::Homeaddress),
         valid_s,
     })
-}
-
-/// Asks for a dump and hands out its messages until the kernel says that it is done.
-fn dump(request: RouteNetlinkMessage, mut hand: impl FnMut(RouteNetlinkMessage)) -> Result<(), i32> {
-    let errno = |error: &std::io::Error| error.raw_os_error().unwrap_or(libc::EIO);
-    let mut socket = Socket::new(NETLINK_ROUTE).map_err(|error| errno(&error))?;
-    socket.bind_auto().map_err(|error| errno(&error))?;
-    socket.connect(&SocketAddr::new(0, 0)).map_err(|error| errno(&error))?;
-    let mut message = NetlinkMessage::from(request);
-    message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    message.header.sequence_number = 1;
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    socket.send(&bytes, 0).map_err(|error| errno(&error))?;
-    for _ in 0..MOST_MESSAGES {
-        let (bytes, _) = socket.recv_from_full().map_err(|error| errno(&error))?;
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let message =
-                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|_| libc::EPROTO)?;
-            match message.payload {
-                NetlinkPayload::Done(_) => return Ok(()),
-                NetlinkPayload::Error(error) => {
-                    return error.code.map_or(Ok(()), |code| Err(code.get().saturating_abs()));
-                }
-                NetlinkPayload::InnerMessage(inner) => hand(inner),
-                _ => {}
-            }
-            // Messages are aligned to four bytes: netlink(7).
-            let length = usize::try_from(message.header.length).unwrap_or(rest.len()).next_multiple_of(4);
-            rest = rest.get(length.max(4)..).unwrap_or_default();
-        }
-    }
-    Err(libc::EPROTO)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod pages;
 pub mod ports;
 pub mod process;
 pub mod restrictions;
+pub mod route;
 pub mod rtnetlink;
 pub mod shared_memory;
 pub mod signal;

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, CacheInfo};
 use netlink_packet_route::link::{
@@ -22,6 +23,9 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+
+/// More messages than any dump that is real has.
+const MOST_MESSAGES: usize = 1_000_000;
 
 /// A hardware address.
 pub type Mac = [u8; 6];
@@ -296,6 +300,50 @@ fn family(address: IpAddr) -> AddressFamily {
 
 fn named(end: VethEnd<'_>) -> Vec<LinkAttribute> {
     vec![LinkAttribute::IfName(end.name.to_owned()), LinkAttribute::Address(end.mac.to_vec())]
+}
+
+/// Asks one question and hands out the answers: with `NLM_F_DUMP` until the kernel says that it is done, else one.
+///
+/// # Errors
+/// The kernel's errno.
+pub(crate) fn ask(
+    request: RouteNetlinkMessage,
+    flags: u16,
+    mut hand: impl FnMut(RouteNetlinkMessage),
+) -> Result<(), i32> {
+    let mut socket = Socket::new(NETLINK_ROUTE).map_err(|error| errno_of(&error))?;
+    socket.bind_auto().map_err(|error| errno_of(&error))?;
+    socket.connect(&SocketAddr::new(0, 0)).map_err(|error| errno_of(&error))?;
+    let mut message = NetlinkMessage::from(request);
+    message.header.flags = NLM_F_REQUEST | flags;
+    message.header.sequence_number = 1;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    socket.send(&bytes, 0).map_err(|error| errno_of(&error))?;
+    for _ in 0..MOST_MESSAGES {
+        let (bytes, _) = socket.recv_from_full().map_err(|error| errno_of(&error))?;
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let message =
+                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|_| libc::EPROTO)?;
+            match message.payload {
+                NetlinkPayload::Done(_) => return Ok(()),
+                NetlinkPayload::Error(error) => {
+                    return error.code.map_or(Ok(()), |code| Err(code.get().saturating_abs()));
+                }
+                NetlinkPayload::InnerMessage(inner) => hand(inner),
+                _ => {}
+            }
+            // Messages are aligned to four bytes: netlink(7).
+            let length = usize::try_from(message.header.length).unwrap_or(rest.len()).next_multiple_of(4);
+            rest = rest.get(length.max(4)..).unwrap_or_default();
+        }
+        if flags & NLM_F_DUMP == 0 {
+            return Ok(());
+        }
+    }
+    Err(libc::EPROTO)
 }
 
 fn errno_of(error: &std::io::Error) -> i32 {

@@ -2,10 +2,11 @@
 //! texts.
 
 use draw::address::port::Here;
+use draw::address::selection::Way;
 use draw::address::{beware, name_of};
 use kernel::interfaces::{Interface, InterfaceAddress};
 use serde_json::{Map, Value, json};
-use wire::address_selection::{Destination, Policy, compare};
+use wire::address_selection::{Destination, Policy, SourceRule, compare};
 use wire::byte_order::{Number, Order, Width};
 use wire::embedded;
 use wire::inet::Verdicts;
@@ -215,6 +216,7 @@ pub fn resolved(
     name: &str,
     at: usize,
     one: &Destination,
+    way: &Way,
     next: Option<&Destination>,
     policy: &Policy,
 ) -> Record {
@@ -226,5 +228,15 @@ pub fn resolved(
     let record = record.with("precedence", policy.precedence(one.address).value);
     let rule = next.map(|next| compare(one, next, policy));
     let record = record.with_some("rule", rule.map(|(_, rule)| rule.number()));
-    record.with_some("agrees", rule.map(|(order, _)| order.is_le()))
+    let record = record.with_some("agrees", rule.map(|(order, _)| order.is_le()));
+    let record = record.with_some("interface", way.interface.as_deref());
+    let record = record.with_some("gateway", way.gateway.map(|gateway| gateway.to_string()));
+    let before = way.others().map(|(address, order, rule)| {
+        json!({
+            "address": address.to_string(),
+            "rule": rule.map(SourceRule::number),
+            "agrees": order.is_le(),
+        })
+    });
+    record.with("source_before", before.collect::<Vec<_>>())
 }

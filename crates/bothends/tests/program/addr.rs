@@ -331,3 +331,49 @@ fn the_order_of_a_name_follows_the_rules() {
     assert_eq!(found[2]["rule"], 1);
     assert_eq!((found[0]["source"].as_str(), &found[4]["source"]), (Some("2001:db8:1::2"), &Value::Null));
 }
+
+/// Addresses of every kind on two interfaces, and three hundred destinations: the kernel calls each from the address that the
+/// rules put first.
+#[test]
+fn the_address_that_each_is_called_from_follows_the_rules() {
+    let test = "the_address_that_each_is_called_from_follows_the_rules";
+    let works = run(
+        Command::new("unshare")
+            .args(["-rn", "ip", "link", "add", "va", "type", "veth", "peer", "name", "vb"]),
+        b"",
+    );
+    if !works.status.success() {
+        return crate::running::left_out(test, "no private network with a veth pair can be made here");
+    }
+    let script = format!(
+        "ip link add va type veth peer name vb && ip link set lo up && ip link set va up && ip link set vb up
+         for one in 2001:db8:1::2 2001:db8:1:8::2 2001:db8:3::2 fd00::2 2002:c633:6401::2 fec0::2; do
+           ip addr add $one/64 dev va nodad || exit 1
+         done
+         ip addr add 2001:db8:1::dead/64 dev va nodad preferred_lft 0
+         ip addr add 2001:db8:5::9/48 dev vb nodad && ip addr add fe80::9/64 dev vb nodad && ip addr add fd00:0:0:9::9/64 dev vb nodad
+         ip route add default dev va && ip -6 route add default dev va && ip addr add 192.0.2.7/24 dev va
+         for last in $(seq 20); do
+           for network in 2001:db8:1: 2001:db8:1:8: 2001:db8:3: 2001:db8:5: fd00: fd00:0:0:9: 2002:c633:6401: 2001:10: fec0: 2001:0:1: 2606:2800: 64:ff9b:; do
+             {0} addr resolve ${{network%:}}::$last --json || exit 1
+           done
+           {0} addr resolve 2001:db8:1::dead --json && {0} addr resolve ff0e::$last --json && {0} addr resolve 198.51.100.$last --json
+         done",
+        env!("CARGO_BIN_EXE_bothends")
+    );
+    let output = run(Command::new("unshare").args(["-rn", "bash", "-c", &script]), b"");
+    let found = records(&output);
+    assert_eq!(found.len(), 300, "{}", stderr(&output));
+    let mut rules = std::collections::BTreeSet::new();
+    for one in &found {
+        for other in one["source_before"].as_array().unwrap() {
+            assert_eq!(other["agrees"], true, "{other} in {one:#}");
+            rules.extend(other["rule"].as_u64());
+        }
+    }
+    // One of ours, another scope, deprecated, another interface, another label, a shorter prefix. Not home addresses: kernels
+    // without CONFIG_IPV6_MIP6 take them for any others.
+    assert_eq!(rules.into_iter().collect::<Vec<_>>(), [1, 2, 3, 5, 6, 8]);
+    let four: Vec<&Value> = found.iter().filter(|one| one["source"] == "192.0.2.7").collect();
+    assert!(four.len() == 20 && four.iter().all(|one| one["source_before"] == serde_json::json!([])));
+}

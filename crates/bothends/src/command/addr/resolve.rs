@@ -3,10 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
+use draw::address::selection::{self, Way};
 use ends::dial::resolve;
 use ends::source_address::source_for;
 use kernel::interfaces::{self, Interface};
-use wire::address_selection::{Destination, Policy, Source};
+use kernel::route;
+use wire::address_selection::{Candidate, Destination, Outward, Policy, Source};
 
 use crate::cli::Families;
 use crate::exit::Exit;
@@ -25,8 +27,8 @@ Examples:
   bothends addr resolve example.org -4 --json
 
 The order is the system's own (getaddrinfo). --why shows the address that each would be called from, scopes, labels and \
-precedences, and the rule of RFC 6724 §6 that puts one before the next. /etc/gai.conf is heeded. No packet is sent but the \
-resolver's."
+precedences, the rule of RFC 6724 §6 that puts one before the next, and the rules of §5 that put the address it is called from \
+before the others of this machine. /etc/gai.conf is heeded. No packet is sent but the resolver's."
 )]
 pub(super) struct Flags {
     /// The name.
@@ -49,12 +51,17 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
     let destinations: Vec<Destination> =
         found.iter().map(|address| destination(*address, &interfaces)).collect();
     let policy = policy();
+    let ways: Vec<Way> = destinations.iter().map(|one| way(one, &interfaces)).collect();
     if out.json {
-        for (at, one) in destinations.iter().enumerate() {
-            out.record(&record::address::resolved(&flags.name, at, one, destinations.get(at + 1), &policy));
+        for (at, (one, way)) in destinations.iter().zip(&ways).enumerate() {
+            let next = destinations.get(at + 1);
+            out.record(&record::address::resolved(&flags.name, at, one, way, next, &policy));
         }
     } else if flags.why {
-        out.print(&draw::address::selection::why(&destinations, &policy, &out.stdout));
+        out.print(&selection::why(&destinations, &policy, &out.stdout));
+        if destinations.iter().any(|one| one.source.is_some()) {
+            out.print(&format!("\n{}", selection::sources(&ways, &out.stdout)));
+        }
     } else {
         destinations.iter().for_each(|one| out.print(&format!("{}\n", one.address)));
     }
@@ -72,6 +79,45 @@ fn policy() -> Policy {
 fn destination(address: SocketAddr, interfaces: &[Interface]) -> Destination {
     let source = source_for(address).ok().map(|source| described(source, interfaces));
     Destination { address: address.ip(), source }
+}
+
+/// The way there, and our addresses that came into question as its source.
+fn way(destination: &Destination, interfaces: &[Interface]) -> Way {
+    let route = route::to(destination.address).unwrap_or_default();
+    let interface = route.interface.and_then(|index| interfaces.iter().find(|one| one.index == index));
+    let outward = Outward {
+        destination: destination.address,
+        interface: route.interface,
+        prefers_temporary: interface.is_some_and(|interface| prefers_temporary(&interface.name)),
+        policy: Policy::linux(),
+    };
+    let all: Vec<Candidate> = interfaces.iter().flat_map(candidates).collect();
+    Way {
+        source: destination.source.map(|source| source.address),
+        interface: interface.map(|interface| interface.name.clone()),
+        gateway: route.gateway,
+        candidates: outward.candidates(&all).copied().collect(),
+        outward,
+    }
+}
+
+/// Addresses that nobody else has, of interfaces that are up.
+fn candidates(interface: &Interface) -> impl Iterator<Item = Candidate> {
+    let usable = interface.addresses.iter().filter(|one| interface.is_up && !one.is_tentative);
+    usable.map(|one| Candidate {
+        address: one.address,
+        prefix: one.prefix,
+        interface: interface.index,
+        is_deprecated: one.is_deprecated,
+        is_home: one.is_home,
+        is_temporary: one.is_secondary && one.address.is_ipv6(),
+    })
+}
+
+/// ip-sysctl, `net.ipv6.conf.*.use_tempaddr`: 2 is for temporary addresses before others.
+fn prefers_temporary(interface: &str) -> bool {
+    let value = std::fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{interface}/use_tempaddr"));
+    value.ok().and_then(|text| text.trim().parse::<i32>().ok()).is_some_and(|value| value >= 2)
 }
 
 /// A source address with what its interface says of it.
