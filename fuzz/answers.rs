@@ -17,13 +17,13 @@ const NAME: &str = "\u{1b}[2J\"\n\t\u{202e}\u{7}";
 
 impl Surroundings for Hostile {
     fn service(&self, _: &SocketRow, port: u16) -> Option<String> {
-        (port % 2 == 0).then(|| NAME.to_owned())
+        port.is_multiple_of(2).then(|| NAME.to_owned())
     }
     fn interface(&self, _: u32) -> Option<String> {
         Some(NAME.to_owned())
     }
     fn user(&self, uid: u32) -> Option<String> {
-        (uid % 2 == 0).then(|| NAME.to_owned())
+        uid.is_multiple_of(2).then(|| NAME.to_owned())
     }
     fn cgroup(&self, _: u64) -> Option<String> {
         Some(NAME.to_owned())

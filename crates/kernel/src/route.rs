@@ -2,7 +2,7 @@
 //!
 //! Anybody may ask, and nothing is sent.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -48,8 +48,8 @@ fn take(route: &mut Route, attribute: &RouteAttribute) {
         RouteAttribute::Gateway(address) => route.gateway = ip(address),
         RouteAttribute::PrefSource(address) => route.source = ip(address),
         // A router of the other family: RFC 5549.
-        RouteAttribute::Via(RouteVia::Inet(four)) => route.gateway = Some(Ipv4Addr::from(*four).into()),
-        RouteAttribute::Via(RouteVia::Inet6(six)) => route.gateway = Some(Ipv6Addr::from(*six).into()),
+        RouteAttribute::Via(RouteVia::Inet(four)) => route.gateway = Some((*four).into()),
+        RouteAttribute::Via(RouteVia::Inet6(six)) => route.gateway = Some((*six).into()),
         _ => {}
     }
 }

@@ -1,8 +1,8 @@
 //! The sockets of a network namespace, from wherever this system and this user can have them: sock_diag, or where that is
 //! not there or not allowed, the text of /proc (proc_pid_net(5)), which knows less.
 
-use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use wire::sock_diag::Extensions;
 use wire::socket_row::{Kind, SocketRow, States, packet_rows, rows_of, unix_rows};
@@ -14,9 +14,37 @@ use crate::sock_diag::{Reading, SockDiag, Table};
 #[derive(Debug)]
 pub struct Sockets {
     diag: Option<SockDiag>,
-    /// Where the tables lie as text; none where only sock_diag reaches.
-    texts: Option<PathBuf>,
+    texts: Option<Texts>,
     fell_back: bool,
+}
+
+/// Where the tables lie as text.
+#[derive(Debug)]
+enum Texts {
+    /// In a folder that everybody may read, also of other users' processes.
+    Folder(PathBuf),
+    /// In /proc/net of whoever is in this network namespace: a name has no process.
+    Within(OwnedFd),
+}
+
+impl Texts {
+    /// Without reading a whole table.
+    fn are_there(&self) -> bool {
+        match self {
+            Texts::Folder(folder) => folder.join("tcp").exists(),
+            Texts::Within(_) => self.read("sockstat").is_some(),
+        }
+    }
+
+    fn read(&self, file: &str) -> Option<Vec<u8>> {
+        match self {
+            Texts::Folder(folder) => std::fs::read(folder.join(file)).ok(),
+            Texts::Within(network) => {
+                let path = Path::new("/proc/thread-self/net").join(file);
+                in_network(network.as_fd(), || std::fs::read(path).map_err(|_| libc::ENOENT)).ok()
+            }
+        }
+    }
 }
 
 impl Sockets {
@@ -30,12 +58,11 @@ impl Sockets {
             Some(network) => open_network(network).and_then(|fd| in_network(fd.as_fd(), SockDiag::open)),
         };
         let texts = match network {
-            None => Some(PathBuf::from("/proc/net")),
-            // Everybody may read these, also of other users' processes.
-            Some(Network::OfProcess(pid)) => Some(PathBuf::from(format!("/proc/{pid}/net"))),
-            Some(Network::Named(_)) => None,
+            None => Some(Texts::Folder("/proc/net".into())),
+            Some(Network::OfProcess(pid)) => Some(Texts::Folder(format!("/proc/{pid}/net").into())),
+            Some(named) => open_network(named).ok().map(Texts::Within),
         };
-        match (diag, texts.filter(|texts| texts.join("tcp").exists())) {
+        match (diag, texts.filter(Texts::are_there)) {
             (Ok(diag), texts) => Ok(Sockets { diag: Some(diag), texts, fell_back: false }),
             (Err(_), Some(texts)) => Ok(Sockets { diag: None, texts: Some(texts), fell_back: true }),
             (Err(errno), None) => Err(errno),
@@ -45,6 +72,11 @@ impl Sockets {
     /// Whether a table had to be read as text: counters, timers and peers of Unix sockets are not in it.
     pub fn fell_back(&self) -> bool {
         self.fell_back
+    }
+
+    /// How many sockets this one is itself, by the kernel's counting (`used` of /proc/net/sockstat).
+    pub fn own_sockets(&self) -> u64 {
+        u64::from(self.diag.is_some())
     }
 
     /// Hands over the rows of a table, one after the other.
@@ -151,7 +183,7 @@ impl Sockets {
 
     /// A file of that namespace's /proc/net, where it can be read.
     pub fn text(&self, file: &str) -> Option<String> {
-        std::fs::read_to_string(self.texts.as_ref()?.join(file)).ok()
+        String::from_utf8(self.texts.as_ref()?.read(file)?).ok()
     }
 
     /// The name of an interface of that namespace.
@@ -174,7 +206,7 @@ impl Sockets {
     fn read_texts(&self, table: Table, states: States, mut each: impl FnMut(SocketRow)) -> bool {
         let mut found = false;
         for (file, kind) in files(table) {
-            let text = self.texts.as_ref().and_then(|texts| std::fs::read(texts.join(file)).ok());
+            let text = self.texts.as_ref().and_then(|texts| texts.read(file));
             let Some(text) = text.map(|text| String::from_utf8_lossy(&text).into_owned()) else { continue };
             found = true;
             let mut chosen = |row: SocketRow| {
@@ -226,7 +258,8 @@ mod tests {
         let unix = UnixListener::bind(folder.path().join("a socket")).unwrap();
         let inodes = [rustix::fs::fstat(&tcp).unwrap().st_ino, rustix::fs::fstat(&unix).unwrap().st_ino];
         let mut by_diag = Sockets::open(None).expect("sockets");
-        let mut by_text = Sockets { diag: None, texts: Some("/proc/net".into()), fell_back: false };
+        let mut by_text =
+            Sockets { diag: None, texts: Some(Texts::Folder("/proc/net".into())), fell_back: false };
         for (table, inode) in [(Table::Tcp, inodes[0]), (Table::Unix, inodes[1])] {
             let find = |sockets: &mut Sockets| {
                 let (rows, _) = sockets.all(table, States::ALL, Extensions::default()).expect("rows");

@@ -216,6 +216,12 @@ def compare_rows():
         fail(f"only {counted} rows were compared")
     owners()
     records()
+    until("the summary is the same", lambda: summary_of(output(BOTHENDS, "sockets", "-s")) == summary_of(output("ss", "-s")))
+
+
+def summary_of(text):
+    """Up to where ours goes on."""
+    return [line.split() for line in text.splitlines()[:9]]
 
 
 def owners():
@@ -539,6 +545,9 @@ def events():
     kept.clear()
     if not told("closed"):
         fail(f"closed: {seen}")
+    # What it was, and whose, is known from before.
+    if seen[-1].get("state_before") != "LISTEN" or [owner["pid"] for owner in seen[-1]["processes"]] != [os.getpid()]:
+        fail(f"closed: {seen[-1]}")
     watching.send_signal(signal.SIGINT)
     if watching.wait(20) != 0:
         fail(f"exit {watching.returncode}")

@@ -127,6 +127,37 @@ fn the_tables_of_another_process_are_found_by_its_number() {
     assert!(stdout(&output).contains(&format!("127.0.0.1:{port}")));
 }
 
+/// Every table of it, also those that this kernel gives as text only.
+#[test]
+fn the_tables_of_a_namespace_are_found_by_its_name() {
+    let test = "the_tables_of_a_namespace_are_found_by_its_name";
+    let private = "mount -t tmpfs tmpfs /run && ip link set lo up && ip netns add blue && ip netns exec blue ip link set lo up";
+    let unshare = |script: &str| {
+        let words = ["-rnm", "--propagation", "private", "sh", "-c", script, env!("CARGO_BIN_EXE_bothends")];
+        run(Command::new("unshare").args(words), b"")
+    };
+    if !["unshare", "ip", "mount"].iter().all(|program| has(program, test)) {
+        return;
+    }
+    if !unshare(private).status.success() {
+        return left_out(test, "needs a network namespace with a name");
+    }
+    let output = unshare(&format!(
+        "{private} || exit 1
+         mkfifo /run/told; ip netns exec blue \"$0\" serve echo 127.0.0.1:7070 2> /run/told & read line < /run/told
+         echo \"$line\"; \"$0\" sockets -N blue -tlnH; \"$0\" sockets -tlnH; \"$0\" sockets -N blue -a > /dev/null; echo \"exit $?\"
+         \"$0\" sockets -N blue -s | tail -n 1; \"$0\" sockets -N red -a; echo \"exit $?\"; kill %1 2> /dev/null || kill $!"
+    ));
+    let shown = stdout(&output);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 5, "{shown}{}", stderr(&output));
+    assert!(lines[0].starts_with("listening on tcp://127.0.0.1:7070"), "{shown}");
+    assert!(lines[1].starts_with("LISTEN") && lines[1].contains("127.0.0.1:7070"), "{shown}");
+    assert_eq!((lines[2], lines[4]), ("exit 0", "exit 45"), "{shown}{}", stderr(&output));
+    assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["tcp", "LISTEN", "1"]);
+    assert!(stderr(&output).contains("open the network namespace red: no such file or directory"));
+}
+
 #[test]
 fn columns_and_order_are_as_asked() {
     let _listeners: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();

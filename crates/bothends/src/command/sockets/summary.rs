@@ -24,18 +24,20 @@ pub(super) fn show(view: &mut View<'_>) -> Result<Exit, Fault> {
         }
         return Ok(Exit::Ok);
     }
-    view.out.print(&totals(&stat, established));
+    let own = view.sockets.own_sockets() + view.system.own_sockets();
+    view.out.print(&totals(&stat, established, own));
     view.out.print(&states(&rows));
     Ok(Exit::Ok)
 }
 
-/// The kernel's own figures: those of the whole machine (allocated, orphaned) are not in its tables.
-fn totals(stat: &Sockstat, established: u64) -> String {
+/// The kernel's own figures: those of the whole machine (allocated, orphaned) are not in its tables. `own` are the sockets that
+/// were only opened to ask.
+fn totals(stat: &Sockstat, established: u64, own: u64) -> String {
     let tcp = |key| stat.number("TCP", key);
     let (waiting, allocated) = (tcp("tw"), tcp("alloc"));
     let in_use = tcp("inuse") + stat.number("TCP6", "inuse");
     let closed = (allocated + waiting).saturating_sub(in_use);
-    let mut out = format!("Total: {}\n", stat.number("sockets", "used"));
+    let mut out = format!("Total: {}\n", stat.number("sockets", "used").saturating_sub(own));
     let _ = writeln!(
         out,
         "TCP:   {} (estab {established}, closed {closed}, orphaned {}, timewait {waiting})\n",
@@ -100,9 +102,9 @@ mod tests {
         let stat = Sockstat::decode(
             "sockets: used 23\nTCP: inuse 4 orphan 1 tw 2 alloc 7 mem 3\nUDP: inuse 1 mem 0\nRAW: inuse 0\nFRAG: inuse 0\nTCP6: inuse 1\n",
         );
-        let text = totals(&stat, 3);
+        let text = totals(&stat, 3, 2);
         assert!(
-            text.starts_with("Total: 23\nTCP:   9 (estab 3, closed 4, orphaned 1, timewait 2)\n"),
+            text.starts_with("Total: 21\nTCP:   9 (estab 3, closed 4, orphaned 1, timewait 2)\n"),
             "{text}"
         );
         assert!(

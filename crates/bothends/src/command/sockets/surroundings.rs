@@ -54,6 +54,11 @@ impl System {
         self.owners = Owners::read().unwrap_or_default();
     }
 
+    /// [`Sockets::own_sockets`].
+    pub(super) fn own_sockets(&self) -> u64 {
+        self.sockets.own_sockets()
+    }
+
     /// Processes that this user may not look into.
     pub(super) fn hidden_processes(&self) -> usize {
         self.owners.hidden_processes()

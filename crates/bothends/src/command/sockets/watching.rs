@@ -142,6 +142,9 @@ pub(super) fn events(view: &mut View<'_>, network: Option<&Network>) -> Result<E
     }
     .map_err(fault)?;
     let clock = Clock::start();
+    if view.flags.needs_owners(view.out.json) {
+        view.system.read_owners();
+    }
     let mut known: HashMap<_, SocketRow> =
         view.rows()?.into_iter().map(|row| (identity(&row), row)).collect();
     view.out.tell("telling what is opened and closed, until ^C\n");
@@ -158,9 +161,13 @@ pub(super) fn events(view: &mut View<'_>, network: Option<&Network>) -> Result<E
                     view.out.tell("more sockets were closed than could be told\n");
                 }
                 // One that lived for a moment only was never seen to be opened.
-                for row in closed.into_iter().filter(|row| view.choice.has(row) && view.filter.matches(row)) {
-                    known.remove(&identity(&row));
-                    happened(view, &clock, "-", "closed", &row, None);
+                for mut row in
+                    closed.into_iter().filter(|row| view.choice.has(row) && view.filter.matches(row))
+                {
+                    let was = known.remove(&identity(&row));
+                    // Nobody has it any more: who had it is known by its inode.
+                    row.inode = was.as_ref().map_or(row.inode, |was| was.inode);
+                    happened(view, &clock, "-", "closed", &row, was.as_ref());
                     told += 1;
                 }
             }
