@@ -23,6 +23,9 @@ pub fn open(interface: u32) -> Result<OwnedFd, i32> {
     let fd = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None).map_err(Errno::raw_os_error)?;
     set_option(&fd, libc::PACKET_VNET_HDR, 1)?;
     set_option(&fd, libc::PACKET_IGNORE_OUTGOING, 1)?;
+    // Past the interface's queue: that of an interface whose other end came up later drops everything until the kernel
+    // has got round to noticing, which may be after the first packets.
+    set_option(&fd, libc::PACKET_QDISC_BYPASS, 1)?;
     // Beyond net.core.rmem_max the kernel takes what it allows; `grow_buffers` asks again where that may be forced.
     sockopt::set_socket_recv_buffer_size(&fd, BUFFER).map_err(Errno::raw_os_error)?;
     sockopt::set_socket_send_buffer_size(&fd, BUFFER).map_err(Errno::raw_os_error)?;
