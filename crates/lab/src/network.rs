@@ -20,7 +20,7 @@ use crate::lesson::Part;
 use crate::link_end::{LinkEnd, LinkKind};
 use crate::outcome::NotMade;
 use crate::programs::Outputs;
-use crate::sockets::{Kind, Tables, Unfinished, tcp, unfinished, waiting};
+use crate::sockets::{Kind, Left, Tables, left, tcp, waiting};
 
 /// A network that stands. Dropping it ends everything inside.
 #[derive(Debug)]
@@ -216,8 +216,8 @@ impl Network {
     }
 
     /// What is left to be done on the hosts.
-    pub(crate) fn unfinished(&self) -> Unfinished {
-        self.hosts.iter().map(|host| unfinished(&host.tables)).max().unwrap_or(Unfinished::Nothing)
+    pub(crate) fn left(&self) -> Left {
+        self.hosts.iter().map(|host| left(&host.tables)).fold(Left::default(), Left::and)
     }
 }
 

@@ -23,19 +23,19 @@ use crate::links::Links;
 use crate::network::{self, Network};
 use crate::outcome::{Ending, NotMade, Outcome};
 use crate::programs::Outputs;
-use crate::sockets::{Kind, Unfinished};
+use crate::sockets::{Kind, Left, Unfinished};
 
 /// How long a command that is to be the server may take until it waits for clients; after that the client is started
 /// anyway: not every server waits for TCP or UDP.
 const SERVER_LIMIT: Duration = Duration::from_secs(1);
 /// How long a program may take to end when it is told to, before it is killed.
 const END_LIMIT: Duration = Duration::from_secs(2);
-/// How long the link has to be quiet while the server has something to read or to close, until that is given up.
+/// How long nothing may change while the server has something to read or to close, until that is given up.
 const PROGRAM_LIMIT: Duration = Duration::from_millis(200);
-/// How long it has to be quiet while a kernel waits for an acknowledgement: longer than the fourth retransmission takes
+/// How long nothing may change while a kernel waits for an acknowledgement: as long as the fourth retransmission takes
 /// (RFC 6298 §5, from Linux's 200 ms on).
 const KERNEL_LIMIT: Duration = Duration::from_secs(3);
-/// How long all that may take, however much is said: a program that the client has left behind may talk for ever.
+/// How long all that may take, however much changes: a program that the client has left behind may talk for ever.
 const FINISH_LIMIT: Duration = Duration::from_secs(30);
 /// How often to look, at first and at most, where nothing tells that there is something to see.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
@@ -88,9 +88,9 @@ struct View {
     processes: Vec<Process>,
     /// The link has said that it is empty since it was asked.
     idle: bool,
-    /// Frames told, and when the last one was.
+    /// Frames told, and when the first one was.
     frames: u64,
-    last_frame: Option<Instant>,
+    first_frame: Option<Instant>,
     /// The first signal that asked us to end, and whether a second one did.
     interrupted: Option<i32>,
     abandoned: bool,
@@ -159,9 +159,11 @@ impl Lab<'_> {
             kept.restore(rustix::stdio::stdin());
         }
         led?;
-        self.let_finish(Unfinished::Program)?;
+        let stuck = self.let_finish(Unfinished::Program, KERNEL_LIMIT)?;
         self.end_others(&others)?;
-        self.let_finish(Unfinished::Kernel)
+        // Kernels that nothing has got through to once are not given as long again.
+        self.let_finish(Unfinished::Kernel, if stuck { PROGRAM_LIMIT } else { KERNEL_LIMIT })?;
+        Ok(())
     }
 
     /// All that run something beside the leader; the server first.
@@ -252,23 +254,32 @@ impl Lab<'_> {
     }
 
     /// Waits until nothing is under way and nobody has anything left to do: everybody, or (from `Kernel` on) the two
-    /// kernels only.
-    fn let_finish(&mut self, from: Unfinished) -> Result<(), Fault> {
+    /// kernels only. Where a link lets nothing pass, kernels send the same again and again: what counts is only what
+    /// changes for their sockets. True where a kernel was given up: nothing has changed for `patience`, and the delays.
+    fn let_finish(&mut self, from: Unfinished, patience: Duration) -> Result<bool, Fault> {
         let delays = 4 * self.config.link.usual_delay();
         let limit = Instant::now() + FINISH_LIMIT + 2 * delays;
         let mut looks = Looks::new();
+        let mut left = Left::default();
+        let mut changed = Instant::now();
+        let mut hopeless = changed;
         while !self.view.abandoned {
             self.wait_for_empty_link(Instant::now() + PROGRAM_LIMIT + delays)?;
-            let quiet = match self.network.unfinished() {
-                Unfinished::Kernel => KERNEL_LIMIT + delays,
+            let now_left = self.network.left();
+            let may_stay = match now_left.unfinished() {
+                Unfinished::Kernel => patience + delays,
                 Unfinished::Program if from == Unfinished::Program && self.any_runs(&self.others()) => {
                     PROGRAM_LIMIT
                 }
-                Unfinished::Program | Unfinished::Nothing => return Ok(()),
+                Unfinished::Program | Unfinished::Nothing => return Ok(false),
             };
-            let give_up = limit.min(self.view.quiet_since() + quiet);
+            if now_left != left {
+                (left, changed) = (now_left, Instant::now());
+            }
+            hopeless = hopeless.max(self.hopeless_from(changed));
+            let give_up = limit.min(hopeless + may_stay);
             if Instant::now() >= give_up {
-                return Ok(());
+                return Ok(left.unfinished() == Unfinished::Kernel);
             }
             let frames = self.view.frames;
             self.step(Some(looks.next_until(give_up)))?;
@@ -276,7 +287,20 @@ impl Lab<'_> {
                 looks = Looks::new();
             }
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// From when on it says something that nothing has changed since `changed`: while the link is cut but will not stay so,
+    /// nothing can. Each time that something is sent again comes twice as late, so for as long again nothing may be sent.
+    fn hopeless_from(&self, changed: Instant) -> Instant {
+        let Some(began) = self.view.first_frame else { return changed };
+        match self.config.link.opens_again(began.elapsed()) {
+            Some(opens) => {
+                let opens = began + opens;
+                opens + opens.saturating_duration_since(changed)
+            }
+            None => changed,
+        }
     }
 
     /// Waits until every packet has arrived, and every answer to it; not for ever, for what still runs inside may have
@@ -469,12 +493,12 @@ fn tell_link(report: forward::Report, view: &mut View, emit: &mut dyn FnMut(Even
     match report {
         forward::Report::Frame(frame) => {
             view.frames += 1;
-            view.last_frame = Some(Instant::now());
+            view.first_frame.get_or_insert_with(Instant::now);
             emit(Event::Frame(frame));
         }
         forward::Report::Missed(frames) => {
             view.frames += frames;
-            view.last_frame = Some(Instant::now());
+            view.first_frame.get_or_insert_with(Instant::now);
         }
         forward::Report::Idle => view.idle = true,
     }
@@ -496,10 +520,6 @@ impl View {
 
     fn process(&mut self, role: Role) -> &mut Process {
         &mut self.processes[role.index()]
-    }
-
-    fn quiet_since(&mut self) -> Instant {
-        *self.last_frame.get_or_insert_with(Instant::now)
     }
 }
 

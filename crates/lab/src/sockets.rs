@@ -5,15 +5,17 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 
+use wire::address::Address;
 use wire::socket_row::{SocketRow, SocketState, rows};
 
 /// A host's tables, through descriptors that were opened inside its network namespace.
 pub(crate) type Tables = [Option<File>; 4];
 
 /// What is to be waited for. The greater of two says what to wait for when both are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Unfinished {
     /// Nothing: what is open will stay as it is.
+    #[default]
     Nothing,
     /// A program: it has something to read, to accept or to close.
     Program,
@@ -21,13 +23,44 @@ pub(crate) enum Unfinished {
     Kernel,
 }
 
+/// What is left to be done, and how far it is: two that are equal say that nothing has moved on, however much was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    most: Unfinished,
+    /// Of each socket that is to be waited for: whose, its state, and the bytes in its two queues.
+    sockets: Vec<(Address, Address, SocketState, [u32; 2])>,
+}
+
+impl Left {
+    /// What is to be waited for.
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        self.most
+    }
+
+    /// Both.
+    pub(crate) fn and(mut self, other: Left) -> Left {
+        self.most = self.most.max(other.most);
+        self.sockets.extend(other.sockets);
+        self
+    }
+
+    fn note(&mut self, row: SocketRow, kind: Kind) {
+        let unfinished = unfinished_by(&row, kind);
+        if unfinished > Unfinished::Nothing {
+            self.most = self.most.max(unfinished);
+            self.sockets.push((row.local, row.remote, row.state, [row.to_send_bytes, row.to_read_bytes]));
+        }
+    }
+}
+
 /// Looks through the tables of a host.
-pub(crate) fn unfinished(tables: &Tables) -> Unfinished {
-    each(tables, |kind, text| rows(text).map(|row| unfinished_by(&row, kind)).max())
-        .into_iter()
-        .flatten()
-        .max()
-        .unwrap_or(Unfinished::Nothing)
+pub(crate) fn left(tables: &Tables) -> Left {
+    let of_table = |kind, text: &str| {
+        let mut left = Left::default();
+        rows(text).for_each(|row| left.note(row, kind));
+        Some(left)
+    };
+    each(tables, of_table).into_iter().flatten().fold(Left::default(), Left::and)
 }
 
 /// Where somebody waits: for TCP connections or for UDP datagrams.
@@ -119,8 +152,14 @@ mod tests {
         )
     }
 
+    fn left_in(kind: Kind, text: &str) -> Left {
+        let mut left = Left::default();
+        rows(text).for_each(|row| left.note(row, kind));
+        left
+    }
+
     fn judge(kind: Kind, text: &str) -> Option<Unfinished> {
-        rows(text).map(|row| unfinished_by(&row, kind)).max()
+        Some(left_in(kind, text).unfinished())
     }
 
     #[test]
@@ -152,6 +191,18 @@ mod tests {
         assert_eq!(judge(Kind::Udp, &format!("{HEAD}{}", row(7, 0, 0))), Some(Unfinished::Nothing));
         let both = format!("{HEAD}{}{}", row(6, 0, 0), row(9, 1, 0));
         assert_eq!(judge(Kind::Tcp, &both), Some(Unfinished::Kernel));
+    }
+
+    #[test]
+    fn what_is_left_changes_only_when_a_socket_moves_on() {
+        let left = |state, to_send| left_in(Kind::Tcp, &format!("{HEAD}{}", row(state, to_send, 0)));
+        assert_eq!(left(4, 1), left(4, 1));
+        assert_ne!(left(4, 1), left(4, 2));
+        assert_ne!(left(4, 1), left(5, 1));
+        // The timer and how often it has run out say nothing new.
+        let again = row(4, 1, 0).replace("00:00000000 00000000", "01:00000019 00000003");
+        assert_eq!(left_in(Kind::Tcp, &format!("{HEAD}{again}")), left(4, 1));
+        assert_eq!(left(10, 0), Left::default());
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl Director {
     fn finish(&mut self) -> Result<(), Fault> {
         let limit = Instant::now() + FINISH_LIMIT;
         while let House::Network { network, .. } = &self.house
-            && network.unfinished() == Unfinished::Kernel
+            && network.left().unfinished() == Unfinished::Kernel
             && Instant::now() < limit
         {
             self.step(limit.min(Instant::now() + LOOK))?;

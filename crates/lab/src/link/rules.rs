@@ -43,6 +43,11 @@ impl Rules {
             || matches!(reorder, Reorder::Held { .. })
     }
 
+    /// True where no packet gets through.
+    pub(super) fn let_nothing_pass(&self) -> bool {
+        self.cut || self.loss.is_some_and(|loss| loss.mean() == Probability::ALWAYS)
+    }
+
     /// How long it takes until a full queue is empty.
     fn full_queue(&self) -> Duration {
         let Some(rate) = self.rate else { return Duration::ZERO };

@@ -111,6 +111,18 @@ impl Schedule {
         (rules, until)
     }
 
+    /// Where the rules at this time after the first packet let nothing pass one way, and later ones will: when.
+    pub(crate) fn opens_again(&self, elapsed: Duration) -> Option<Duration> {
+        let (mut rules, mut until) = self.at(elapsed);
+        let is_shut = |rules: [Rules; 2]| rules.iter().any(Rules::let_nothing_pass);
+        let mut opens = None;
+        while is_shut(rules) {
+            opens = Some(until?);
+            (rules, until) = self.at(until?);
+        }
+        opens
+    }
+
     /// True where some rule at some time asks the dice.
     pub(super) fn needs_luck(&self) -> bool {
         let mut rules = [self.up, self.down];
@@ -309,6 +321,20 @@ mod tests {
         let schedule = schedule(&["2s for 500ms: cut", "1s: loss 20%"]);
         let next = |millis| schedule.at(Duration::from_millis(millis)).1.map(|until| until.as_millis());
         assert_eq!([0, 1000, 2000, 2500].map(next), [Some(1000), Some(2000), Some(2500), None]);
+    }
+
+    #[test]
+    fn when_a_shut_link_opens_again_is_known() {
+        let opens = |changes: &[&str], millis| {
+            let opens = schedule(changes).opens_again(Duration::from_millis(millis));
+            opens.map(|opens| opens.as_millis())
+        };
+        let for_a_time = ["1s for 1s: cut", "2s for 500ms: down-loss 100%", "9s: cut"];
+        assert_eq!(
+            [0, 1000, 2100, 2500, 9000].map(|at| opens(&for_a_time, at)),
+            [None, Some(2500), Some(2500), None, None]
+        );
+        assert_eq!(opens(&["0s: loss 99%"], 1), None);
     }
 
     #[test]

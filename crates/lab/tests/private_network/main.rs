@@ -5,6 +5,7 @@
 mod clean_up;
 mod commands;
 mod conversation;
+mod cut_off;
 mod left_out;
 mod more_hosts;
 #[path = "../../../kernel/tests/one_thread/mod.rs"]
@@ -38,6 +39,8 @@ fn main() {
         ),
         ("a_server_that_will_not_end_is_killed", commands::stubborn_server_is_killed),
         ("a_talker_left_behind_is_not_waited_for", commands::left_behind_talker_is_not_waited_for),
+        ("what_is_cut_off_for_good_is_not_waited_for", cut_off::for_good_is_not_waited_for),
+        ("what_is_cut_off_for_a_time_is_waited_for", cut_off::for_a_time_is_waited_for),
         ("what_cannot_be_started_is_told", commands::what_cannot_be_started_is_told),
         ("a_signal_ends_the_lab_in_order", || users::each(clean_up::signal_ends_the_lab_in_order)),
         ("nothing_survives_a_killed_tool", || users::each(clean_up::nothing_survives_a_killed_tool)),

@@ -32,8 +32,14 @@ pub(crate) struct Segment {
 /// Runs a lab; none where this system refuses it, which is noted.
 pub(crate) fn run(config: &Config) -> Option<Seen> {
     let mut events = Vec::new();
-    match lab::run(config, &mut |event| events.push(event)) {
-        Ok(outcome) => Some(Seen { outcome, events }),
+    let outcome = made(config, lab::run(config, &mut |event| events.push(event)))?;
+    Some(Seen { outcome, events })
+}
+
+/// How it ended; none where this system refuses it, which is noted.
+pub(crate) fn made(config: &Config, outcome: Result<Outcome, NotMade>) -> Option<Outcome> {
+    match outcome {
+        Ok(outcome) => Some(outcome),
         Err(NotMade::Refused(refusal)) => {
             let user = refusal.clues.uid;
             left_out("private networks", &format!("{:?} refused to user {user}: {refusal}", config.backend));
