@@ -12,6 +12,7 @@ mod lab;
 mod lab_hosts;
 mod lab_link;
 mod lab_real_programs;
+mod lab_repeats;
 mod lessons;
 mod listen;
 mod many_clients;
