@@ -11,8 +11,8 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, CacheInfo};
 use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage,
+    AfSpecInet6, AfSpecUnspec, BridgePortState, In6AddrGenMode, InfoBridge, InfoBridgePort, InfoData,
+    InfoKind, InfoPortData, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
@@ -174,8 +174,8 @@ impl Rtnetlink {
         self.change(RouteNetlinkMessage::SetLink(link), 0)
     }
 
-    /// Gives an interface an address; the route to its network comes with it. It is usable at once: nobody is asked whether
-    /// he has it too.
+    /// Gives an interface an address; the route to its network comes with it. Nobody is asked whether he has it too, and yet
+    /// the kernel makes an IPv6 address usable only when it gets round to it: see [`has_address`](Self::has_address).
     ///
     /// # Errors
     /// The kernel's errno: `EEXIST` when it has it already.
@@ -193,6 +193,40 @@ impl Rtnetlink {
             message.attributes.push(AddressAttribute::CacheInfo(life));
         }
         self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Whether this is an address of this host that packets are taken in for.
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub fn has_address(&mut self, address: IpAddr) -> Result<bool, i32> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(address);
+        message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
+        message.attributes = vec![RouteAttribute::Destination(address.into())];
+        match self.ask(RouteNetlinkMessage::GetRoute(message), NLM_F_REQUEST) {
+            Ok(Some(RouteNetlinkMessage::NewRoute(route))) => Ok(route.header.kind == RouteType::Local),
+            Ok(_) => Err(libc::EPROTO),
+            Err(libc::ENETUNREACH | libc::EHOSTUNREACH) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Whether a bridge lets packets in and out of this port of it.
+    ///
+    /// # Errors
+    /// The kernel's errno: `ENODEV` when there is none of that name.
+    pub fn is_forwarding(&mut self, port: &str) -> Result<bool, i32> {
+        let link = self.link(port)?;
+        let infos = link.attributes.iter().filter_map(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => Some(infos),
+            _ => None,
+        });
+        let forwards = InfoBridgePort::State(BridgePortState::Forwarding);
+        Ok(infos.flatten().any(|info| match info {
+            LinkInfo::PortData(InfoPortData::BridgePort(of_port)) => of_port.contains(&forwards),
+            _ => false,
+        }))
     }
 
     /// Sends everything for a network out of an interface.
@@ -379,6 +413,14 @@ mod tests {
         assert_eq!(interfaces.index("no-such-device"), Err(libc::ENODEV));
         // An answer is told apart from the one before.
         assert_eq!(interfaces.index("lo"), Ok(1));
+    }
+
+    #[test]
+    fn own_addresses_are_told_from_those_of_others() {
+        let mut interfaces = Rtnetlink::open().expect("a netlink socket");
+        assert_eq!(interfaces.has_address([127, 0, 0, 1].into()), Ok(true));
+        // RFC 5737: nobody's.
+        assert_eq!(interfaces.has_address([192, 0, 2, 1].into()), Ok(false));
     }
 
     #[test]

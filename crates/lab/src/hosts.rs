@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kernel::namespace::{self, Ids, Namespace};
 use kernel::rtnetlink::{InterfaceAddress, Mac, Rtnetlink, Setting, VethEnd};
@@ -171,11 +173,13 @@ fn tun_in(host: &Bare) -> Result<Tun, Refused> {
 
 fn join_by_tun(config: &Config, hosts: Vec<Bare>, tuns: Vec<Tun>) -> Result<Hosts, Refused> {
     let offload = tuns.iter().all(|tun| tun.offload);
-    let join = |(host, tun): (Bare, Tun)| {
-        let interfaces = configure(config, &host, &[])?;
-        finished(host, FarSide { link: tun.fd, port: None, interfaces })
-    };
-    let hosts = hosts.into_iter().zip(tuns).map(join).collect::<Result<_, _>>()?;
+    let mut all =
+        hosts.iter().map(|host| configure(config, host, &[])).collect::<Result<Vec<_>, Refused>>()?;
+    wait_for_addresses(&hosts, &mut all)?;
+    let far_sides =
+        tuns.into_iter().zip(all).map(|(tun, interfaces)| FarSide { link: tun.fd, port: None, interfaces });
+    let hosts =
+        hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect::<Result<_, _>>()?;
     Ok(Hosts { backend: Backend::Tun, offload, hosts })
 }
 
@@ -183,12 +187,17 @@ fn join_by_packet_sockets(config: &Config, middle: &OwnedFd, hosts: Vec<Bare>) -
     let has_switch = hosts.len() > 2;
     namespace::enter_network(middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
     let bridge = has_switch.then(make_bridge).transpose()?;
-    let far_sides =
+    let mut far_sides =
         hosts.iter().map(|host| far_side(host, middle, bridge)).collect::<Result<Vec<_>, Refused>>()?;
     let roles: Vec<Role> = hosts.iter().map(|host| host.role).collect();
-    for host in &hosts {
+    let configured = |host: &Bare| {
         let others: Vec<Role> = roles.iter().copied().filter(|role| *role != host.role).collect();
-        configure(config, host, &others)?;
+        configure(config, host, &others)
+    };
+    let mut all = hosts.iter().map(configured).collect::<Result<Vec<_>, Refused>>()?;
+    wait_for_addresses(&hosts, &mut all)?;
+    if has_switch {
+        wait_for_ports(&hosts, &mut far_sides)?;
     }
     let hosts =
         hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect::<Result<_, _>>()?;
@@ -214,6 +223,43 @@ struct FarSide {
     interfaces: Rtnetlink,
 }
 
+/// How long the kernel may take to get round to what it has put off, and how often to look.
+const READY_LIMIT: Duration = Duration::from_secs(1);
+const READY_LOOKS: Duration = Duration::from_micros(50);
+
+/// Waits until each host takes in what is for its address. Linux puts off the last step of giving an IPv6 address to a
+/// worker of its own, and until then the first packets would be nobody's.
+fn wait_for_addresses(hosts: &[Bare], interfaces: &mut [Rtnetlink]) -> Result<(), Refused> {
+    for (host, interfaces) in hosts.iter().zip(interfaces).filter(|(host, _)| host.has_ipv6) {
+        let address = host.role.address(Family::V6);
+        wait_until(|| interfaces.has_address(address)).map_err(at(Step::Address))?;
+    }
+    Ok(())
+}
+
+/// Waits until the bridge lets packets through all of its ports: that they are up is news that a worker brings as well.
+fn wait_for_ports(hosts: &[Bare], far_sides: &mut [FarSide]) -> Result<(), Refused> {
+    for (host, far) in hosts.iter().zip(far_sides) {
+        let port = port_of(host.role);
+        wait_until(|| far.interfaces.is_forwarding(&port)).map_err(at(Step::Bridge))?;
+    }
+    Ok(())
+}
+
+/// Not for ever: a network that loses a first packet is better than none.
+fn wait_until(mut is_ready: impl FnMut() -> Result<bool, i32>) -> Result<(), i32> {
+    let limit = Instant::now() + READY_LIMIT;
+    while !is_ready()? && Instant::now() < limit {
+        thread::sleep(READY_LOOKS);
+    }
+    Ok(())
+}
+
+/// The switch's end of a host's line.
+fn port_of(role: Role) -> String {
+    format!("port-{}", role.name())
+}
+
 /// Makes the veth pair between a host and the middle, and opens a packet socket on the middle's end, which is up before
 /// the host's own, so that nothing the host sends is missed. With a bridge, another pair within the middle is a port of it
 /// and a second packet socket's interface.
@@ -227,7 +273,7 @@ fn far_side(host: &Bare, middle: &OwnedFd, bridge: Option<u32>) -> Result<FarSid
     let up = Setting { silent_ipv6: host.has_ipv6, up: true, ..Setting::default() };
     let link = socket_on(&mut interfaces, name, up)?;
     let Some(bridge) = bridge else { return Ok(FarSide { link, port: None, interfaces }) };
-    let (near, far) = (format!("to-{name}"), format!("port-{name}"));
+    let (near, far) = (format!("to-{name}"), port_of(host.role));
     let here = VethEnd { name: &near, mac: mac(host.role, Side::Near) };
     let there = VethEnd { name: &far, mac: mac(host.role, Side::Port) };
     interfaces.make_veth(here, there, middle.as_fd()).map_err(at(Step::Veth))?;
