@@ -94,7 +94,8 @@ def no_offload(binary, flags):
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not os.path.exists(ready):
             time.sleep(0.01)
-        client = next(pid for pid in descendants(process.pid) if ready in open(f"/proc/{pid}/cmdline").read())
+        # The processes between have bothends' own command line, in which the script stands too; the client is the last.
+        client = [pid for pid in descendants(process.pid) if ready in open(f"/proc/{pid}/cmdline").read()][-1]
         enter = ["nsenter", "-t", str(client), "-U", "-n", "--preserve-credentials"]
         subprocess.run([*enter, sys.executable, ME, "no-offload", "eth0"], check=True)
         open(go, "w").close()
