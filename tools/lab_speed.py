@@ -293,9 +293,12 @@ def messages(count, length):
     class Piece(c.Structure):
         _fields_ = [("base", c.c_void_p), ("length", c.c_size_t)]
 
-    class Message(c.Structure):
+    class Header(c.Structure):
         _fields_ = [("name", c.c_void_p), ("name_length", c.c_uint), ("pieces", c.POINTER(Piece)), ("piece_count", c.c_size_t),
-                    ("control", c.c_void_p), ("control_length", c.c_size_t), ("flags", c.c_int), ("length", c.c_uint)]
+                    ("control", c.c_void_p), ("control_length", c.c_size_t), ("flags", c.c_int)]
+
+    class Message(c.Structure):
+        _fields_ = [("header", Header), ("length", c.c_uint)]
 
     array = (Message * count)()
     kept = [array]
@@ -303,7 +306,7 @@ def messages(count, length):
         buffer = c.create_string_buffer(length)
         piece = Piece(c.cast(buffer, c.c_void_p), length)
         kept += [buffer, piece]
-        message.pieces, message.piece_count = c.pointer(piece), 1
+        message.header.pieces, message.header.piece_count = c.pointer(piece), 1
     return c.CDLL(None), array, kept
 
 
