@@ -8,6 +8,8 @@
 //! [`Uncut::new`] checks lengths, offsets and protocols once; nothing panics afterwards for segment numbers below
 //! [`Uncut::segments`] (larger ones give an empty payload).
 
+pub mod join;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
@@ -189,7 +191,7 @@ impl<'a> Uncut<'a> {
 
     /// The sum of the pseudo-header for the new length; the device adds the rest.
     fn fix_partial_checksum(&self, bytes: &mut [u8], payload_len: usize) {
-        let (source, destination) = self.addresses();
+        let (source, destination) = addresses(&self.packet[self.network..self.transport], self.ipv6);
         let protocol = if self.tcp { TCP } else { UDP };
         let len = self.payload - self.transport + payload_len;
         let len = u32::try_from(len).unwrap_or(u32::MAX);
@@ -207,18 +209,18 @@ impl<'a> Uncut<'a> {
         vnet.ecn = self.vnet.ecn && segments.start == 0 && segments.len() > 1;
         vnet
     }
+}
 
-    fn addresses(&self) -> (IpAddr, IpAddr) {
-        let ip = &self.packet[self.network..self.transport];
-        if self.ipv6 {
-            let address =
-                |at: usize| ip[at..].first_chunk().map_or(Ipv6Addr::UNSPECIFIED, |a: &[u8; 16]| (*a).into());
-            (address(8).into(), address(24).into())
-        } else {
-            let address =
-                |at: usize| ip[at..].first_chunk().map_or(Ipv4Addr::UNSPECIFIED, |a: &[u8; 4]| (*a).into());
-            (address(12).into(), address(16).into())
-        }
+/// Source and destination of an IP header that has been seen to be whole.
+fn addresses(ip: &[u8], ipv6: bool) -> (IpAddr, IpAddr) {
+    if ipv6 {
+        let address =
+            |at: usize| ip[at..].first_chunk().map_or(Ipv6Addr::UNSPECIFIED, |a: &[u8; 16]| (*a).into());
+        (address(8).into(), address(24).into())
+    } else {
+        let address =
+            |at: usize| ip[at..].first_chunk().map_or(Ipv4Addr::UNSPECIFIED, |a: &[u8; 4]| (*a).into());
+        (address(12).into(), address(16).into())
     }
 }
 

@@ -7,19 +7,19 @@ use crate::virtio_net::LEN;
 
 /// One packet of any of the kinds, as the kernel hands it out: partial checksum, one header for all segments.
 #[derive(Clone, Debug)]
-struct Case {
-    tcp: bool,
-    ipv6: bool,
+pub(super) struct Case {
+    pub(super) tcp: bool,
+    pub(super) ipv6: bool,
     /// Bytes of IPv4 options, or of an IPv6 destination options header; a multiple of 8.
-    ip_extra: usize,
+    pub(super) ip_extra: usize,
     /// Bytes of TCP options, a multiple of 4.
-    options: usize,
-    link: usize,
-    flags: u8,
-    seq: u32,
-    identification: u16,
-    size: u16,
-    payload: Vec<u8>,
+    pub(super) options: usize,
+    pub(super) link: usize,
+    pub(super) flags: u8,
+    pub(super) seq: u32,
+    pub(super) identification: u16,
+    pub(super) size: u16,
+    pub(super) payload: Vec<u8>,
 }
 
 impl Case {
@@ -103,11 +103,11 @@ impl Case {
         self.link + if self.ipv6 { 40 } else { 20 } + self.ip_extra
     }
 
-    fn whole(&self) -> Vec<u8> {
+    pub(super) fn whole(&self) -> Vec<u8> {
         self.packet(&self.payload, self.seq, self.flags, self.identification, true)
     }
 
-    fn vnet(&self) -> VirtioNetHeader {
+    pub(super) fn vnet(&self) -> VirtioNetHeader {
         VirtioNetHeader {
             flags: 1,
             gso_type: match (self.tcp, self.ipv6) {
@@ -124,7 +124,7 @@ impl Case {
     }
 
     /// The naive way: every segment built from scratch with its own numbers and a complete checksum.
-    fn split(&self) -> Vec<Vec<u8>> {
+    pub(super) fn split(&self) -> Vec<Vec<u8>> {
         let chunks: Vec<&[u8]> = self.payload.chunks(usize::from(self.size)).collect();
         let last = chunks.len() - 1;
         let segment = |(i, chunk): (usize, &&[u8])| {
@@ -150,7 +150,7 @@ fn complete(sum: u64) -> u16 {
     }
 }
 
-fn cases() -> impl Strategy<Value = Case> {
+pub(super) fn cases() -> impl Strategy<Value = Case> {
     let shape = (any::<bool>(), any::<bool>(), 0usize..3, 0usize..10, prop::sample::select(vec![0usize, 14]));
     let numbers = (any::<u8>(), any::<u32>(), any::<u16>(), 1u16..700);
     (shape, numbers, prop::collection::vec(any::<u8>(), 1..3000)).prop_map(|(shape, numbers, payload)| {
@@ -261,7 +261,7 @@ proptest! {
     }
 }
 
-fn example() -> Case {
+pub(super) fn example() -> Case {
     Case {
         tcp: true,
         ipv6: false,
