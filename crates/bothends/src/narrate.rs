@@ -2,9 +2,12 @@
 
 pub mod talk;
 
+use std::time::Duration;
+
 use draw::number::{count, duration, since_start, size_in_words};
 use ends::event::{Account, Away, ClosedBy, Event, How};
 use explain::evidence::Descriptors;
+use lab::Calibration;
 use lab::event::{ANSWERED, Backend, DirectionReport, LinkFrame, Role};
 use wire::{Fate, Time, Transport, visible};
 
@@ -220,8 +223,38 @@ pub fn link(up: &DirectionReport, down: &DirectionReport, measured: bool) -> Str
         // Of two distributions no common one can be told: each quantile is the later one.
         let [p50, p99, max] = [0, 1, 2].map(|at| duration(up.lateness[at].max(down.lateness[at])));
         told += &format!("packets left the link late by {p50} in the median, {p99} at 99 %, {max} at most\n");
+        told += &late(up, down);
     }
-    told
+    told + &calibrated(&up.calibration)
+}
+
+/// The histogram of lateness: of both directions together, how many were late by no more than a microsecond, ten, a hundred
+/// and so on.
+fn late(up: &DirectionReport, down: &DirectionReport) -> String {
+    let all: u64 = [up, down].iter().flat_map(|way| &way.lateness_counts).map(|(_, count)| count).sum();
+    let steps = up.lateness_counts.len().max(down.lateness_counts.len());
+    let (mut within, mut parts) = (0, Vec::new());
+    for step in 0..steps {
+        let its = [up, down].into_iter().filter_map(|way| way.lateness_counts.get(step));
+        let Some(limit) = its.clone().map(|(limit, _)| *limit).next() else { break };
+        within += its.map(|(_, count)| count).sum::<u64>();
+        // Rounded down: all is said only of all.
+        let tenths = within.saturating_mul(1000).checked_div(all).unwrap_or(1000);
+        parts.push(format!("{}.{} % within {}", tenths / 10, tenths % 10, duration(limit)));
+    }
+    if parts.is_empty() { String::new() } else { format!("  {}\n", parts.join(", ")) }
+}
+
+/// By how much delays were made shorter, where they were.
+fn calibrated(costs: &Calibration) -> String {
+    let Calibration { entering, leaving } = *costs;
+    if entering + leaving == Duration::ZERO {
+        return String::new();
+    }
+    let (entering, leaving) = (duration(entering), duration(leaving));
+    format!(
+        "delays are shorter by what waking up costs here: {entering} on the way in, {leaving} on the way out\n"
+    )
 }
 
 /// What happened to those that were delivered, and what the link made itself.

@@ -42,6 +42,12 @@ pub(crate) enum Report {
         tables: u32,
         offload: bool,
     },
+    /// The keeper, behind that where the link delays: what getting a packet in and out of it costs, in nanoseconds; nothing
+    /// where it could not be measured.
+    Calibrated {
+        entering: i32,
+        leaving: i32,
+    },
     /// A program: it waits for connections.
     Listening(Role),
     /// A program: it could not be started.
@@ -209,6 +215,7 @@ impl Report {
             Report::Started(role) => [6, role_word(role), 0, 0],
             Report::Exited(role, status) => [7, role_word(role), status, 0],
             Report::Killed(role, signal) => [8, role_word(role), signal, 0],
+            Report::Calibrated { entering, leaving } => [9, entering, leaving, 0],
         }
     }
 
@@ -228,6 +235,7 @@ impl Report {
             [6, role, 0, 0] => Report::Started(role_of(role)?),
             [7, role, status, 0] => Report::Exited(role_of(role)?, status),
             [8, role, signal, 0] => Report::Killed(role_of(role)?, signal),
+            [9, entering, leaving, 0] => Report::Calibrated { entering, leaving },
             _ => return None,
         })
     }
@@ -275,6 +283,7 @@ mod tests {
         let mut all = vec![
             Report::Made { backend: Backend::Tun, tables: 0xffff_ffff, offload: true },
             Report::Made { backend: Backend::Packet, tables: 5, offload: false },
+            Report::Calibrated { entering: 40_000, leaving: i32::MAX },
         ];
         all.extend(Step::ALL.map(|step| Report::Refused(step, 28)));
         for role in Role::all(MOST_HOSTS) {

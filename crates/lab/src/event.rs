@@ -7,6 +7,7 @@ use flow::Frame;
 use wire::link_type::LinkType;
 use wire::{Passage, Time};
 
+use crate::calibration::Calibration;
 use crate::config::Family;
 
 /// One of the hosts, and its program.
@@ -145,6 +146,11 @@ pub struct DirectionReport {
     pub unplanned_drops: u64,
     /// Release time minus planned time: median, 99th percentile and maximum.
     pub lateness: [Duration; 3],
+    /// How many packets were late by no more than each time, and by more than the one before; the last time is the first
+    /// within which all were.
+    pub lateness_counts: Vec<(Duration, u64)>,
+    /// By how much delays were made shorter, because getting in and out of the link costs that much in itself.
+    pub calibration: Calibration,
 }
 
 /// What the lab has to tell.

@@ -5,6 +5,7 @@
 //! other end. What there is to tell leaves through a channel that the loop never waits for; what nobody fetches in time
 //! is counted as missed.
 
+mod bundle;
 mod clock;
 mod engine;
 mod margin;

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use kernel::{mount, packet_socket};
 use rustix::io::Errno;
 use wire::refusal::Step;
 
+use crate::calibration::{self, Calibration};
 use crate::config::{Choice, Config, Family, MTU, PREFIX_LEN, PREFIX_LEN_V6};
 use crate::event::{Backend, Role};
 use crate::sockets::Tables;
@@ -34,6 +35,9 @@ const QUEUE_LEN: u32 = 10_000;
 
 /// Places in each host's own table of TCP sockets, so that looking through it takes microseconds.
 const TCP_TABLE: &str = "4096";
+
+/// Where datagrams go that nobody is to read (RFC 863).
+const DISCARD_PORT: u16 = 9;
 
 /// The switch's interface in the middle.
 const BRIDGE: &str = "switch";
@@ -68,6 +72,27 @@ pub(crate) struct Hosts {
     pub(crate) backend: Backend,
     pub(crate) offload: bool,
     pub(crate) hosts: Vec<Host>,
+}
+
+impl Hosts {
+    /// What getting packets in and out costs on a host, whose network the calling thread is in afterwards.
+    pub(crate) fn calibrate(&self, role: Role) -> Option<Calibration> {
+        let host = self.hosts.get(role.index())?;
+        let other = if role == Role::Client { Role::Server } else { Role::Client };
+        namespace::enter_network(host.network.as_fd()).ok()?;
+        let at = |role: Role, port| SocketAddr::new(role.address(Family::V4), port);
+        let [here, there] = [at(role, 0), at(other, DISCARD_PORT)];
+        calibration::measure(host.link.as_fd(), link_layer_len(self.backend), here, there)
+    }
+}
+
+/// The length of what stands before IP in what a link reads: an Ethernet header (two addresses and a type, without VLAN
+/// tags: IEEE 802.3), or nothing.
+pub(crate) fn link_layer_len(backend: Backend) -> usize {
+    match backend {
+        Backend::Packet => 14,
+        Backend::Tun | Backend::Simulated => 0,
+    }
 }
 
 /// Where the interface is whose counters tell of lost packets: on the host itself, or in the middle.

@@ -6,13 +6,16 @@
 //! evade that, whatever it does to its own signals.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use kernel::namespace::Ids;
 use kernel::process::{self, Forked};
 use wire::refusal::Step;
 
+use crate::calibration::Calibration;
 use crate::config::Config;
 use crate::control::{Control, Report};
+use crate::event::Role;
 use crate::hosts::{self, Hosts};
 use crate::init::{self, Networks};
 use crate::lesson::Part;
@@ -51,6 +54,9 @@ fn keep(inside: Inside<'_>, hosts: Hosts) -> ! {
     if let Err(errno) = hand_over(&inside.control, &hosts) {
         refuse(&inside.control, (Step::Fork, errno));
     }
+    if inside.config.link.delays() {
+        let _ = inside.control.report(calibrated(&hosts));
+    }
     match process::fork() {
         Ok(Forked::Child) => init::run(&inside, &networks(hosts), &handle),
         Ok(Forked::Parent(init)) => {
@@ -84,6 +90,13 @@ fn hand_over(control: &Control, hosts: &Hosts) -> Result<(), i32> {
     }
     descriptors.extend(all.iter().filter_map(|host| host.port.as_ref()).map(AsFd::as_fd));
     control.hand_over(Report::Made { backend: hosts.backend, tables, offload: hosts.offload }, &descriptors)
+}
+
+/// Measures on the server, before anything runs there; the tool does not read its links yet.
+fn calibrated(hosts: &Hosts) -> Report {
+    let Calibration { entering, leaving } = hosts.calibrate(Role::Server).unwrap_or_default();
+    let nanos = |time: Duration| i32::try_from(time.as_nanos()).unwrap_or(i32::MAX);
+    Report::Calibrated { entering: nanos(entering), leaving: nanos(leaving) }
 }
 
 fn refuse(control: &Control, (step, errno): hosts::Refused) -> ! {

@@ -1,5 +1,6 @@
 //! The private network: a link, two hosts or more, their programs; on the real kernel or simulated.
 
+mod calibration;
 pub mod config;
 mod control;
 pub mod event;
@@ -18,6 +19,7 @@ mod run;
 pub mod simulate;
 mod sockets;
 
+pub use calibration::Calibration;
 pub use config::Config;
 pub use outcome::{Ending, NotMade, Outcome};
 pub use run::{probe, run};

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use wire::{Fate, Time};
 
+use crate::calibration::Calibration;
 use crate::event::Role;
 pub use damage::Damage;
 use dice::Dice;
@@ -159,6 +160,8 @@ pub struct Link {
     needs_luck: bool,
     flows: Flows,
     ways: [Way; 2],
+    /// What getting in and out costs in itself, by direction.
+    costs: [Calibration; 2],
     /// When the first packet entered.
     began: Option<Time>,
     /// Until when the rules are what they are.
@@ -170,6 +173,8 @@ pub struct Link {
 struct Way {
     /// As they are now.
     rules: Rules,
+    /// What the way in and out costs in itself, as far as the delay is not shorter.
+    costs: Calibration,
     line: Line,
     /// When the last packet that keeps its place leaves.
     last: Time,
@@ -184,9 +189,26 @@ impl Link {
             schedule,
             flows: Flows::default(),
             ways: Default::default(),
+            costs: Default::default(),
             began: None,
             until: None,
         }
+    }
+
+    /// Makes delays of a direction shorter by what getting in and out of the link costs in itself.
+    pub(crate) fn calibrate(&mut self, direction: Direction, costs: Calibration) {
+        self.costs[direction.index()] = costs;
+    }
+
+    /// By how much delays of a direction are shorter.
+    pub(crate) fn calibration(&self, direction: Direction) -> Calibration {
+        self.ways[direction.index()].costs
+    }
+
+    /// How much earlier than it was seen a packet entered that nobody was awake to see: as far as delays can make up for it.
+    pub(crate) fn unseen(&mut self, now: Time, direction: Direction) -> Duration {
+        self.keep_time(now);
+        self.ways[direction.index()].costs.entering
     }
 
     /// Decides what becomes of a packet that enters now. Times never decrease from call to call.
@@ -224,8 +246,8 @@ impl Link {
         let began = *self.began.get_or_insert(now);
         if is_first || self.until.is_some_and(|until| now >= until) {
             let (rules, until) = self.schedule.at(now.since(began));
-            for (way, rules) in self.ways.iter_mut().zip(rules) {
-                way.rules = rules;
+            for ((way, rules), costs) in self.ways.iter_mut().zip(rules).zip(self.costs) {
+                (way.rules, way.costs) = (rules, costs.within(rules.delay.floor));
             }
             self.until = until.map(|until| began + until);
         }
@@ -259,7 +281,7 @@ impl Way {
         // The original goes first, so that what overtakes it has to overtake both.
         let copy = luck.happens(rule::DUPLICATE, rules.duplicate);
         let copy = if copy { self.pass(now, packet, segment).ok() } else { None };
-        let under_way = under_way(&rules, luck);
+        let under_way = under_way(&rules, luck).saturating_sub(self.costs.leaving);
         leaving.at = self.release(through.at + under_way, luck, &mut leaving);
         if let Some(copy) = copy {
             leaving.copy = Some((copy.at + under_way).max(leaving.at));

@@ -140,6 +140,13 @@ fn add(sum: &mut DirectionReport, more: DirectionReport) {
     for (worst, its) in sum.lateness.iter_mut().zip(more.lateness) {
         *worst = its.max(*worst);
     }
+    for (place, (limit, count)) in more.lateness_counts.into_iter().enumerate() {
+        match sum.lateness_counts.get_mut(place) {
+            Some((_, counted)) => *counted += count,
+            None => sum.lateness_counts.push((limit, count)),
+        }
+    }
+    sum.calibration = more.calibration;
 }
 
 fn add_touched(sum: &mut DirectionReport, more: Vec<(&'static str, u64)>) {

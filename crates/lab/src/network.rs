@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use kernel::process::{self, Forked, Pid};
 use kernel::rtnetlink::Rtnetlink;
@@ -11,10 +12,11 @@ use wire::refusal::{Refusal, Step};
 use wire::socket_row::SocketRow;
 use wire::{Doing, End, Fault};
 
+use crate::calibration::Calibration;
 use crate::config::Config;
 use crate::control::{Control, Order, Report};
 use crate::event::{Backend, Role};
-use crate::hosts::counted_interface;
+use crate::hosts::{counted_interface, link_layer_len};
 use crate::keeper::{self, Inside};
 use crate::lesson::Part;
 use crate::link_end::{LinkEnd, LinkKind};
@@ -75,10 +77,27 @@ pub(crate) fn make(
     let keeper = Keeper { pid, control: outside };
     let (report, descriptors) = keeper.next_report().map_err(|errno| failed("the keeper", errno))?;
     match report {
-        Report::Made { backend, tables, offload } => Handed { backend, tables, offload, descriptors }
-            .unpack(config.hosts(), keeper)
-            .ok_or_else(|| failed("the keeper's descriptors", Errno::PROTO.raw_os_error())),
+        Report::Made { backend, tables, offload } => {
+            let calibration = calibration(config, &keeper)?;
+            Handed { backend, tables, offload, calibration, descriptors }
+                .unpack(config.hosts(), keeper)
+                .ok_or_else(|| failed("the keeper's descriptors", Errno::PROTO.raw_os_error()))
+        }
         Report::Refused(step, errno) => Err(refused(step, errno)),
+        _ => Err(failed("the keeper", Errno::PROTO.raw_os_error())),
+    }
+}
+
+/// What getting packets in and out costs; it is measured where the link delays.
+fn calibration(config: &Config, keeper: &Keeper) -> Result<Calibration, NotMade> {
+    if !config.link.delays() {
+        return Ok(Calibration::default());
+    }
+    match keeper.next_report().map_err(|errno| failed("the keeper", errno))? {
+        (Report::Calibrated { entering, leaving }, _) => {
+            let time = |nanos: i32| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default());
+            Ok(Calibration { entering: time(entering), leaving: time(leaving) })
+        }
         _ => Err(failed("the keeper", Errno::PROTO.raw_os_error())),
     }
 }
@@ -96,6 +115,7 @@ struct Handed {
     backend: Backend,
     tables: u32,
     offload: bool,
+    calibration: Calibration,
     descriptors: Vec<OwnedFd>,
 }
 
@@ -121,7 +141,8 @@ impl Handed {
             HostView { interfaces: interfaces.into(), tables, socket, port }
         });
         let network = Network { backend: self.backend, keeper, hosts: views.collect() };
-        let end = |role, fd| link_end(role, fd, self.backend, self.offload);
+        let (backend, offload, calibration) = (self.backend, self.offload, self.calibration);
+        let end = |role, fd| link_end(role, fd, backend, offload, calibration);
         let ends = match has_switch {
             true => links
                 .into_iter()
@@ -148,16 +169,13 @@ fn counted(sockets: &[OwnedFd], backend: Backend) -> Vec<Option<OwnedFd>> {
     handles
 }
 
-fn link_end(role: Role, fd: OwnedFd, backend: Backend, offload: bool) -> LinkEnd {
-    let (kind, l2_len) = match backend {
-        Backend::Packet => (LinkKind::Packet, ETHERNET_HEADER_LEN),
-        Backend::Tun | Backend::Simulated => (LinkKind::Tun, 0),
+fn link_end(role: Role, fd: OwnedFd, backend: Backend, offload: bool, calibration: Calibration) -> LinkEnd {
+    let kind = match backend {
+        Backend::Packet => LinkKind::Packet,
+        Backend::Tun | Backend::Simulated => LinkKind::Tun,
     };
-    LinkEnd { role, fd, kind, vnet_header: true, offload, l2_len }
+    LinkEnd { role, fd, kind, vnet_header: true, offload, l2_len: link_layer_len(backend), calibration }
 }
-
-/// Two addresses and a type, without VLAN tags: IEEE 802.3.
-const ETHERNET_HEADER_LEN: usize = 14;
 
 impl Keeper {
     /// Waits for the next report.

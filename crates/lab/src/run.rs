@@ -38,7 +38,7 @@ const KERNEL_LIMIT: Duration = Duration::from_secs(3);
 /// How long all that may take, however much changes: a program that the client has left behind may talk for ever.
 const FINISH_LIMIT: Duration = Duration::from_secs(30);
 /// How often to look, at first and at most, where nothing tells that there is something to see.
-const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+const LOOKS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
 
 /// Makes a private network and takes it away again: whether, and how, this system allows it.
 ///
@@ -457,7 +457,9 @@ impl Lab<'_> {
             }
             Report::Exited(role, status) => self.ended(role, Some(status), None),
             Report::Killed(role, signal) => self.ended(role, None, Some(signal)),
-            Report::Refused(..) | Report::Made { .. } => return Err(lost(Errno::PROTO.raw_os_error())),
+            Report::Refused(..) | Report::Made { .. } | Report::Calibrated { .. } => {
+                return Err(lost(Errno::PROTO.raw_os_error()));
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use flow::{
     AnalysisFlags, ClosedBy, Closing, DatagramFlow, DatagramRow, DatagramTotals, FindingId, Flow, PathErrors,
     RoundTrips, Row, Side, SideTotals,
 };
+use lab::Calibration;
 use lab::event::{Backend, DirectionReport, Role};
 use serde_json::{Map, Value};
 use wire::{Passage, Time};
@@ -278,6 +279,10 @@ fn direction(report: &DirectionReport) -> Value {
     let touched = report.touched.iter().map(|(word, count)| ((*word).to_owned(), (*count).into()));
     let touched = Map::from_iter(touched);
     let [p50, p99, max] = report.lateness.map(micros);
+    let within = report.lateness_counts.iter();
+    let within =
+        Map::from_iter(within.map(|(limit, count)| (limit.as_micros().to_string(), (*count).into())));
+    let Calibration { entering, leaving } = report.calibration;
     object([
         ("offered", report.offered.into()),
         ("delivered", report.delivered.into()),
@@ -285,7 +290,11 @@ fn direction(report: &DirectionReport) -> Value {
         ("copies", report.copies.into()),
         ("touched", Value::Object(touched)),
         ("unplanned_drops", report.unplanned_drops.into()),
-        ("lateness_us", object([("p50", p50), ("p99", p99), ("max", max)])),
+        (
+            "lateness_us",
+            object([("p50", p50), ("p99", p99), ("max", max), ("within", Value::Object(within))]),
+        ),
+        ("calibrated_us", object([("entering", micros(entering)), ("leaving", micros(leaving))])),
     ])
 }
 

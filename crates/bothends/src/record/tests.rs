@@ -9,6 +9,7 @@ use flow::{
     Closing, DatagramFlow, DatagramRow, DatagramTotals, Finding, FindingId, Flow, PathError, PathErrors,
     Phase, Row, Side, SideTotals, State,
 };
+use lab::Calibration;
 use lab::event::{Backend, DirectionReport, Role};
 use wire::anatomy::dissect;
 use wire::build::TcpPacket;
@@ -189,6 +190,8 @@ fn captured_records_are_what_they_were() {
         touched: vec![("duplicated", 1)],
         unplanned_drops: 0,
         lateness: [1, 2, 3].map(Duration::from_micros),
+        lateness_counts: vec![(Duration::from_micros(1), 1), (Duration::from_micros(10), 1)],
+        calibration: Calibration { entering: Duration::from_micros(40), leaving: Duration::from_micros(60) },
     };
     let counts = Counts {
         frames: 3,

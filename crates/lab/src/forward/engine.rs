@@ -10,6 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wire::virtio_net::VirtioNetHeader;
 use wire::{Fate, Time};
 
+use super::bundle::Frame;
 use super::clock::Clock;
 use super::margin::Margin;
 use super::outgoing::{Buffers, Outgoing};
@@ -18,6 +19,7 @@ use super::queue::{Origin, Queue, Waiting};
 use super::tally::{STOPPED, Tally};
 use super::teller::{Entering, Teller};
 use super::{Control, Stopped, clear};
+use crate::calibration::Calibration;
 use crate::event::{ANSWERED, Role};
 use crate::link::{Departure, Direction, Leaving, Link, Offered};
 use crate::link_end::LinkEnd;
@@ -28,6 +30,10 @@ const READS_AT_ONCE: usize = 64;
 const MOST_HELD: usize = 256 << 20;
 /// Packets that may wait for room on a descriptor; what comes on top is dropped, unplanned.
 const MOST_BLOCKED: usize = 1024;
+/// How long the loop stays awake behind a delivery at its time: the answer usually comes then.
+const STAYS_AWAKE: Duration = Duration::from_micros(100);
+/// Whoever sleeps less does not sleep deeply: it wakes up at once.
+const DEEP_SLEEP: Duration = Duration::from_micros(100);
 /// How long after the stop packets are still delivered.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -56,11 +62,22 @@ struct Engine {
     teller: Teller,
     tallies: [Tally; 2],
     control: Arc<Control>,
+    /// Until when nothing is slept, unless the processor is wanted.
+    awake_until: Time,
+    /// When the loop was woken by a packet, if it was.
+    woken: Option<Time>,
+    /// When the last packet is taken to have entered.
+    entered: Time,
 }
 
 impl Engine {
     fn new(parts: Parts) -> Engine {
-        let Parts { client, server, link, teller, control } = parts;
+        let Parts { client, server, mut link, teller, control } = parts;
+        for (direction, from, to) in [(Direction::Up, &client, &server), (Direction::Down, &server, &client)]
+        {
+            let (entering, leaving) = (from.calibration.entering, to.calibration.leaving);
+            link.calibrate(direction, Calibration { entering, leaving });
+        }
         Engine {
             clock: Clock::start(),
             client: Port::new(client),
@@ -71,6 +88,9 @@ impl Engine {
             teller,
             tallies: [Tally::new(), Tally::new()],
             control,
+            awake_until: Time::ZERO,
+            woken: None,
+            entered: Time::ZERO,
         }
     }
 
@@ -94,12 +114,18 @@ impl Engine {
     /// ends are readable.
     fn wait(&mut self, reading: bool, margin: &mut Margin) -> [bool; 2] {
         let started = self.clock.now();
-        let nap = self.queue.next_due().map(|due| due.since(started).saturating_sub(margin.current()));
+        let mut nap = self.queue.next_due().map(|due| due.since(started).saturating_sub(margin.current()));
+        if started < self.awake_until && !margin.is_busy() {
+            nap = Some(Duration::ZERO);
+        }
         let woken = self.poll(reading, nap);
-        if let (Some(nap), [None, None]) = (nap, woken)
-            && nap > Duration::ZERO
-        {
-            margin.overslept(self.clock.now().since(started + nap));
+        self.woken = None;
+        if nap != Some(Duration::ZERO) {
+            let now = self.clock.now();
+            match (nap, woken) {
+                (Some(nap), [None, None]) => margin.overslept(now.since(started + nap)),
+                _ => self.woken = (now.since(started) >= DEEP_SLEEP).then_some(now),
+            }
         }
         for (port, events) in [&mut self.client, &mut self.server].into_iter().zip(woken) {
             let failed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
@@ -145,18 +171,23 @@ impl Engine {
             let mut buffer = self.buffers.take();
             match self.source(direction).read(&mut buffer) {
                 Some(len) => self.enter(direction, buffer, len),
-                None => return self.buffers.put(buffer),
+                None => {
+                    self.buffers.put(buffer);
+                    break;
+                }
             }
             // Reading on does not make those late that are due meanwhile.
             self.release_due();
         }
+        self.flush_all();
     }
 
     /// A packet enters the link.
     fn enter(&mut self, direction: Direction, buffer: Vec<u8>, len: usize) {
         let now = self.clock.now();
         let source = self.source(direction);
-        let (packet_at, network) = (source.packet_at(), source.network());
+        let frame = source.frame();
+        let Frame { packet_at, network } = frame;
         let Some(vnet) = source.vnet(&buffer[..len]) else {
             self.tallies[direction.index()].unplanned(1);
             return self.buffers.put(buffer);
@@ -165,7 +196,8 @@ impl Engine {
         let packet = &buffer[packet_at..len];
         let offered = Offered::new(vnet, packet, network);
         self.tallies[direction.index()].offered(offered.segments());
-        let plan = self.link.offer(now, direction, &offered);
+        let entered = self.entered(now, direction);
+        let plan = self.link.offer(entered, direction, &offered);
         let whole = Entering {
             time: now,
             from: sender(direction),
@@ -177,7 +209,6 @@ impl Engine {
             fate: Fate::Delivered,
             rule: None,
         };
-        let frame = Frame { packet_at, network };
         match (plan.runs.as_slice(), offered.uncut()) {
             ([only], _) => {
                 self.depart(direction, whole, frame, only.departure, Outgoing::whole(buffer.clone(), len));
@@ -200,6 +231,17 @@ impl Engine {
             self.answer(direction, &whole, frame, answer);
         }
         self.buffers.give_back(buffer);
+    }
+
+    /// When a packet that is seen now entered: what woke the loop did so before, and what it reads next is ever less likely
+    /// to have waited. Never before the last one.
+    fn entered(&mut self, now: Time, direction: Direction) -> Time {
+        let unseen = self.woken.map_or(Duration::ZERO, |woken| {
+            self.link.unseen(now, direction).saturating_sub(now.since(woken))
+        });
+        let entered = Time(now.0.saturating_sub(u64::try_from(unseen.as_nanos()).unwrap_or_default()));
+        self.entered = entered.max(self.entered);
+        self.entered
     }
 
     /// The link itself sends a packet to the sender of another one.
@@ -289,8 +331,14 @@ impl Engine {
 
     /// Writes what is due, and what was blocked.
     fn release_due(&mut self) {
+        let mut is_due = false;
         while let Some(waiting) = self.queue.pop_due(self.clock.now()) {
             self.send(waiting);
+            is_due = true;
+        }
+        if is_due {
+            self.flush_all();
+            self.awake_until = self.clock.now() + STAYS_AWAKE;
         }
         for direction in [Direction::Up, Direction::Down] {
             while let Some(waiting) = self.destination(direction).blocked.pop_front() {
@@ -302,8 +350,47 @@ impl Engine {
         }
     }
 
-    /// Writes a packet, behind those for which there was no room.
+    /// Writes a packet, behind those for which there was no room, or bundles it with those that come next, until
+    /// [`Engine::flush`].
     fn send(&mut self, waiting: Waiting) {
+        let direction = waiting.direction;
+        let alone = match self.destination(direction).gather(waiting) {
+            None => None,
+            Some(waiting) => {
+                self.flush(direction);
+                self.destination(direction).begin(waiting)
+            }
+        };
+        if let Some(waiting) = alone {
+            self.send_alone(waiting);
+        } else if self.destination(direction).bundle.is_closed() {
+            self.flush(direction);
+        }
+    }
+
+    fn flush_all(&mut self) {
+        self.flush(Direction::Up);
+        self.flush(Direction::Down);
+    }
+
+    /// Writes what has been bundled.
+    fn flush(&mut self, direction: Direction) {
+        let released = self.clock.now();
+        let port = self.destination(direction);
+        if port.bundle.is_empty() {
+            return;
+        }
+        // What is refused together goes one by one.
+        let is_written = port.bundle.len() > 1 && matches!(port.write_bundle(), Written::Yes);
+        for waiting in port.bundle.drain() {
+            match is_written {
+                true => self.delivered(waiting, released),
+                false => self.send_alone(waiting),
+            }
+        }
+    }
+
+    fn send_alone(&mut self, waiting: Waiting) {
         let direction = waiting.direction;
         let blocked = &self.destination(direction).blocked;
         let (queued, is_full) = (!blocked.is_empty(), blocked.len() >= MOST_BLOCKED);
@@ -321,22 +408,25 @@ impl Engine {
     fn write(&mut self, waiting: Waiting) -> Option<Waiting> {
         let released = self.clock.now();
         match self.destination(waiting.direction).write(&waiting.packet) {
-            Written::Yes => {
-                let late = released.since(waiting.due);
-                let tally = &mut self.tallies[waiting.direction.index()];
-                match waiting.origin {
-                    Origin::Host => tally.delivered(waiting.segments, late),
-                    Origin::Copy => tally.copied(waiting.segments),
-                    Origin::Piece => {}
-                    Origin::Link => tally.touched(ANSWERED, waiting.segments),
-                }
-                self.teller.delivered(waiting.ticket, self.clock.now());
-                waiting.packet.recycle(&mut self.buffers);
-            }
+            Written::Yes => self.delivered(waiting, released),
             Written::Blocked => return Some(waiting),
             Written::Failed(errno) => self.drop_unplanned(waiting, &std::io::Error::from(errno).to_string()),
         }
         None
+    }
+
+    /// It was written, beginning at this time.
+    fn delivered(&mut self, waiting: Waiting, released: Time) {
+        let late = released.since(waiting.due);
+        let tally = &mut self.tallies[waiting.direction.index()];
+        match waiting.origin {
+            Origin::Host => tally.delivered(waiting.segments, late),
+            Origin::Copy => tally.copied(waiting.segments),
+            Origin::Piece => {}
+            Origin::Link => tally.touched(ANSWERED, waiting.segments),
+        }
+        self.teller.delivered(waiting.ticket, self.clock.now());
+        waiting.packet.recycle(&mut self.buffers);
     }
 
     fn drop_unplanned(&mut self, waiting: Waiting, why: &str) {
@@ -386,7 +476,10 @@ impl Engine {
             self.teller.lost(waiting.ticket, || STOPPED.to_owned());
         }
         self.teller.finish();
-        let [up, down] = self.tallies.map(|tally| tally.report());
+        let [mut up, mut down] = self.tallies.map(|tally| tally.report());
+        for (direction, report) in [(Direction::Up, &mut up), (Direction::Down, &mut down)] {
+            report.calibration = self.link.calibration(direction);
+        }
         Stopped { up, down }
     }
 
@@ -405,15 +498,6 @@ impl Engine {
             Direction::Down => &mut self.client,
         }
     }
-}
-
-/// How packets lie in what is read and written.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    /// Where the packet begins: behind the virtio-net header, if there is one.
-    packet_at: usize,
-    /// Where in the packet the IP header begins: behind the Ethernet header, if there is one.
-    network: usize,
 }
 
 impl Frame {

@@ -43,6 +43,11 @@ impl Margin {
         if self.busy { Duration::ZERO } else { self.margin }
     }
 
+    /// The processor is wanted by others: nothing is waited for awake.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     /// A nap ended so much later than it should.
     pub(super) fn overslept(&mut self, late: Duration) {
         self.late[self.naps % MEMORY] = late;

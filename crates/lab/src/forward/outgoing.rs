@@ -3,7 +3,11 @@
 use std::io::IoSlice;
 use std::rc::Rc;
 
+use wire::gso::join::Piece;
+use wire::virtio_net::VirtioNetHeader;
 use wire::{gso, virtio_net};
+
+use super::bundle::Frame;
 
 /// The longest read: virtio-net header, Ethernet header and an IPv6 packet of 40 + 65,535 bytes, with some room.
 pub(super) const READ_LEN: usize = 66 * 1024;
@@ -52,6 +56,25 @@ impl Outgoing {
                 let payload = &self.buffer[packet + run.payload.start..packet + run.payload.end];
                 let pieces = [&run.vnet.to_bytes(), run.headers.as_slice(), payload];
                 write(&pieces.map(IoSlice::new))
+            }
+        }
+    }
+
+    /// The packet as one that may be joined with others; none without a virtio-net header.
+    pub(super) fn piece(&self, frame: Frame) -> Option<Piece<'_>> {
+        if frame.packet_at != virtio_net::LEN {
+            return None;
+        }
+        let network = frame.network;
+        match &self.part {
+            Part::Whole { len } => {
+                let bytes = self.buffer.get(..*len)?;
+                let vnet = VirtioNetHeader::parse(bytes)?;
+                Some(Piece { vnet, headers: bytes.get(virtio_net::LEN..)?, payload: &[], network })
+            }
+            Part::Run { run, packet } => {
+                let payload = self.buffer.get(packet + run.payload.start..packet + run.payload.end)?;
+                Some(Piece { vnet: run.vnet, headers: run.headers.as_slice(), payload, network })
             }
         }
     }

@@ -1,12 +1,14 @@
 //! One end of the link as the loop uses it.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use wire::virtio_net::{self, VirtioNetHeader};
 
+use super::bundle::{Bundle, Frame};
 use super::outgoing::Outgoing;
 use super::queue::Waiting;
 use crate::link_end::LinkEnd;
@@ -21,6 +23,10 @@ pub(super) struct Port {
     dead: bool,
     /// What the descriptor had no room for, in order.
     pub(super) blocked: VecDeque<Waiting>,
+    /// What is about to be written, behind that.
+    pub(super) bundle: Bundle,
+    /// The kernel has refused packets that were joined: each goes by itself.
+    refuses_joined: bool,
 }
 
 /// What came of a write.
@@ -37,17 +43,13 @@ pub(super) enum Written {
 impl Port {
     pub(super) fn new(end: LinkEnd) -> Port {
         let LinkEnd { fd, vnet_header, l2_len, .. } = end;
-        Port { fd, vnet_header, l2_len, dead: false, blocked: VecDeque::new() }
+        let (blocked, bundle) = (VecDeque::new(), Bundle::default());
+        Port { fd, vnet_header, l2_len, dead: false, blocked, bundle, refuses_joined: false }
     }
 
-    /// Where packets begin in what is read.
-    pub(super) fn packet_at(&self) -> usize {
-        if self.vnet_header { virtio_net::LEN } else { 0 }
-    }
-
-    /// Where the IP header begins in packets.
-    pub(super) fn network(&self) -> usize {
-        self.l2_len
+    /// How packets lie in what is read and written.
+    pub(super) fn frame(&self) -> Frame {
+        Frame { packet_at: if self.vnet_header { virtio_net::LEN } else { 0 }, network: self.l2_len }
     }
 
     /// What the bytes that were read say is left to the device.
@@ -71,8 +73,33 @@ impl Port {
 
     /// Writes one packet.
     pub(super) fn write(&self, packet: &Outgoing) -> Written {
+        packet.write(|pieces| self.write_pieces(pieces))
+    }
+
+    /// Writes the packets of the bundle as one; where that fails, none is written, nor ever joined again.
+    pub(super) fn write_bundle(&mut self) -> Written {
+        let nothing = Written::Failed(Errno::INVAL);
+        let written = self.bundle.write(self.frame(), |pieces| self.write_pieces(pieces)).unwrap_or(nothing);
+        self.refuses_joined |= matches!(written, Written::Failed(_));
+        written
+    }
+
+    /// The packet goes out with those before it; any other is given back.
+    pub(super) fn gather(&mut self, waiting: Waiting) -> Option<Waiting> {
+        self.bundle.gather(self.frame(), waiting)
+    }
+
+    /// The packet waits for those that go out with it, until the bundle is flushed; one that goes by itself is given back.
+    pub(super) fn begin(&mut self, waiting: Waiting) -> Option<Waiting> {
+        if self.refuses_joined || !self.blocked.is_empty() {
+            return Some(waiting);
+        }
+        self.bundle.begin(self.frame(), waiting)
+    }
+
+    fn write_pieces(&self, pieces: &[IoSlice<'_>]) -> Written {
         loop {
-            match packet.write(|pieces| rustix::io::writev(&self.fd, pieces)) {
+            match rustix::io::writev(&self.fd, pieces) {
                 Ok(_) => return Written::Yes,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Written::Blocked,
@@ -109,8 +136,15 @@ mod tests {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (fd, peer) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
         let kind = LinkKind::Tun;
-        let mut port =
-            Port::new(LinkEnd { role: Role::Client, fd, kind, vnet_header: true, offload: true, l2_len: 0 });
+        let mut port = Port::new(LinkEnd {
+            role: Role::Client,
+            fd,
+            kind,
+            vnet_header: true,
+            offload: true,
+            l2_len: 0,
+            calibration: Default::default(),
+        });
         assert_eq!(port.read(&mut [0; 100]), None);
         assert!(port.interest(true).is_some(), "nothing to read is not the end");
         drop(peer);

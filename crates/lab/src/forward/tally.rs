@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::calibration::Calibration;
 use crate::event::DirectionReport;
 use crate::link::Rule;
 
@@ -84,6 +85,7 @@ impl Tally {
         let lateness = self.lateness.as_ref().map_or([Duration::ZERO; 3], |late| {
             [late.value_at_quantile(0.5), late.value_at_quantile(0.99), late.max()].map(Duration::from_nanos)
         });
+        let lateness_counts = self.lateness.as_ref().map(counts).unwrap_or_default();
         DirectionReport {
             offered: self.offered,
             delivered: self.delivered,
@@ -92,6 +94,39 @@ impl Tally {
             lost,
             unplanned_drops: self.unplanned,
             lateness,
+            lateness_counts,
+            calibration: Calibration::default(),
         }
+    }
+}
+
+/// How many releases were late by no more than a microsecond, ten, a hundred and so on, until all are counted.
+fn counts(lateness: &Histogram<u64>) -> Vec<(Duration, u64)> {
+    let mut counts = Vec::new();
+    let (mut limit, mut counted) = (1_000, 0);
+    let longest = lateness.max();
+    while counted < lateness.len() {
+        // The last takes all, however the histogram rounds.
+        let within = if limit >= longest { lateness.len() } else { lateness.count_between(0, limit) };
+        counts.push((Duration::from_nanos(limit), within - counted));
+        (limit, counted) = (limit.saturating_mul(10), within);
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_release_is_counted_once_by_how_late_it_was() {
+        let mut tally = Tally::new();
+        for micros in [0, 1, 2, 9, 50, 5000] {
+            tally.delivered(3, Duration::from_micros(micros));
+        }
+        let counts = tally.report().lateness_counts;
+        let expected = [(1, 2), (10, 2), (100, 1), (1000, 0), (10_000, 1)];
+        assert_eq!(counts, expected.map(|(micros, count)| (Duration::from_micros(micros), count)));
+        assert_eq!(Tally::new().report().lateness_counts, []);
     }
 }

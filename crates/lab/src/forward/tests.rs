@@ -38,8 +38,15 @@ impl Bench {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let pair = || socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
         let ((client, client_fd), (server, server_fd)) = (pair(), pair());
-        let end =
-            |role, fd| LinkEnd { role, fd, kind: LinkKind::Tun, vnet_header: true, offload: true, l2_len };
+        let end = |role, fd| LinkEnd {
+            role,
+            fd,
+            kind: LinkKind::Tun,
+            vnet_header: true,
+            offload: true,
+            l2_len,
+            calibration: Default::default(),
+        };
         let (a, b) = (end(Role::Client, client_fd), end(Role::Server, server_fd));
         let running = start_within(budget, a, b, config).unwrap();
         Bench { client, server, running, reports: Vec::new() }
@@ -403,6 +410,7 @@ fn ends_that_frame_differently_are_refused() {
         vnet_header: true,
         offload: true,
         l2_len,
+        calibration: Default::default(),
     };
     let result = start(end(Role::Client, fd, 0), end(Role::Server, other, 14), &Config::default());
     assert!(result.is_err());

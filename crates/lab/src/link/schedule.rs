@@ -125,12 +125,22 @@ impl Schedule {
 
     /// True where some rule at some time asks the dice.
     pub(super) fn needs_luck(&self) -> bool {
+        self.ever(Rules::need_luck)
+    }
+
+    /// Whether packets are ever kept under way for a time of their own.
+    pub fn delays(&self) -> bool {
+        self.ever(|rules| rules.delay.floor != Duration::ZERO)
+    }
+
+    /// True where it is true of some rule at some time.
+    fn ever(&self, is_so: impl Fn(&Rules) -> bool) -> bool {
         let mut rules = [self.up, self.down];
-        let now = rules.iter().any(Rules::need_luck);
+        let now = rules.iter().any(&is_so);
         now || self.changes.iter().any(|change| {
             rules = [Rules::default(); 2];
             change.apply(&mut rules);
-            rules.iter().any(Rules::need_luck)
+            rules.iter().any(&is_so)
         })
     }
 

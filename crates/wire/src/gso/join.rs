@@ -7,7 +7,7 @@
 
 use super::{
     Headers, IPV4_HEADER_LEN, IPV6_HEADER_LEN, MAX_HEADERS, TCP, TCP_CHECKSUM, TCP_FLAGS, UDP, UDP_CHECKSUM,
-    UDP_HEADER_LEN, addresses, get, put, transport_header_len,
+    addresses, get, put, transport_header_len,
 };
 use crate::checksum;
 use crate::tcp::TcpFlags;
@@ -62,6 +62,9 @@ impl Piece<'_> {
 
     /// What it is, if it is of a kind that is joined: TCP with payload and without any flag but ACK and PSH, or UDP.
     fn layout(&self) -> Option<Layout> {
+        if self.vnet.gso_type != GsoType::None {
+            return None;
+        }
         let ip = self.headers.get(self.network..).filter(|ip| ip.len() >= IPV4_HEADER_LEN)?;
         let len = ip.len() + self.payload.len();
         let (ipv6, protocol, header_len) = match ip[0] {
@@ -87,8 +90,8 @@ impl Piece<'_> {
             true => header[TCP_FLAGS] & !TcpFlags::PSH.0 == TcpFlags::ACK.0,
             false => usize::from(get(header, 4)) == self.len() - transport && get(header, UDP_CHECKSUM) != 0,
         };
-        let is_single = self.vnet.gso_type == GsoType::None && self.len() > payload;
-        (is_plain && is_single && payload <= MAX_HEADERS && self.fits_device(&layout)).then_some(layout)
+        let fits = self.len() > payload && payload <= MAX_HEADERS;
+        (is_plain && fits && self.fits_device(&layout)).then_some(layout)
     }
 
     /// A partial checksum stands where it belongs; a payload apart has one.
@@ -108,7 +111,8 @@ impl Piece<'_> {
         }
         self.vnet.needs_checksum() || {
             let transport = &self.headers[layout.transport..];
-            checksum::finish(checksum::sum(layout.pseudo_header(self.headers, transport.len()), transport)) == 0
+            checksum::finish(checksum::sum(layout.pseudo_header(self.headers, transport.len()), transport))
+                == 0
         }
     }
 }
@@ -157,6 +161,11 @@ impl Joined {
         }
         self.is_closed = pushes || len < self.size || self.packets == MOST;
         true
+    }
+
+    /// Nothing goes on behind it.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// How many packets it stands for.
@@ -229,7 +238,8 @@ impl Joined {
         if !same(0, network) || !same_ip || !same(transport, transport + 4) {
             return false;
         }
-        let seq = |headers: &[u8]| headers[transport + 4..].first_chunk().map_or(0, |seq| u32::from_be_bytes(*seq));
+        let seq =
+            |headers: &[u8]| headers[transport + 4..].first_chunk().map_or(0, |seq| u32::from_be_bytes(*seq));
         !tcp || {
             // Bounded by the longest packet.
             seq(next) == seq(first).wrapping_add(self.payload_len as u32)
