@@ -250,6 +250,11 @@ mod tests {
 
     use super::*;
 
+    /// As where the kernel has no sock_diag.
+    fn by_text() -> Sockets {
+        Sockets { diag: None, texts: Some(Texts::Folder("/proc/net".into())), fell_back: false }
+    }
+
     /// Both ways tell the same of what both know.
     #[test]
     fn text_tells_what_sock_diag_tells() {
@@ -258,8 +263,7 @@ mod tests {
         let unix = UnixListener::bind(folder.path().join("a socket")).unwrap();
         let inodes = [rustix::fs::fstat(&tcp).unwrap().st_ino, rustix::fs::fstat(&unix).unwrap().st_ino];
         let mut by_diag = Sockets::open(None).expect("sockets");
-        let mut by_text =
-            Sockets { diag: None, texts: Some(Texts::Folder("/proc/net".into())), fell_back: false };
+        let mut by_text = by_text();
         for (table, inode) in [(Table::Tcp, inodes[0]), (Table::Unix, inodes[1])] {
             let find = |sockets: &mut Sockets| {
                 let (rows, _) = sockets.all(table, States::ALL, Extensions::default()).expect("rows");
@@ -276,8 +280,7 @@ mod tests {
         let listener = TcpListener::bind("[::1]:0").unwrap();
         let address = listener.local_addr().unwrap();
         let by_diag = Sockets::open(None).expect("sockets");
-        let by_text = Sockets { diag: None, texts: Some("/proc/net".into()), fell_back: false };
-        for mut sockets in [by_diag, by_text] {
+        for mut sockets in [by_diag, by_text()] {
             let mut found = Vec::new();
             let each = |row: SocketRow| found.push((row.local, row.state));
             sockets.at_port(Kind::Tcp, States::ALL, address.port(), each).expect("rows");

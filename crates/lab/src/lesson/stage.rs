@@ -168,7 +168,13 @@ impl Seen {
 
     /// What its scenes are made of; the frames are [`LinkFrame::to_follow`] of [`Seen::frames`].
     pub fn material<'a>(&'a self, frames: &'a [Frame<'a>]) -> Material<'a> {
-        Material { flows: &self.flows, datagrams: &self.datagrams, calls: &self.calls, frames, ..Material::default() }
+        Material {
+            flows: &self.flows,
+            datagrams: &self.datagrams,
+            calls: &self.calls,
+            frames,
+            ..Material::default()
+        }
     }
 
     /// The number of the packet whose arrival this call waited for.

@@ -188,7 +188,8 @@ fn drawn(scene: Scene, seen: &Seen, text: &Text, style: &Style) -> String {
     let frames: Vec<Frame<'_>> = seen.frames.iter().map(LinkFrame::to_follow).collect();
     let (moments, facts) = (moments(seen, text), facts(seen, text));
     let material = Material { moments: &moments, facts: &facts, ..seen.material(&frames) };
-    let style = Style { width: if scene == Scene::Facts { style.width.min(PROSE) } else { style.width }, ..*style };
+    let style =
+        Style { width: if scene == Scene::Facts { style.width.min(PROSE) } else { style.width }, ..*style };
     draw::scene::text(scene, &material, picture::roles, &style)
 }
 
