@@ -11,6 +11,7 @@ use lab::Calibration;
 use lab::event::{ANSWERED, Backend, DirectionReport, LinkFrame, Role};
 use wire::{Fate, Time, Transport, visible};
 
+use crate::evidence;
 use crate::record::role_word;
 
 /// The most of a message that is shown, in bytes; the rest is counted.
@@ -43,7 +44,7 @@ pub fn line(event: &Event, verbosity: u8) -> Option<String> {
             (u8::from(signal.is_none()) * 2, format!("client {client}: process {pid} {how}"))
         }
         Event::Trouble(fault) => (0, trouble(fault)),
-        Event::Paused => (0, paused(None)),
+        Event::Paused => (0, paused(evidence::descriptors().as_ref())),
         Event::Stopping { sessions: 0 } => (1, "stopping: nobody is connected".to_owned()),
         Event::Stopping { sessions } => {
             let them = if *sessions == 1 { "1 client may" } else { &format!("{sessions} clients may") };
@@ -67,7 +68,7 @@ fn reason(why: &Away) -> String {
 }
 
 /// No descriptor is free; of those that are open it is told what they are, where that could be seen.
-pub fn paused(descriptors: Option<&Descriptors>) -> String {
+fn paused(descriptors: Option<&Descriptors>) -> String {
     let what = match descriptors {
         Some(open) if open.is_cut() => {
             format!(

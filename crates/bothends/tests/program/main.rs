@@ -8,6 +8,7 @@ mod chat;
 mod connect;
 mod datagrams;
 mod endings;
+mod hints;
 mod lab;
 mod lab_hosts;
 mod lab_link;

@@ -88,6 +88,11 @@ impl PublicCopy {
         PublicCopy { folder }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> String {
+        self.folder.path().join("bothends").display().to_string()
+    }
+
     /// The binary, started as the user `nobody` with a plain environment.
     pub fn as_nobody(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("setpriv");

@@ -1,6 +1,8 @@
 //! Too many open files: how many of what, and which limit. Read first: getrlimit(2) on RLIMIT_NOFILE; accept(2);
 //! proc_sys_fs(5) on file-max.
 
+use wire::Doing;
+
 use crate::errno::{EMFILE, ENFILE};
 use crate::evidence::{Descriptors, Evidence};
 use crate::problem::{Fact, Rule, Verdict};
@@ -12,7 +14,7 @@ fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         return Some(of_the_system(evidence));
     }
     evidence.errno_is(&[EMFILE]).then(|| match &evidence.found.descriptors {
-        Some(descriptors) => of_this_process(descriptors),
+        Some(descriptors) => of_this_process(evidence, descriptors),
         None => Verdict::new(
             "each connection is a file, and this process has as many open as it may",
             "`ulimit -n` shows the limit; raise it, or set --max-connections below it",
@@ -35,7 +37,7 @@ fn of_the_system(evidence: &Evidence<'_>) -> Verdict {
     }
 }
 
-fn of_this_process(descriptors: &Descriptors) -> Verdict {
+fn of_this_process(evidence: &Evidence<'_>, descriptors: &Descriptors) -> Verdict {
     let limit = descriptors.soft.map_or_else(|| "unlimited".to_owned(), |soft| soft.to_string());
     let cut = match descriptors.is_cut() {
         true => format!(" among the first {}", descriptors.looked_at),
@@ -44,12 +46,16 @@ fn of_this_process(descriptors: &Descriptors) -> Verdict {
     let sorts = descriptors.by_sort();
     let cause = format!("this process may have {limit} files open and needed one more; open{cut}: {sorts}");
     let hard = descriptors.hard.map_or_else(|| "unlimited".to_owned(), |hard| hard.to_string());
+    let fewer = match evidence.doing() {
+        Doing::Accept => ", or let fewer clients in: --max-connections",
+        _ => "",
+    };
     let advice = if descriptors.soft == descriptors.hard {
         format!(
-            "the hard limit is {hard} too: root raises it (limits.conf(5), systemd's LimitNOFILE=); fewer connections need fewer: --max-connections"
+            "the hard limit is {hard} too: root raises it (limits.conf(5), systemd's LimitNOFILE=){fewer}"
         )
     } else {
-        format!("`ulimit -n {hard}` before it raises the limit, up to the hard one, which is {hard}")
+        format!("`ulimit -n {hard}` before it raises the limit, up to the hard one, which is {hard}{fewer}")
     };
     let facts =
         [format!("soft limit {limit}, hard limit {hard} (RLIMIT_NOFILE)"), format!("open{cut}: {sorts}")];

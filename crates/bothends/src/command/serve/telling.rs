@@ -14,7 +14,7 @@ use super::ports::Ports;
 use crate::clock::Clock;
 use crate::out::{Narrator, Out};
 use crate::sink::Lines;
-use crate::{evidence, narrate, record};
+use crate::{narrate, record};
 
 /// Where events go.
 pub(super) struct Telling<'a> {
@@ -93,11 +93,7 @@ impl<'a> Telling<'a> {
             Event::Opened { .. } | Event::Closed { .. } if !self.out.json => self.sessions,
             _ => 0,
         };
-        let line = match event {
-            Event::Paused => Some(narrate::paused(evidence::descriptors().as_ref()) + "\n"),
-            event => narrate::line(event, self.out.verbosity.max(least)),
-        };
-        let Some(line) = line else { return };
+        let Some(line) = narrate::line(event, self.out.verbosity.max(least)) else { return };
         // The terminal shows ^C where the cursor stands.
         let is_behind_a_key = matches!(event, Event::Stopping { .. })
             && self.out.stderr_is_terminal

@@ -32,6 +32,13 @@ fn it_is_told_how_many_of_what_there_are_and_how_to_have_more() {
     assert!(hard.advice.starts_with("the hard limit is 64 too: root raises it"), "{}", hard.advice);
     let unlimited = of_this_process(Some(64), None, 64);
     assert!(unlimited.advice.contains("`ulimit -n unlimited`"), "{}", unlimited.advice);
+    let held = Descriptors { soft: Some(9), hard: Some(9), looked_at: 9, ..Descriptors::default() };
+    let found = Found { descriptors: Some(held), ..Found::default() };
+    let server = problem_of(Doing::Accept, "any place", EMFILE, &found);
+    assert!(
+        server.cause.ends_with("open: none") && server.advice.ends_with("--max-connections"),
+        "{server:?}"
+    );
 }
 
 #[test]
