@@ -71,12 +71,14 @@ pub(crate) struct Host {
 pub(crate) struct Hosts {
     pub(crate) backend: Backend,
     pub(crate) offload: bool,
+    /// What getting a packet in and out of the link costs; all zeros where the link has no delay, or it could not be measured.
+    pub(crate) calibration: Calibration,
     pub(crate) hosts: Vec<Host>,
 }
 
 impl Hosts {
-    /// What getting packets in and out costs on a host, whose network the calling thread is in afterwards.
-    pub(crate) fn calibrate(&self, role: Role) -> Option<Calibration> {
+    /// What getting packets in and out costs on a host where nothing runs yet and whose network the calling thread is in afterwards.
+    fn calibrate(&self, role: Role) -> Option<Calibration> {
         let host = self.hosts.get(role.index())?;
         let other = if role == Role::Client { Role::Server } else { Role::Client };
         namespace::enter_network(host.network.as_fd()).ok()?;
@@ -117,10 +119,16 @@ pub(crate) fn make(config: &Config, ids: Ids) -> Result<Hosts, Refused> {
     if config.family == Family::V6 && hosts.iter().any(|host| !host.has_ipv6) {
         return Err((Step::Address, Errno::AFNOSUPPORT.raw_os_error()));
     }
-    match tuns(config, &hosts)? {
-        Some(tuns) => join_by_tun(config, hosts, tuns),
-        None => join_by_packet_sockets(config, &middle, hosts),
+    let mut hosts = match tuns(config, &hosts)? {
+        Some(tuns) => join_by_tun(config, hosts, tuns)?,
+        None => join_by_packet_sockets(config, &middle, hosts)?,
+    };
+    if config.link.delays() {
+        hosts.calibration = hosts.calibrate(Role::Server).unwrap_or_default();
     }
+    // At last: behind that no thread may be started, only processes.
+    namespace::unshare(Namespace::Pid).map_err(at(Step::PidNamespace))?;
+    Ok(hosts)
 }
 
 fn enter_own_world(config: &Config, ids: Ids) -> Result<(), Refused> {
@@ -130,7 +138,7 @@ fn enter_own_world(config: &Config, ids: Ids) -> Result<(), Refused> {
     mount::make_private().map_err(at(Step::MountNamespace))?;
     // Without names the addresses still work.
     let _ = mount::replace_hosts(&names(config));
-    namespace::unshare(Namespace::Pid).map_err(at(Step::PidNamespace))
+    Ok(())
 }
 
 /// What /etc/hosts says inside. The family that is to come first stands first; who sorts by RFC 6724 goes by the addresses'
@@ -205,7 +213,7 @@ fn join_by_tun(config: &Config, hosts: Vec<Bare>, tuns: Vec<Tun>) -> Result<Host
         tuns.into_iter().zip(all).map(|(tun, interfaces)| FarSide { link: tun.fd, port: None, interfaces });
     let hosts =
         hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect::<Result<_, _>>()?;
-    Ok(Hosts { backend: Backend::Tun, offload, hosts })
+    Ok(Hosts { backend: Backend::Tun, offload, calibration: Calibration::default(), hosts })
 }
 
 fn join_by_packet_sockets(config: &Config, middle: &OwnedFd, hosts: Vec<Bare>) -> Result<Hosts, Refused> {
@@ -226,7 +234,7 @@ fn join_by_packet_sockets(config: &Config, middle: &OwnedFd, hosts: Vec<Bare>) -
     }
     let hosts =
         hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect::<Result<_, _>>()?;
-    Ok(Hosts { backend: Backend::Packet, offload: true, hosts })
+    Ok(Hosts { backend: Backend::Packet, offload: true, calibration: Calibration::default(), hosts })
 }
 
 fn make_bridge() -> Result<u32, Refused> {

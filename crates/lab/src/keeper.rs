@@ -15,7 +15,6 @@ use wire::refusal::Step;
 use crate::calibration::Calibration;
 use crate::config::Config;
 use crate::control::{Control, Report};
-use crate::event::Role;
 use crate::hosts::{self, Hosts};
 use crate::init::{self, Networks};
 use crate::lesson::Part;
@@ -92,9 +91,8 @@ fn hand_over(control: &Control, hosts: &Hosts) -> Result<(), i32> {
     control.hand_over(Report::Made { backend: hosts.backend, tables, offload: hosts.offload }, &descriptors)
 }
 
-/// Measures on the server, before anything runs there; the tool does not read its links yet.
 fn calibrated(hosts: &Hosts) -> Report {
-    let Calibration { entering, leaving } = hosts.calibrate(Role::Server).unwrap_or_default();
+    let Calibration { entering, leaving } = hosts.calibration;
     let nanos = |time: Duration| i32::try_from(time.as_nanos()).unwrap_or(i32::MAX);
     Report::Calibrated { entering: nanos(entering), leaving: nanos(leaving) }
 }

@@ -332,9 +332,16 @@ impl Engine {
     /// Writes what is due, and what was blocked.
     fn release_due(&mut self) {
         let mut is_due = false;
-        while let Some(waiting) = self.queue.pop_due(self.clock.now()) {
-            self.send(waiting);
+        loop {
+            let now = self.clock.now();
+            let Some(waiting) = self.queue.pop_due(now) else { break };
             is_due = true;
+            // One that has no company takes the shortest way.
+            let company = self.queue.next_due().is_some_and(|due| due <= now);
+            match company || !self.destination(waiting.direction).bundle.is_empty() {
+                true => self.send(waiting),
+                false => self.send_alone(waiting),
+            }
         }
         if is_due {
             self.flush_all();

@@ -18,6 +18,8 @@ use crate::event::Role;
 use crate::link::{Departure, Direction, Offered, Schedule};
 use crate::link_end::LinkKind;
 
+mod joined;
+
 /// A lab without hosts: what the client's and the server's kernel would hold.
 struct Bench {
     client: OwnedFd,
@@ -35,6 +37,11 @@ impl Bench {
     }
 
     fn within(budget: Budget, l2_len: usize, config: &Config) -> Bench {
+        Bench::behind(budget, l2_len, &[], config)
+    }
+
+    /// With packets that the client sent before the loop was there: it finds all of them at once.
+    fn behind(budget: Budget, l2_len: usize, packets: &[Vec<u8>], config: &Config) -> Bench {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let pair = || socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
         let ((client, client_fd), (server, server_fd)) = (pair(), pair());
@@ -47,6 +54,7 @@ impl Bench {
             l2_len,
             calibration: Default::default(),
         };
+        packets.iter().for_each(|packet| send(&client, packet));
         let (a, b) = (end(Role::Client, client_fd), end(Role::Server, server_fd));
         let running = start_within(budget, a, b, config).unwrap();
         Bench { client, server, running, reports: Vec::new() }
