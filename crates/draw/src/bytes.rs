@@ -53,6 +53,27 @@ pub fn text(packet: &Packet<'_>, whole: bool, style: &Style) -> String {
     out
 }
 
+/// Its bytes alone, the layers marked.
+pub fn dump(packet: &Packet<'_>, whole: bool, style: &Style) -> String {
+    let mut out = String::new();
+    dump::lines(packet, whole, style.width.max(NARROWEST))
+        .iter()
+        .for_each(|line| line.write(&mut out, style));
+    out
+}
+
+/// The first header of this name alone, for those who know the others; empty where the packet has none.
+pub fn header(packet: &Packet<'_>, name: &str, style: &Style) -> String {
+    let width = style.width.max(NARROWEST);
+    let layer = packet.anatomy.layers.iter().find(|layer| layer.name == name);
+    let mut out = String::new();
+    layer
+        .map_or_else(Vec::new, |layer| section(layer, packet.bytes, width, style.ascii))
+        .iter()
+        .for_each(|line| line.write(&mut out, style));
+    out
+}
+
 fn headline(packet: &Packet<'_>, width: usize) -> Vec<Line> {
     let anatomy = packet.anatomy;
     let kept = match anatomy.captured {

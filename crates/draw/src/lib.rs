@@ -18,6 +18,7 @@ pub mod ladder;
 mod line;
 pub mod list;
 pub mod moments;
+pub mod nesting;
 pub mod number;
 pub mod palette;
 pub mod scene;

@@ -11,7 +11,7 @@ use crate::grid::Grid;
 /// What tells a socket from others: its host and both its ends.
 type Key = [String; 3];
 
-/// The moments, each called by the words for it. One at which nothing has changed is left out.
+/// The moments, each under its name. One at which nothing has changed is left out.
 pub fn text(moments: &[Moment], style: &Style) -> String {
     let mut before: Vec<(Key, [String; 3])> = Vec::new();
     let mut drawn: Vec<String> = Vec::new();

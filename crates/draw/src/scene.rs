@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use flow::{Frame, Material, Scene, Side};
+use flow::{Material, Scene, Side};
 use wire::{Time, anatomy};
 
-use crate::columns::{width, wrap};
-use crate::{Names, Style, buffers, bytes, calls, ladder, moments, state_diagram, svg};
+use crate::grid::Grid;
+use crate::{Names, Style, buffers, bytes, calls, ladder, moments, nesting, state_diagram, svg};
 
 /// What the ends are called, by the addresses of opener and other end.
 pub type Naming = fn([SocketAddr; 2]) -> Names;
@@ -18,35 +18,56 @@ pub fn text(scene: Scene, material: &Material<'_>, naming: Naming, style: &Style
         Scene::Ladders => Some(ladders(material, naming, style)),
         Scene::Ladder(number) => {
             let flow = number.checked_sub(1).and_then(|place| material.flows.get(place));
-            flow.map(|flow| ladder::text(flow, &naming([flow.a, flow.b]), &every_segment(style)))
+            flow.map(|flow| ladder::text(flow, &naming([flow.a, flow.b]), &whole(style)))
         }
         Scene::Calls => first
             .map(|(flow, names)| calls::text(flow, material.calls, &names, style))
             .or_else(|| calls_of_datagrams(material, naming, style)),
         Scene::Buffers => first.map(|(flow, names)| buffers::text(flow, Side::A, &names, style)),
         Scene::States => first.map(|(flow, names)| state_diagram::text(flow, &names, style)),
-        Scene::Bytes(number) => packet(material, number).map(|frame| {
-            let anatomy = anatomy::dissect(frame.link_type, frame.bytes, frame.wire_len);
-            let time = frame.time.since(Time::ZERO);
-            bytes::text(&bytes::Packet { number, time, bytes: frame.bytes, anatomy: &anatomy }, false, style)
+        Scene::Bytes(number) => of_packet(material, number, |packet| bytes::text(packet, false, style)),
+        Scene::Layers(number) => of_packet(material, number, |packet| {
+            format!("{}\n{}", nesting::text(packet, style), bytes::dump(packet, false, style))
         }),
+        Scene::Header(number, name) => {
+            of_packet(material, number, |packet| bytes::header(packet, name, style))
+        }
         Scene::Sockets => Some(moments::text(material.moments, style)),
-        Scene::Facts => Some(material.facts.iter().map(|fact| found(fact, style)).collect()),
+        Scene::Facts => Some(facts(material.facts, style)),
     };
     drawn.unwrap_or_default()
 }
 
-/// Every segment is drawn where they are few, and each is there for a reason.
-fn every_segment(style: &Style) -> Style {
-    Style { run: 1000, ..*style }
-}
-
 fn ladders(material: &Material<'_>, naming: Naming, style: &Style) -> String {
-    let style = every_segment(style);
+    let style = whole(style);
     let tcp = material.flows.iter().map(|flow| ladder::text(flow, &naming([flow.a, flow.b]), &style));
     let udp =
         material.datagrams.iter().map(|flow| ladder::datagrams(flow, &naming([flow.a, flow.b]), &style));
     tcp.chain(udp).collect::<Vec<_>>().join("\n")
+}
+
+/// Every segment is drawn: they are few, and each is there for a reason.
+fn whole(style: &Style) -> Style {
+    Style { run: 1000, ..*style }
+}
+
+/// Facts of one value each are a list. Those of several, which stand between tabs, are a table, and the first of them names its
+/// columns.
+fn facts(facts: &[(String, String)], style: &Style) -> String {
+    let cells = |value: &str| value.split('\t').count();
+    let tables = facts.chunk_by(|(_, before), (_, value)| cells(before) == cells(value)).map(|rows| {
+        let (head, rows) = match rows.split_first() {
+            Some((head, rows)) if cells(&head.1) > 1 => (head.1.as_str(), rows),
+            _ => ("found", rows),
+        };
+        let head: Vec<&str> = head.split('\t').chain([""]).collect();
+        let mut grid = Grid::new(&head);
+        for (words, value) in rows {
+            grid.row(value.split('\t').chain([words.as_str()]));
+        }
+        grid.draw(style)
+    });
+    tables.collect::<Vec<_>>().join("\n")
 }
 
 fn calls_of_datagrams(material: &Material<'_>, naming: Naming, style: &Style) -> Option<String> {
@@ -54,22 +75,16 @@ fn calls_of_datagrams(material: &Material<'_>, naming: Naming, style: &Style) ->
     Some(calls::datagrams(flow, material.calls, &naming([flow.a, flow.b]), style))
 }
 
-fn packet<'a>(material: &Material<'a>, number: u64) -> Option<&'a Frame<'a>> {
-    material.frames.iter().find(|frame| frame.number == number)
-}
-
-/// What was found out behind the words for it; lines below the first stand as far in.
-fn found((words, value): &(String, String), style: &Style) -> String {
-    let mut before = format!("{words}: ");
-    let indent = width(&before);
-    let mut shown = String::new();
-    for line in wrap(value, style.width.saturating_sub(indent).max(20)) {
-        shown.push_str(&before);
-        shown.push_str(&line);
-        shown.push('\n');
-        before = " ".repeat(indent);
-    }
-    shown
+/// What is drawn of the packet of this number.
+fn of_packet(
+    material: &Material<'_>,
+    number: u64,
+    draw: impl Fn(&bytes::Packet<'_>) -> String,
+) -> Option<String> {
+    let frame = material.frames.iter().find(|frame| frame.number == number)?;
+    let anatomy = anatomy::dissect(frame.link_type, frame.bytes, frame.wire_len);
+    let time = frame.time.since(Time::ZERO);
+    Some(draw(&bytes::Packet { number, time, bytes: frame.bytes, anatomy: &anatomy }))
 }
 
 /// Several scenes on one page, one below the other, as an SVG document; none where there is nothing to show.

@@ -18,6 +18,10 @@ pub enum Scene {
     Buffers,
     /// The state diagram of the first conversation.
     States,
+    /// The packet of this number, from 1, as its layers lie one in another, and its bytes.
+    Layers(u64),
+    /// The header of this name in the packet of this number, from 1, as its standard's figure, with every field.
+    Header(u64, &'static str),
     /// The bytes of the packet of this number, from 1.
     Bytes(u64),
     /// The sockets of the hosts as the kernel had them, moment by moment.

@@ -2,6 +2,8 @@
 //! own. It is a function in the lesson's file. Every call that it makes through here is told to the director with what it
 //! returned and how long it took; with the others it meets at moments that have names, never by waiting a while.
 
+mod calls;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,10 +14,13 @@ use kernel::{descriptors, namespace, signal, sockopt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketType};
+use rustix::process::geteuid;
 use wire::Time;
 use wire::errno;
 use wire::socket_row::SocketState;
 use wire::sockopt::Setting;
+
+pub(crate) use calls::returned;
 
 use super::cue::{Awaited, Cue, Line};
 use crate::event::Role;
@@ -129,6 +134,11 @@ impl Actor {
         self.wait_for_it(Awaited::Sockets { role, state, count });
     }
 
+    /// Goes on when a host's programs have made so many calls that begin with these words; the last of them may wait still.
+    pub(crate) fn wait_for_call(&mut self, role: Role, call: &str, count: usize) {
+        self.wait_for_it(Awaited::Calls { role, call: call.to_owned(), count });
+    }
+
     /// Goes on when a host has sent so many packets, or more.
     pub(crate) fn wait_for_packets(&mut self, role: Role, count: usize) {
         self.wait_for_it(Awaited::Packets { role, count });
@@ -185,6 +195,15 @@ impl Actor {
         match self.has_network {
             true => namespace::set_sysctl(name, value).map_err(os),
             false => Err(Errno::PERM.into()),
+        }
+    }
+
+    /// From now on it is an ordinary program.
+    pub(crate) fn give_up_privileges(&mut self) -> io::Result<()> {
+        match namespace::drop_capabilities() {
+            // An ordinary user's program is one already.
+            Err(errno) if errno == Errno::PERM.raw_os_error() && !geteuid().is_root() => Ok(()),
+            dropped => dropped.map_err(os),
         }
     }
 

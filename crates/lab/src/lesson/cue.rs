@@ -53,6 +53,8 @@ pub(crate) enum Awaited {
     Moment(String),
     /// So many TCP sockets, at least, of this host in this state.
     Sockets { role: Role, state: SocketState, count: usize },
+    /// So many calls, at least, of this host's programs that begin with these words.
+    Calls { role: Role, call: String, count: usize },
     /// So many packets, at least, that this host has sent.
     Packets { role: Role, count: usize },
 }
@@ -165,6 +167,11 @@ impl Cue {
                     .map(str::to_owned)
                     .to_vec()
             }
+            Cue::Awaits(Awaited::Calls { role, call, count }) => {
+                ["awaits calls", &role.number().to_string(), call, &count.to_string()]
+                    .map(str::to_owned)
+                    .to_vec()
+            }
             Cue::Awaits(Awaited::Packets { role, count }) => {
                 ["packets", &role.number().to_string(), &count.to_string()].map(str::to_owned).to_vec()
             }
@@ -188,6 +195,11 @@ impl Cue {
             ["sockets", of, state, count] => Cue::Awaits(Awaited::Sockets {
                 role: role(of)?,
                 state: SocketState(state.parse().ok()?),
+                count: count.parse().ok()?,
+            }),
+            ["awaits calls", of, call, count] => Cue::Awaits(Awaited::Calls {
+                role: role(of)?,
+                call: (*call).to_owned(),
                 count: count.parse().ok()?,
             }),
             ["packets", of, count] => {
@@ -223,6 +235,7 @@ mod tests {
             Cue::Reached("two wait".to_owned()),
             Cue::Awaits(Awaited::Moment("listening".to_owned())),
             Cue::Awaits(Awaited::Sockets { role: Role::Server, state: SocketState::SYN_RECEIVED, count: 3 }),
+            Cue::Awaits(Awaited::Calls { role: Role::Server, call: "accept".to_owned(), count: 2 }),
             Cue::Awaits(Awaited::Packets { role: Role::Client, count: 7 }),
             Cue::Fact("processes".to_owned(), "4".to_owned()),
             Cue::Joins,

@@ -248,8 +248,13 @@ impl Director {
             Cue::Calls { text, at } => {
                 if self.calls.len() < MOST_CALLS {
                     voice.calling = Some(self.calls.len());
-                    let side = if voice.role == Role::Client { Side::A } else { Side::B };
-                    self.calls.push(Call { side, text, result: None, began: at, ended: None });
+                    self.calls.push(Call {
+                        side: side(voice.role),
+                        text,
+                        result: None,
+                        began: at,
+                        ended: None,
+                    });
                 }
             }
             Cue::Returned { result, at } => {
@@ -285,7 +290,7 @@ impl Director {
     fn ended(&mut self, place: usize) {
         let Some(voice) = self.voices.get_mut(place) else { return };
         voice.has_ended = true;
-        if voice.is_named && !voice.has_left {
+        if voice.is_named && !voice.has_left && self.failed.is_none() {
             let at = format!("the {} ended early", voice.role.name());
             self.failed = Some(fault(&at, Errno::PIPE.raw_os_error()));
         }
@@ -309,6 +314,11 @@ impl Director {
     fn has_come(&self, awaited: &Awaited) -> bool {
         match awaited {
             Awaited::Moment(moment) => self.reached.contains(moment),
+            Awaited::Calls { role, call, count } => {
+                let side = side(*role);
+                let its = self.calls.iter().filter(|its| its.side == side && its.text.starts_with(call));
+                its.count() >= *count
+            }
             Awaited::Packets { role, count } => {
                 self.frames.iter().filter(|frame| frame.from == *role).count() >= *count
             }
@@ -345,7 +355,10 @@ impl Director {
     fn look(&mut self, name: String) {
         let mut sockets = Vec::new();
         if let House::Network { network, .. } = &self.house {
-            for role in [Role::Client, Role::Server] {
+            let mut hosts: Vec<Role> =
+                self.voices.iter().filter(|voice| voice.is_named).map(|voice| voice.role).collect();
+            hosts.sort_unstable_by_key(|role| role.number());
+            for role in hosts {
                 sockets.extend(network.tcp_sockets(role).into_iter().map(|row| (role.name(), row)));
             }
         }
@@ -432,6 +445,7 @@ impl Director {
                 House::Network { network, .. } => Some(network.backend),
             },
             flows: tracker.flows().cloned().collect(),
+            datagrams: tracker.datagram_flows().cloned().collect(),
             frames: self.frames,
             calls: self.calls,
             moments: self.moments,
@@ -439,6 +453,11 @@ impl Director {
             ..Seen::default()
         }
     }
+}
+
+/// The client's, or all others'.
+fn side(role: Role) -> Side {
+    if role == Role::Client { Side::A } else { Side::B }
 }
 
 /// What there is to take in.
@@ -488,9 +507,15 @@ fn on_a_network(cast: Vec<Part>, rules: &[&str], disturbance: Option<Disturbance
         let cause = Cause::Words(format!("{misread:?}"));
         Fault { end: End::Us, doing: Doing::Start, at: "the link".to_owned(), cause }
     })?;
-    let config =
-        Config { link, server: Program::Idle, client: Program::Idle, keep: Keep::Whole, ..Config::default() };
     let roles: Vec<Role> = cast.iter().map(|part| part.role).collect();
+    let config = Config {
+        link,
+        server: Program::Idle,
+        client: Program::Idle,
+        others: vec![Program::Idle; roles.len().saturating_sub(2)],
+        keep: Keep::Whole,
+        ..Config::default()
+    };
     let (network, ends) = network::make(&config, Vec::new(), cast)?;
     let links = Links::start(ends, &config)?;
     for role in roles {

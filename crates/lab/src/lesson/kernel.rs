@@ -8,7 +8,7 @@ use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, Soc
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 use smoltcp::socket::udp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, IpEndpoint};
 use wire::Time;
 use wire::build::TcpPacket;
 use wire::link_type::LinkType;
@@ -47,8 +47,14 @@ pub(super) struct Kernel {
 impl Kernel {
     /// A kernel that knows nothing yet. Its first sequence number is so much below the machine's usual one.
     pub(super) fn boot(role: Role, settings: Settings, below: u32) -> Kernel {
-        let mut queues = Queues { mtu: settings.mtu, ..Queues::default() };
-        let mut config = Config::new(HardwareAddress::Ip);
+        let Settings { mtu, ethernet, .. } = settings;
+        let mut queues = Queues { mtu, ethernet, ..Queues::default() };
+        let number = if role == Role::Client { 1 } else { 2 };
+        let mut config = Config::new(match ethernet {
+            // Locally administered (RFC 9542 §2.1), and ending in the IP address.
+            true => HardwareAddress::Ethernet(EthernetAddress([2, 0, 10, 0, 0, number])),
+            false => HardwareAddress::Ip,
+        });
         let first = if role == Role::Client { CLIENT_FIRST } else { SERVER_FIRST };
         config.random_seed = seed_of(first - below);
         let mut interface = Interface::new(config, &mut queues, Instant::ZERO);
@@ -86,6 +92,11 @@ impl Kernel {
             != PollResult::None
         {}
         self.remember_ack();
+    }
+
+    /// How its packets begin.
+    pub(super) fn link_type(&self) -> LinkType {
+        if self.settings.ethernet { LinkType::ETHERNET } else { LinkType::RAW }
     }
 
     /// How many packets are to leave.

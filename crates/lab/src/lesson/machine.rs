@@ -99,6 +99,11 @@ impl Machine {
         self.kernel.leave()
     }
 
+    /// How its packets begin.
+    pub(crate) fn link_type(&self) -> LinkType {
+        self.kernel.link_type()
+    }
+
     pub(crate) fn told(&self) -> Told {
         let unread_bytes = self.kernel.tcp().recv_queue();
         Told { unread_bytes, ..self.told.clone() }
@@ -111,7 +116,9 @@ impl Machine {
 
     /// What the last segment that arrived says; a connection that ends without a RST was given up.
     fn note(&mut self, packet: &[u8]) {
-        if let Ok(Transport::Tcp(segment)) = dissect(LinkType::RAW, packet).map(|packet| packet.transport) {
+        if let Ok(Transport::Tcp(segment)) =
+            dissect(self.kernel.link_type(), packet).map(|packet| packet.transport)
+        {
             self.last_flags = segment.header.flags();
         }
     }
@@ -195,6 +202,7 @@ impl Machine {
             Call::ShutDown => self.closes = true,
             Call::Close => self.close(),
             Call::KeepAlive(quiet) => self.kernel.tcp_mut().set_keep_alive(Some(milliseconds(quiet).into())),
+            Call::NoDelay => self.kernel.tcp_mut().set_nagle_enabled(false),
             Call::GiveUp(after) => self.kernel.tcp_mut().set_timeout(Some(milliseconds(after).into())),
             Call::OpenDatagrams => self.kernel.open_datagrams(),
             Call::SendTo(text) => self.kernel.send_to(text.as_bytes()),

@@ -1,20 +1,29 @@
 //! One file for each lesson: what is played and what is claimed.
 
 mod address_in_use;
+mod any_address;
 mod backlog;
+mod blocking;
+mod broadcast;
+mod byte_order;
 mod calls;
 mod close_four_way;
 mod close_in_three;
 mod datagram_calls;
+mod encapsulation;
 mod fast_retransmit;
+mod five_tuple;
 mod half_close;
 mod handshake;
 mod handshake_with_data;
 mod header_bytes;
 mod keep_alive;
+mod multicast;
 mod no_answer;
 mod old_duplicate;
 mod on_kernel;
+mod pipe_and_socket;
+mod ports;
 mod refused;
 mod reordering;
 mod reset_unread;
@@ -23,8 +32,11 @@ mod reuse_port;
 mod simultaneous_close;
 mod simultaneous_open;
 mod sliding_window;
+mod socket_types;
 mod states;
+mod stream_not_messages;
 mod time_wait;
+mod udp_and_tcp;
 mod why_three;
 mod window_18;
 mod zero_window;
@@ -34,8 +46,8 @@ use wire::checksum;
 use wire::tcp::TcpFlags;
 
 use super::program::Call::{
-    Close, Connect, GiveUp, KeepAlive, Listen, OpenDatagrams, Read, ReadAll, ReceiveFrom, Restart, Say, Send,
-    SendTo, ShutDown,
+    Close, Connect, GiveUp, KeepAlive, Listen, NoDelay, OpenDatagrams, Read, ReadAll, ReceiveFrom, Restart,
+    Say, Send, SendTo, ShutDown,
 };
 use super::program::When::{At, Established, Next, PeerClosed, Received};
 use super::program::{Settings, Step, later, on};
@@ -47,6 +59,18 @@ use crate::event::Role::{Client, Server};
 pub(super) const ALL: &[&Lesson] = &[
     &calls::LESSON,
     &datagram_calls::LESSON,
+    &blocking::LESSON,
+    &pipe_and_socket::LESSON,
+    &five_tuple::LESSON,
+    &ports::LESSON,
+    &any_address::LESSON,
+    &byte_order::LESSON,
+    &socket_types::LESSON,
+    &stream_not_messages::LESSON,
+    &udp_and_tcp::LESSON,
+    &broadcast::LESSON,
+    &multicast::LESSON,
+    &encapsulation::LESSON,
     &handshake::LESSON,
     &why_three::LESSON,
     &header_bytes::LESSON,

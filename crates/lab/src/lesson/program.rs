@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) delays_acks: Option<u64>,
     /// It keeps a congestion window, by Reno's rules (RFC 5681).
     pub(crate) controls_congestion: bool,
+    /// Its link is Ethernet, where it has to ask for its neighbour's hardware address first; the other's has to be as well.
+    pub(crate) ethernet: bool,
 }
 
 impl Settings {
@@ -32,6 +34,7 @@ impl Settings {
         nagle: false,
         delays_acks: None,
         controls_congestion: false,
+        ethernet: false,
     };
 }
 
@@ -71,6 +74,8 @@ pub(crate) enum Call {
     Close,
     /// SO_KEEPALIVE with this many milliseconds of quiet before each probe.
     KeepAlive(u64),
+    /// TCP_NODELAY: no segment waits for Nagle's algorithm any more.
+    NoDelay,
     /// TCP_USER_TIMEOUT: give up after this many milliseconds without an answer.
     GiveUp(u64),
     /// socket(2) of datagrams; a server binds it as well.

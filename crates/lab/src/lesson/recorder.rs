@@ -73,6 +73,7 @@ impl Recorder {
             Call::ShutDown => self.returned(format!("shutdown({fd}, SHUT_WR)"), 0, now),
             Call::Close => self.returned(format!("close({fd})"), 0, now),
             Call::KeepAlive(_) => self.returned(format!("setsockopt({fd}, SO_KEEPALIVE, 1)"), 0, now),
+            Call::NoDelay => self.returned(format!("setsockopt({fd}, TCP_NODELAY, 1)"), 0, now),
             Call::GiveUp(after) => {
                 self.returned(format!("setsockopt({fd}, TCP_USER_TIMEOUT, {after})"), 0, now);
             }

@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use flow::calls::Call;
 use flow::moments::Moment;
-use flow::{DatagramFlow, Flow, Frame, Limits, Material, Side, Tracker};
+use flow::{DatagramFlow, Flow, Frame, Limits, Material, Side, Tracker, calls};
 use wire::build::TcpPacket;
-use wire::link_type::LinkType;
 use wire::socket_row::SocketRow;
 use wire::tcp::{TcpFlags, TcpOptions};
 use wire::{Fate, Passage, Time};
 
 use super::machine::{Machine, milliseconds};
-use super::program::{Call as Asked, Settings, Step, Told};
+use super::program::{Call, Settings, Step, Told};
 use crate::event::{Backend, LinkFrame, Role};
 
 /// Where the client is.
@@ -136,12 +134,12 @@ pub struct Seen {
     pub frames: Vec<LinkFrame>,
     /// Conversations of datagrams, in order.
     pub datagrams: Vec<DatagramFlow>,
+    /// What both programs called, in the order in which the calls began.
+    pub calls: Vec<calls::Call>,
     /// What the client's program knows at the end.
     pub client: Told,
     /// What the server's program knows at the end.
     pub server: Told,
-    /// The programs' calls, in the order in which they began.
-    pub calls: Vec<Call>,
     /// What the kernel's tables of sockets said at the moments that have names.
     pub moments: Vec<Moment>,
     /// What the programs found out, by name, in the order in which they did.
@@ -165,7 +163,9 @@ impl Seen {
         let its = self.calls.iter().filter(|one| one.side == side && one.text.starts_with(call));
         its.map(|one| one.result.as_deref()).collect()
     }
+}
 
+impl Seen {
     /// What its scenes are made of; the frames are [`LinkFrame::to_follow`] of [`Seen::frames`].
     pub fn material<'a>(&'a self, frames: &'a [Frame<'a>]) -> Material<'a> {
         Material {
@@ -178,7 +178,7 @@ impl Seen {
     }
 
     /// The number of the packet whose arrival this call waited for.
-    pub fn ended_by(&self, call: &Call) -> Option<u64> {
+    pub fn ended_by(&self, call: &calls::Call) -> Option<u64> {
         let arrivals =
             self.frames.iter().filter(|frame| (frame.from == Role::Client) != (call.side == Side::A));
         let arrivals = arrivals.filter_map(|frame| Some((frame.number, frame.passage.arrived?)));
@@ -189,7 +189,7 @@ impl Seen {
 /// Plays a script.
 pub(crate) fn play(script: Script, disturbance: Option<Disturbance>) -> Seen {
     let script = disturbance.into_iter().fold(script, Script::disturbed);
-    let listens = script.server.1.iter().any(|step| step.call == Asked::Listen);
+    let listens = script.server.1.iter().any(|step| step.call == Call::Listen);
     let mut stage = Stage::new(script);
     while stage.step() {}
     let mut tracker = Tracker::new(Limits::default());
@@ -307,7 +307,7 @@ impl Stage {
             number: self.frames.len() as u64 + 1,
             time: self.now,
             from,
-            link_type: LinkType::RAW,
+            link_type: if from == Role::Client { &self.client } else { &self.server }.link_type(),
             wire_len: u32::try_from(packet.len()).unwrap_or(u32::MAX),
             bytes: packet.clone(),
             passage,

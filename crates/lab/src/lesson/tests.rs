@@ -95,6 +95,7 @@ fn words_and_logic_belong_together() {
         assert_eq!(named, claimed, "{}", lesson.id);
         let parts = [&text.title, &text.read];
         assert!(parts.iter().all(|part| !part.is_empty()), "{}: {text:?}", lesson.id);
+        assert!(text.table.iter().all(|line| line.chars().count() <= 78), "{}: {text:?}", lesson.id);
         assert!(!text.paragraphs.is_empty() && !text.next.is_empty(), "{}: {text:?}", lesson.id);
         assert!(text.next.iter().all(|command| command.starts_with("bothends ")), "{}: {text:?}", lesson.id);
         for err in &text.errs {

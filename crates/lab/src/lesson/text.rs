@@ -5,6 +5,8 @@
 //! Three segments open a connection
 //! [text]
 //! Paragraphs, with blank lines between them.
+//! [table]
+//! Lines that are shown as they stand, at most 78 columns wide.
 //! [read]
 //! RFC 9293 §3.5
 //! [claims]
@@ -30,6 +32,8 @@ pub struct Text {
     pub title: String,
     /// Paragraphs.
     pub paragraphs: Vec<String>,
+    /// Lines that are shown as they stand.
+    pub table: Vec<String>,
     /// Clauses and man pages to have at hand.
     pub read: String,
     /// The claims: the name by which the logic knows each, and its words.
@@ -67,6 +71,7 @@ impl Text {
             match name {
                 "title" => text.title = joined(body),
                 "text" => text.paragraphs = paragraphs(body),
+                "table" => text.table = body.lines().map(|line| line.trim_end().to_owned()).collect(),
                 "read" => text.read = joined(body),
                 "claims" => {
                     text.claims = lines().filter_map(|line| line.split_once(" = ")).map(owned).collect();

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
+use smoltcp::wire::EthernetFrame;
 
 use crate::config::MTU;
 
@@ -14,11 +15,13 @@ pub(crate) struct Queues {
     pub(crate) sent: Vec<Vec<u8>>,
     /// The largest IP packet, in bytes, that it takes.
     pub(crate) mtu: usize,
+    /// Whether packets travel in Ethernet frames.
+    pub(crate) ethernet: bool,
 }
 
 impl Default for Queues {
     fn default() -> Queues {
-        Queues { arrived: VecDeque::new(), sent: Vec::new(), mtu: MTU as usize }
+        Queues { arrived: VecDeque::new(), sent: Vec::new(), mtu: MTU as usize, ethernet: false }
     }
 }
 
@@ -43,8 +46,11 @@ impl Device for Queues {
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = self.mtu;
+        // smoltcp counts the frame's header as well.
+        (capabilities.medium, capabilities.max_transmission_unit) = match self.ethernet {
+            true => (Medium::Ethernet, self.mtu + EthernetFrame::<&[u8]>::header_len()),
+            false => (Medium::Ip, self.mtu),
+        };
         capabilities
     }
 }

@@ -11,6 +11,7 @@ use flow::{Frame, Material, Scene};
 use lab::NotMade;
 use lab::event::LinkFrame;
 use lab::lesson::{self, Chapter, Lesson, Seen, Text};
+use wire::link_type::LinkType;
 use wire::{Fault, Time};
 
 use super::Flags;
@@ -114,13 +115,16 @@ fn chapters() -> Vec<(Chapter, Vec<&'static Lesson>)> {
 /// Plays the lesson and shows it; a claim that does not hold is exit 1.
 fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
     let svg = Svg::create(flags.svg.as_ref())?;
-    let capture = flags.write.as_deref().map(|path| CaptureFile::create(path, 2)).transpose()?;
     let text = lesson.text();
     let seen = match lesson.play() {
         Ok(seen) => seen,
         Err(NotMade::Failed(fault)) => return Err(fault),
         Err(NotMade::Refused(refusal)) => return Ok(out.refusal(&refusal)),
     };
+    let link_type = seen.frames.first().map_or(LinkType::RAW, |frame| frame.link_type);
+    let hosts = seen.frames.iter().map(|frame| usize::from(frame.from.number())).max().unwrap_or(2).max(2);
+    let capture =
+        flags.write.as_deref().map(|path| CaptureFile::create(path, hosts, link_type)).transpose()?;
     // A file that cannot be written spoils nothing of what is shown.
     let written = capture.map_or(Ok(()), |mut capture| {
         seen.frames.iter().for_each(|frame| capture.packet(frame));
@@ -181,31 +185,29 @@ fn introduction(lesson: &Lesson, text: &Text, style: &Style) -> String {
         shown.push('\n');
         shown.push_str(&block("", paragraph, style));
     }
+    if !text.table.is_empty() {
+        shown.push('\n');
+        text.table.iter().for_each(|line| {
+            let _ = writeln!(shown, "{}", format!("  {line}").trim_end());
+        });
+    }
     shown
 }
 
 fn drawn(scene: Scene, seen: &Seen, text: &Text, style: &Style) -> String {
     let frames: Vec<Frame<'_>> = seen.frames.iter().map(LinkFrame::to_follow).collect();
-    let (moments, facts) = (moments(seen, text), facts(seen, text));
+    let moments: Vec<Moment> = seen.moments.iter().filter_map(|moment| worded(moment, text)).collect();
+    let facts =
+        text.facts.iter().filter_map(|(name, words)| Some((words.clone(), seen.fact(name)?.to_owned())));
+    let facts: Vec<(String, String)> = facts.collect();
     let material = Material { moments: &moments, facts: &facts, ..seen.material(&frames) };
-    let style =
-        Style { width: if scene == Scene::Facts { style.width.min(PROSE) } else { style.width }, ..*style };
-    draw::scene::text(scene, &material, picture::roles, &style)
+    draw::scene::text(scene, &material, picture::roles, style)
 }
 
-/// The moments that the text has words for, called by them.
-fn moments(seen: &Seen, text: &Text) -> Vec<Moment> {
-    let named = |moment: &Moment| {
-        let (_, words) = text.moments.iter().find(|(name, _)| *name == moment.name)?;
-        Some(Moment { name: words.clone(), ..moment.clone() })
-    };
-    seen.moments.iter().filter_map(named).collect()
-}
-
-/// What was found out and the text has words for, in the order of the text.
-fn facts(seen: &Seen, text: &Text) -> Vec<(String, String)> {
-    let told = |(name, words): &(String, String)| Some((words.clone(), seen.fact(name)?.to_owned()));
-    text.facts.iter().filter_map(told).collect()
+/// A moment by the words that the text has for it; one without words is not shown.
+fn worded(moment: &Moment, text: &Text) -> Option<Moment> {
+    let (_, words) = text.moments.iter().find(|(name, _)| *name == moment.name)?;
+    Some(Moment { name: words.clone(), ..moment.clone() })
 }
 
 /// The same play on the real kernel; where that cannot be had, that is said.
@@ -306,6 +308,9 @@ fn section(lesson: &Lesson, style: &Style) -> String {
     let mut section = format!("\n### {}: {}\n", lesson.id, text.title);
     for paragraph in &text.paragraphs {
         let _ = write!(section, "\n{paragraph}\n");
+    }
+    if !text.table.is_empty() {
+        let _ = write!(section, "\n```text\n{}\n```\n", text.table.join("\n"));
     }
     match &seen {
         Some(seen) => lesson.scenes.iter().for_each(|scene| {

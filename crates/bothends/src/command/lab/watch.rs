@@ -52,7 +52,7 @@ impl<'a> Watch<'a> {
     /// Opens the capture file, if one is to be written.
     pub(super) fn new(write: Option<&Path>, config: &Config, out: &'a Out) -> Result<Watch<'a>, Fault> {
         let (hosts, leader) = (config.hosts(), config.leader);
-        let capture = write.map(|path| CaptureFile::create(path, hosts)).transpose()?;
+        let capture = write.map(|path| CaptureFile::create(path, hosts, LinkType::RAW)).transpose()?;
         let line = |role, fd| UnfinishedLine { role, fd, bytes: Vec::new() };
         let tracker = Tracker::new(Limits::default());
         Ok(Watch {
@@ -197,9 +197,9 @@ pub(super) struct CaptureFile {
 }
 
 impl CaptureFile {
-    pub(super) fn create(path: &Path, hosts: usize) -> Result<CaptureFile, Fault> {
+    pub(super) fn create(path: &Path, hosts: usize, link_type: LinkType) -> Result<CaptureFile, Fault> {
         let file = OutputFile::create(path)?;
-        let interface = |name: &str| Interface::new(name, LinkType::RAW);
+        let interface = |name: &str| Interface::new(name, link_type);
         let interfaces: Vec<Interface> = Role::all(hosts).map(|role| interface(role_word(role))).collect();
         let writer = Writer::new(file, &interfaces).map_err(|error| write_fault(path, &error))?;
         Ok(CaptureFile { path: path.to_owned(), writer: Some(writer), fault: None })
