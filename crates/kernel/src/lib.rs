@@ -2,6 +2,7 @@
 
 mod control;
 pub mod descriptors;
+pub mod disposition;
 pub mod error_queue;
 pub mod families;
 pub mod inbox;

@@ -99,7 +99,7 @@ pub fn unblock_all() {
     let _ = change_mask(libc::SIG_SETMASK, &set_of(&[]));
 }
 
-fn set_of(signals: &[Signal]) -> libc::sigset_t {
+pub(crate) fn set_of(signals: &[Signal]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: a place for a set, which sigemptyset initialises as a whole.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
@@ -113,7 +113,7 @@ fn set_of(signals: &[Signal]) -> libc::sigset_t {
 }
 
 /// Changes the calling thread's mask and gives the one before.
-fn change_mask(how: i32, set: &libc::sigset_t) -> Result<libc::sigset_t, i32> {
+pub(crate) fn change_mask(how: i32, set: &libc::sigset_t) -> Result<libc::sigset_t, i32> {
     let mut before = set_of(&[]);
     // SAFETY: two valid, initialised sets; the kernel reads the first and writes the second.
     match unsafe { libc::pthread_sigmask(how, set, &raw mut before) } {

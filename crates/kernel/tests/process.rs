@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use kernel::descriptors;
+use kernel::disposition::{self, Disposition};
 use kernel::process::{self, Forked, Pid, Signal};
 use kernel::shared_memory::Rows;
 use kernel::signal::{self, Signals};
@@ -14,6 +15,9 @@ fn main() {
     one_thread::run(&[
         ("exit_statuses_and_signals_are_told", exit_statuses_and_signals_are_told),
         ("every_ended_child_is_reaped_once", every_ended_child_is_reaped_once),
+        ("three_ends_may_be_one_signal", three_ends_may_be_one_signal),
+        ("a_call_is_interrupted_or_begins_again", a_call_is_interrupted_or_begins_again),
+        ("ignoring_the_ends_of_children_leaves_nothing", ignoring_the_ends_of_children_leaves_nothing),
         ("a_child_dies_with_its_parent", || a_child_dies_with_its_parent(false)),
         ("a_child_dies_with_its_parent_by_handle", || a_child_dies_with_its_parent(true)),
         ("a_child_whose_parent_is_gone_already_ends", a_child_whose_parent_is_gone_already_ends),
@@ -57,6 +61,64 @@ fn every_ended_child_is_reaped_once() {
     assert_eq!(process::reap(), None, "the sleeper lives");
     process::kill(sleeper, Signal::KILL).expect("it lives");
     process::wait(sleeper).expect("a child of ours");
+}
+
+fn three_ends_may_be_one_signal() {
+    disposition::set(Signal::CHILD, Disposition::Count { restart: true }).expect("it may be handled");
+    let held = disposition::hold(&[Signal::CHILD]).expect("it may be blocked");
+    let children = [0, 1, 2].map(|code| child(move || process::exit_now(code)));
+    while children.iter().any(|pid| state(*pid) != Some('Z')) {}
+    assert_eq!(disposition::ran(Signal::CHILD), 0);
+    drop(held);
+    assert_eq!(disposition::ran(Signal::CHILD), 1);
+    disposition::set(Signal::CHILD, Disposition::Default).expect("as it was");
+    for pid in children {
+        assert_eq!(state(pid), Some('Z'));
+        process::wait(pid).expect("a child of ours");
+        assert_eq!(state(pid), None);
+    }
+}
+
+/// A read of a pipe into which nobody writes; the child waits until its parent sleeps there.
+fn a_call_is_interrupted_or_begins_again() {
+    for restart in [false, true] {
+        disposition::set(Signal::CHILD, Disposition::Count { restart }).expect("it may be handled");
+        let (read, write) = rustix::pipe::pipe().expect("a pipe");
+        let (ready, go) = rustix::pipe::pipe().expect("a pipe");
+        let parent = process::own_pid();
+        let first = child(|| {
+            rustix::io::read(&ready, &mut [0]).expect("the parent's word");
+            while state(parent) != Some('S') {}
+            process::exit_now(0)
+        });
+        let second = child(|| {
+            while state(first).is_some_and(|state| state != 'Z') || state(parent) != Some('S') {}
+            rustix::io::write(&write, b"!").expect("the parent reads");
+            process::exit_now(0)
+        });
+        rustix::io::write(&go, b"!").expect("there is room");
+        let read = rustix::io::read(&read, &mut [0]);
+        assert_eq!(read, if restart { Ok(1) } else { Err(rustix::io::Errno::INTR) });
+        assert!(disposition::ran(Signal::CHILD) >= 1);
+        disposition::set(Signal::CHILD, Disposition::Default).expect("as it was");
+        process::wait(first).expect("a child of ours");
+        process::kill(second, Signal::KILL).expect("not reaped yet");
+        process::wait(second).expect("a child of ours");
+    }
+}
+
+fn ignoring_the_ends_of_children_leaves_nothing() {
+    disposition::set(Signal::CHILD, Disposition::Ignore).expect("it may be ignored");
+    let gone = child(|| process::exit_now(0));
+    let waited = process::wait(gone);
+    disposition::set(Signal::CHILD, Disposition::Default).expect("as it was");
+    assert_eq!((waited, state(gone)), (Err(rustix::io::Errno::CHILD.raw_os_error()), None));
+}
+
+/// The letter that proc(5) has for what a process does: S where it sleeps, Z where it has ended and nobody has waited.
+fn state(pid: Pid) -> Option<char> {
+    let line = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    line.rsplit_once(") ")?.1.chars().next()
 }
 
 /// A grandchild that would wait for ever holds the pipe's only writing end: reading ends when it is killed.

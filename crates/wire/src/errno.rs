@@ -48,13 +48,15 @@ pub const ECONNREFUSED: i32 = 111;
 pub const EHOSTUNREACH: i32 = 113;
 
 /// Number, name and words; sorted by number.
-const ERRNOS: [(i32, &str, &str); 43] = [
+const ERRNOS: [(i32, &str, &str); 45] = [
     (EPERM, "EPERM", "operation not permitted"),
     (ENOENT, "ENOENT", "no such file or directory"),
+    (3, "ESRCH", "no such process"),
     (EINTR, "EINTR", "interrupted system call"),
     (EIO, "EIO", "input/output error"),
     (6, "ENXIO", "no such device or address"),
     (9, "EBADF", "bad file descriptor"),
+    (10, "ECHILD", "no child processes"),
     (EAGAIN, "EAGAIN", "resource temporarily unavailable"),
     (ENOMEM, "ENOMEM", "cannot allocate memory"),
     (EACCES, "EACCES", "permission denied"),

@@ -5,14 +5,18 @@ mod any_address;
 mod backlog;
 mod blocking;
 mod broadcast;
+mod broken_pipe;
 mod byte_order;
 mod calls;
+mod close_and_shutdown;
 mod close_four_way;
 mod close_in_three;
 mod datagram_calls;
 mod encapsulation;
+mod engines;
 mod fast_retransmit;
 mod five_tuple;
+mod fork_and_descriptors;
 mod half_close;
 mod handshake;
 mod handshake_with_data;
@@ -24,11 +28,13 @@ mod old_duplicate;
 mod on_kernel;
 mod pipe_and_socket;
 mod ports;
+mod processes;
 mod refused;
 mod reordering;
 mod reset_unread;
 mod retransmission;
 mod reuse_port;
+mod server_killed;
 mod simultaneous_close;
 mod simultaneous_open;
 mod sliding_window;
@@ -40,6 +46,7 @@ mod udp_and_tcp;
 mod why_three;
 mod window_18;
 mod zero_window;
+mod zombies_and_eintr;
 
 use flow::{AnalysisFlags, ClosedBy, Closing, Flow, Row, Side, State};
 use wire::checksum;
@@ -89,6 +96,7 @@ pub(super) const ALL: &[&Lesson] = &[
     &close_four_way::LESSON,
     &close_in_three::LESSON,
     &half_close::LESSON,
+    &close_and_shutdown::LESSON,
     &states::LESSON,
     &time_wait::LESSON,
     &old_duplicate::LESSON,
@@ -96,6 +104,11 @@ pub(super) const ALL: &[&Lesson] = &[
     &reuse_port::LESSON,
     &simultaneous_close::LESSON,
     &reset_unread::LESSON,
+    &broken_pipe::LESSON,
+    &server_killed::LESSON,
+    &engines::LESSON,
+    &zombies_and_eintr::LESSON,
+    &fork_and_descriptors::LESSON,
 ];
 
 /// The first conversation.

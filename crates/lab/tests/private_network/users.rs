@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kernel::process::{self, Forked};
-use rustix::process::{Gid, Uid};
+use rustix::process::{DumpableBehavior, Gid, Uid};
 
 use crate::left_out::left_out;
 
@@ -46,4 +46,6 @@ fn become_nobody() {
     rustix::thread::set_thread_res_gid(group, group, group).expect("root");
     let user = Uid::from_raw(NOBODY);
     rustix::thread::set_thread_res_uid(user, user, user).expect("root");
+    // A program that nobody executes may be looked at by nobody; one that has become nobody's may not, by itself (proc(5)).
+    rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable).expect("it may be set");
 }

@@ -15,6 +15,7 @@ pub(super) use super::super::director::{Place, Staging};
 pub(super) use super::*;
 use crate::config::{CLIENT_ADDRESS, SERVER_ADDRESS};
 pub(super) use crate::event::{LinkFrame, Role};
+use wire::Time;
 
 /// Where Linux says which ports it chooses from: the first and the last one.
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -46,6 +47,26 @@ pub(super) fn at_server(port: u16) -> SocketAddr {
 /// A port of the client.
 pub(super) fn at_client(port: u16) -> SocketAddr {
     (CLIENT_ADDRESS, port).into()
+}
+
+/// A socket that listens there.
+pub(super) fn listening(actor: &mut Actor, at: SocketAddr) -> io::Result<OwnedFd> {
+    let listener = actor.tcp_socket()?;
+    actor.bind(&listener, at)?;
+    actor.listen(&listener, 8)?;
+    Ok(listener)
+}
+
+/// A socket that is connected to there.
+pub(super) fn connected(actor: &mut Actor, to: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = actor.tcp_socket()?;
+    actor.connect(&socket, to)?;
+    Ok(socket)
+}
+
+/// When somebody had come to this moment.
+pub(super) fn time_of(seen: &Seen, moment: &str) -> Option<Time> {
+    seen.moments.iter().find(|its| its.name == moment).map(|its| its.time)
 }
 
 /// The server's listener at this port, as the kernel had it at this moment.
