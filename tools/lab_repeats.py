@@ -211,6 +211,14 @@ def are_same(runs):
     )
 
 
+def first_difference(runs):
+    """The first losses that have no byte in common, of each run."""
+    for losses in itertools.zip_longest(*runs, fillvalue=(0, 0)):
+        if max(start for start, _ in losses) >= min(end for _, end in losses):
+            return losses
+    return ()
+
+
 def one_stream(options, number, family, offload, congestion):
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
@@ -236,7 +244,11 @@ def tcp(options):
     identical = True
     for family in "-4", "-6":
         runs = [one_stream(options, number, family, *ways[number % len(ways)]) for number in range(options.runs)]
-        same = sum(are_same([run, runs[0]]) for run in runs) if are_same(runs) else 0
+        if are_same(runs):
+            same = len(runs)
+        else:
+            same = sum(are_same([run, runs[0]]) for run in runs)
+            print("not the same:", *first_difference(runs), sep="\n  ")
         used = ", ".join(sorted({ways[number % len(ways)][1] for number in range(options.runs)}))
         print(f"{family}: first-transmission losses identical in {same} of {len(runs)} runs, {len(runs[0])} of them, under {used}")
         identical &= same == len(runs) and bool(runs[0])

@@ -89,7 +89,7 @@ def main():
     listings = {
         "-tan": ["-tan"],
         "-tanim": ["-tanim"],
-        "-tan, a filter": ["-tan", "sport gt 30000 and dst 10/8 and not src 10.0.1/24"],
+        "-tan, a filter": ["-tan", "dport = :443 and dst 10/8 and not src 10.0.1/24"],
         "-tan --json": ["-tan", "--json"],
     }
     with tempfile.TemporaryDirectory() as folder:

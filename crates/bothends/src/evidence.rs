@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ends::listen::{At, Options, Place};
 use explain::errno::{EADDRINUSE, ECONNREFUSED, EMFILE, ENFILE};
-use explain::evidence::{Asked, Found, Sockets, place};
+use explain::evidence::{Asked, Found, Sight, Sockets, place};
 use explain::reach::Reach;
 use kernel::owners::Owners;
 use wire::{Address, Doing, Fault, Transport};
@@ -110,7 +110,12 @@ fn named(mut sockets: Sockets) -> Sockets {
         true => None,
         false => Owners::of_these(&inodes, PATIENCE).ok(),
     };
-    sockets.owners_are_whole = owners.as_ref().is_some_and(|owners| !owners.is_cut_short());
+    sockets.sight = match &owners {
+        Some(owners) if owners.is_cut_short() => Sight::Cut,
+        Some(owners) if owners.hidden_processes() > 0 => Sight::Partial,
+        Some(_) => Sight::Whole,
+        None => Sight::Cut,
+    };
     let users = users::names();
     sockets.name(
         |inode| owners.as_ref().map(|owners| owners.of(inode).to_vec()).unwrap_or_default(),

@@ -212,7 +212,7 @@ pub fn link(up: &DirectionReport, down: &DirectionReport, measured: bool) -> Str
         let lost = if lost.is_empty() { String::new() } else { format!(", {}", lost.join(", ")) };
         let sent = count(report.offered, "packet");
         match report.offered {
-            0 => format!("{from} to {to}: {sent}\n"),
+            0 => format!("{from} to {to}: {sent}{}\n", touched(report)),
             _ => {
                 let touched = touched(report);
                 format!("{from} to {to}: {sent}, {} delivered{lost}{touched}\n", report.delivered)
@@ -273,6 +273,13 @@ pub fn unplanned(up: &DirectionReport, down: &DirectionReport) -> Option<String>
     let were = if drops == 1 { "was" } else { "were" };
     (drops > 0)
         .then(|| format!("{} {were} dropped on the way though no rule says so\n", count(drops, "packet")))
+}
+
+/// Packets that were carried, but came faster than they could be looked at.
+pub fn missed(packets: u64) -> Option<String> {
+    let were = if packets == 1 { "was" } else { "were" };
+    let sentence = "carried but came too fast to be kept: neither the picture nor a capture has them";
+    (packets > 0).then(|| format!("{} {were} {sentence}\n", count(packets, "packet")))
 }
 
 /// A line that a program printed, with its role in front.

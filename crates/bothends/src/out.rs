@@ -108,9 +108,14 @@ impl Out {
         }
     }
 
+    /// Whether this much was asked for by `-v`.
+    pub fn narrates(&self, verbosity: u8) -> bool {
+        self.verbosity >= verbosity
+    }
+
     /// Tells something on standard error if this much was asked for by `-v`.
     pub fn narrate(&self, verbosity: u8, text: &str) {
-        if self.verbosity >= verbosity {
+        if self.narrates(verbosity) {
             self.tell(text);
         }
     }

@@ -1,6 +1,8 @@
 //! The sliding window: both buffers of one direction as rows of cells, one line for each moment at which anything changed.
 //! Each kind of cell has a character of its own; colour only repeats it.
 
+mod picture;
+
 use flow::buffers::{Buffers, buffers};
 use flow::{Flow, Side};
 
@@ -9,6 +11,8 @@ use crate::line::Line;
 use crate::number::{grouped, since_start};
 use crate::palette::Role;
 use crate::{Names, Style};
+
+pub use picture::svg;
 
 /// Cells of the whole stream, at most.
 const CELLS: u64 = 32;
@@ -138,5 +142,19 @@ mod tests {
         let sent: String = (1..5).map(|end| sending(&now, end).1).collect();
         let received: String = (1..5).map(|end| receiving(&now, end).1).collect();
         assert_eq!((sent.as_str(), received.as_str()), ("#>-.", "#o-."));
+    }
+
+    #[test]
+    fn the_picture_has_a_cell_for_every_cell_of_the_text() {
+        let mut talk = crate::sample::Talk::new(Some(std::time::Duration::from_millis(10)));
+        talk.send(0, Side::A, "S", [0, 0, 0]).send(10_000, Side::B, "SA", [0, 1, 0]);
+        talk.send(20_000, Side::A, "A", [1, 1, 4]).send(30_000, Side::B, "A", [1, 5, 0]);
+        let names = Names::roles(&talk.flow);
+        let drawn = text(&talk.flow, Side::A, &names, &Style::default());
+        let picture = svg(&talk.flow, Side::A, &names).unwrap();
+        let moments = drawn.lines().take_while(|line| !line.is_empty()).count() - 1;
+        // Four bytes are four cells at each end; four more in each key.
+        assert_eq!(picture.matches("<rect class").count() - 1, moments * 8 + 8);
+        assert_eq!(svg(&crate::sample::Talk::new(None).flow, Side::A, &names), None);
     }
 }

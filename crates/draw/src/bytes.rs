@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use wire::anatomy::{Anatomy, Cut, Family, Layer};
 
-use crate::Style;
 use crate::columns::{cut, wrap};
 use crate::line::Line;
 use crate::number::{count, grouped, since_start};
 use crate::palette::Role;
+use crate::{Style, printed};
 
 /// The narrowest drawing.
 const NARROWEST: usize = 40;
@@ -40,38 +40,39 @@ pub struct Packet<'a> {
 
 /// Everything about the packet. Long payloads are shown in `whole`, or as their beginning.
 pub fn text(packet: &Packet<'_>, whole: bool, style: &Style) -> String {
-    let width = style.width.max(NARROWEST);
+    let mut out = String::new();
+    let lines = lines(packet, whole, style.width.max(NARROWEST), style.ascii);
+    lines.iter().for_each(|line| line.write(&mut out, style));
+    out
+}
+
+fn lines(packet: &Packet<'_>, whole: bool, width: usize, ascii: bool) -> Vec<Line> {
     let mut lines = headline(packet, width);
     lines.push(Line::default());
     lines.extend(dump::lines(packet, whole, width));
     for layer in packet.anatomy.layers.iter().filter(|layer| layer.family != Family::Data) {
         lines.push(Line::default());
-        lines.extend(section(layer, packet.bytes, width, style.ascii));
+        lines.extend(section(layer, packet.bytes, width, ascii));
     }
-    let mut out = String::new();
-    lines.iter().for_each(|line| line.write(&mut out, style));
-    out
+    lines
+}
+
+/// The same as an SVG document; a long payload as its beginning.
+pub fn svg(packet: &Packet<'_>) -> Option<String> {
+    let title = format!("frame {}, byte by byte", packet.number);
+    let when = format!("seen at {}", since_start(packet.time).trim_end());
+    printed::svg(&lines(packet, false, printed::COLUMNS, false), [&title, &when])
 }
 
 /// Its bytes alone, the layers marked.
-pub fn dump(packet: &Packet<'_>, whole: bool, style: &Style) -> String {
-    let mut out = String::new();
-    dump::lines(packet, whole, style.width.max(NARROWEST))
-        .iter()
-        .for_each(|line| line.write(&mut out, style));
-    out
+pub(crate) fn dump(packet: &Packet<'_>, width: usize) -> Vec<Line> {
+    dump::lines(packet, false, width.max(NARROWEST))
 }
 
-/// The first header of this name alone, for those who know the others; empty where the packet has none.
-pub fn header(packet: &Packet<'_>, name: &str, style: &Style) -> String {
-    let width = style.width.max(NARROWEST);
+/// The first header of this name alone, for those who know the others; nothing where the packet has none.
+pub(crate) fn header(packet: &Packet<'_>, name: &str, width: usize, ascii: bool) -> Vec<Line> {
     let layer = packet.anatomy.layers.iter().find(|layer| layer.name == name);
-    let mut out = String::new();
-    layer
-        .map_or_else(Vec::new, |layer| section(layer, packet.bytes, width, style.ascii))
-        .iter()
-        .for_each(|line| line.write(&mut out, style));
-    out
+    layer.map_or_else(Vec::new, |layer| section(layer, packet.bytes, width.max(NARROWEST), ascii))
 }
 
 fn headline(packet: &Packet<'_>, width: usize) -> Vec<Line> {

@@ -6,7 +6,6 @@
 use flow::calls::Call;
 use flow::{DatagramFlow, Flow};
 
-use crate::ladder::{Conversation, Sending, is_lost};
 use crate::{Names, Style};
 
 mod cell;
@@ -29,19 +28,4 @@ pub fn text(flow: &Flow, calls: &[Call], names: &Names, style: &Style) -> String
 /// The same for a conversation of datagrams.
 pub fn datagrams(flow: &DatagramFlow, calls: &[Call], names: &Names, style: &Style) -> String {
     terminal::draw(flow, calls, names, style)
-}
-
-/// For each call the place of the row whose arrival ended its wait.
-pub(crate) fn ended_by<C: Conversation>(conversation: &C, calls: &[Call]) -> Vec<Option<usize>> {
-    let times = conversation.times();
-    let ended = |call: &Call| {
-        let arrivals = conversation
-            .rows()
-            .iter()
-            .zip(&times)
-            .enumerate()
-            .filter(|(_, (row, _))| row.from() != call.side && !is_lost(*row));
-        call.ended_among(arrivals.map(|(place, (_, (_, arrived)))| (place, *arrived)))
-    };
-    calls.iter().map(ended).collect()
 }

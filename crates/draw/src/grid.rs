@@ -2,7 +2,7 @@
 //! set to the right by those who make them.
 
 use crate::Style;
-use crate::columns::{width, wrap};
+use crate::columns::{width as columns, wrap};
 use crate::line::Line;
 use crate::palette::Role;
 
@@ -31,21 +31,25 @@ impl Grid {
 
     /// As text for a terminal. Every string is taken as safe to show.
     pub fn draw(&self, style: &Style) -> String {
+        let mut out = String::new();
+        self.lines(style.width).iter().for_each(|line| line.write(&mut out, style));
+        out
+    }
+
+    /// As lines, at most so wide.
+    pub(crate) fn lines(&self, width: usize) -> Vec<Line> {
         let widths: Vec<usize> = (0..self.head.len())
             .map(|at| {
                 let words = self.rows.iter().filter_map(|row| row.get(at));
-                words.chain(self.head.get(at)).map(|word| width(word)).max().unwrap_or(0)
+                words.chain(self.head.get(at)).map(|word| columns(word)).max().unwrap_or(0)
             })
             .collect();
-        let mut out = String::new();
-        lines(&self.head, &widths, style.width, |_| Role::Frame)
-            .iter()
-            .for_each(|line| line.write(&mut out, style));
+        let mut drawn = lines(&self.head, &widths, width, |_| Role::Frame);
         for row in &self.rows {
             let role = |at: usize| if at == 0 { Role::Client } else { Role::Plain };
-            lines(row, &widths, style.width, role).iter().for_each(|line| line.write(&mut out, style));
+            drawn.extend(lines(row, &widths, width, role));
         }
-        out
+        drawn
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) use label::{AGAIN, fitting};
 pub(crate) use remark::{
     Remark, asked_by_sack, is_at_once, is_by_the_other, is_rto, merged_remark, told_labels, told_remark,
 };
-pub(crate) use steps::{Merged, Part, Segment, Step, at, fate, is_lost, steps, steps_beside};
+pub(crate) use steps::{Merged, Part, Programs, Segment, Step, at, fate, is_lost, steps, steps_beside};
 
 pub use crate::svg::{draw as svg, draw_datagrams as svg_of_datagrams};
 use layout::{Flight, Layout, layout};

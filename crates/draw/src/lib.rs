@@ -21,12 +21,14 @@ pub mod moments;
 pub mod nesting;
 pub mod number;
 pub mod palette;
+mod printed;
 pub mod scene;
 pub mod sockets;
 pub mod state_diagram;
 pub mod story;
 pub mod streams;
 mod svg;
+pub mod transfer;
 pub mod verdict;
 
 #[cfg(test)]

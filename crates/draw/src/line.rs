@@ -49,6 +49,11 @@ impl Line {
         self
     }
 
+    /// The pieces, each with its role.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = (Role, &str)> {
+        self.pieces.iter().map(|(role, text)| (*role, text.as_str()))
+    }
+
     /// Columns so far.
     pub(crate) fn columns(&self) -> usize {
         self.columns

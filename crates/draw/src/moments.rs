@@ -7,14 +7,23 @@ use wire::socket_row::{Kind, SocketRow};
 use crate::Style;
 use crate::columns::wrap;
 use crate::grid::Grid;
+use crate::line::Line;
+use crate::palette::Role;
 
 /// What tells a socket from others: its host and both its ends.
 type Key = [String; 3];
 
 /// The moments, each under its name. One at which nothing has changed is left out.
 pub fn text(moments: &[Moment], style: &Style) -> String {
+    let mut out = String::new();
+    lines(moments, style.width).iter().for_each(|line| line.write(&mut out, style));
+    out
+}
+
+/// The same as lines, at most so wide.
+pub(crate) fn lines(moments: &[Moment], width: usize) -> Vec<Line> {
     let mut before: Vec<(Key, [String; 3])> = Vec::new();
-    let mut drawn: Vec<String> = Vec::new();
+    let mut drawn: Vec<Line> = Vec::new();
     for moment in moments {
         let now: Vec<(Key, [String; 3])> =
             moment.sockets.iter().map(|(host, row)| cells(host, row)).collect();
@@ -23,24 +32,29 @@ pub fn text(moments: &[Moment], style: &Style) -> String {
         let gone = gone.map(|(key, _)| (key.clone(), ["gone", "", ""].map(str::to_owned)));
         let rows: Vec<(Key, [String; 3])> = news.chain(gone).collect();
         if !rows.is_empty() {
-            drawn.push(table(&moment.name, rows, style));
+            if !drawn.is_empty() {
+                drawn.push(Line::default());
+            }
+            drawn.extend(table(&moment.name, rows, width));
         }
         before = now;
     }
-    drawn.join("\n")
+    drawn
 }
 
-fn table(words: &str, rows: Vec<(Key, [String; 3])>, style: &Style) -> String {
+fn table(words: &str, rows: Vec<(Key, [String; 3])>, width: usize) -> Vec<Line> {
     let mut grid = Grid::new(&["", "state", "to read", "to send", "local", "peer"]);
     for ([host, local, peer], [state, to_read, to_send]) in rows {
         grid.row([host, state, to_read, to_send, local, peer]);
     }
-    let mut shown = String::new();
-    for line in wrap(&format!("{words}:"), style.width) {
-        shown.push_str(&line);
-        shown.push('\n');
-    }
-    shown + &grid.draw(style)
+    let plain = |words: String| {
+        let mut line = Line::default();
+        line.push(Role::Plain, &words);
+        line
+    };
+    let mut drawn: Vec<Line> = wrap(&format!("{words}:"), width).into_iter().map(plain).collect();
+    drawn.extend(grid.lines(width));
+    drawn
 }
 
 fn cells(host: &str, row: &SocketRow) -> (Key, [String; 3]) {
@@ -48,4 +62,49 @@ fn cells(host: &str, row: &SocketRow) -> (Key, [String; 3]) {
     let to_send = if row.is_listener() { "–".to_owned() } else { row.to_send_bytes.to_string() };
     let state = row.state.name(Kind::Tcp).to_owned();
     ([host.to_owned(), row.local.to_string(), peer], [state, row.to_read_bytes.to_string(), to_send])
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Time;
+    use wire::socket_row::SocketState;
+
+    use super::*;
+
+    fn row(state: SocketState, local: &str, remote: &str, to_read_bytes: u32) -> SocketRow {
+        let at = |text: &str| text.parse::<std::net::SocketAddr>().expect("an address").into();
+        SocketRow { state, local: at(local), remote: at(remote), to_read_bytes, ..SocketRow::default() }
+    }
+
+    fn moment(name: &str, sockets: &[(&'static str, SocketRow)]) -> Moment {
+        Moment { name: name.to_owned(), time: Time::ZERO, sockets: sockets.to_vec() }
+    }
+
+    #[test]
+    fn what_is_new_has_changed_or_is_gone_is_shown_and_nothing_else() {
+        let listener = |waiting| ("server", row(SocketState::LISTEN, "0.0.0.0:7", "0.0.0.0:0", waiting));
+        let client = |state| ("client", row(state, "10.0.0.1:40712", "10.0.0.2:7", 0));
+        let open = [client(SocketState::ESTABLISHED), listener(1)];
+        let moments = [
+            moment("nobody has come", &[listener(0)]),
+            moment("one is connected", &open),
+            moment("nothing has changed", &open),
+            moment("it has gone", &[listener(1)]),
+        ];
+        let expected = "\
+nobody has come:
+        state   to read  to send  local      peer
+server  LISTEN  0        –        0.0.0.0:7  –
+
+one is connected:
+        state        to read  to send  local           peer
+client  ESTABLISHED  0        0        10.0.0.1:40712  10.0.0.2:7
+server  LISTEN       1        –        0.0.0.0:7       –
+
+it has gone:
+        state  to read  to send  local           peer
+client  gone                     10.0.0.1:40712  10.0.0.2:7
+";
+        assert_eq!(text(&moments, &Style::default()), expected);
+    }
 }

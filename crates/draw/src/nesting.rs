@@ -11,9 +11,8 @@
 
 use wire::anatomy::{Family, Layer};
 
-use crate::Style;
 use crate::bytes::Packet;
-use crate::columns::width;
+use crate::columns::width as columns;
 use crate::line::Line;
 use crate::number::count;
 use crate::palette::Role;
@@ -25,21 +24,21 @@ const NAMES: usize = 13;
 const TOTALS: usize = 13;
 
 /// The picture, from the program's bytes down to the frame.
-pub fn text(packet: &Packet<'_>, style: &Style) -> String {
+pub(crate) fn lines(packet: &Packet<'_>, width: usize) -> Vec<Line> {
     let layers = shown(&packet.anatomy.layers);
     let cells: Vec<Cell> = layers.iter().map(|layer| Cell::of(layer)).collect();
     let wide: usize = 1 + cells.iter().map(|cell| cell.words.len() + 3).sum::<usize>();
-    let names = if NAMES + wide + TOTALS <= style.width { NAMES } else { 0 };
-    let mut out = String::new();
+    let names = if NAMES + wide + TOTALS <= width { NAMES } else { 0 };
+    let mut lines = Vec::new();
     // From the innermost layer outwards; cells that lie outside are left blank.
     for outermost in (0..cells.len()).rev() {
-        rule(&cells, outermost, names, outermost + 1 == cells.len()).write(&mut out, style);
-        row(&layers, &cells, outermost, names).write(&mut out, style);
+        lines.push(rule(&cells, outermost, names, outermost + 1 == cells.len()));
+        lines.push(row(&layers, &cells, outermost, names));
     }
     if !cells.is_empty() {
-        last_rule(&cells, names).write(&mut out, style);
+        lines.push(last_rule(&cells, names));
     }
-    out
+    lines
 }
 
 /// Of a packet within an ICMP error, or in a tunnel, the innermost headers.
@@ -98,7 +97,7 @@ fn rule(cells: &[Cell], outermost: usize, names: usize, is_first: bool) -> Line 
     line.pad_to(names + indent(cells, outermost)).push(Role::Frame, "┌");
     let last = cells.len() - 1;
     for (at, cell) in cells.iter().enumerate().skip(outermost) {
-        line.repeat(Role::Frame, '─', width(&cell.words) + 2);
+        line.repeat(Role::Frame, '─', columns(&cell.words) + 2);
         line.push(
             Role::Frame,
             match (at == last, is_first) {
@@ -115,7 +114,7 @@ fn last_rule(cells: &[Cell], names: usize) -> Line {
     let mut line = Line::default();
     line.pad_to(names).push(Role::Frame, "└");
     for (at, cell) in cells.iter().enumerate() {
-        line.repeat(Role::Frame, '─', width(&cell.words) + 2);
+        line.repeat(Role::Frame, '─', columns(&cell.words) + 2);
         line.push(Role::Frame, if at + 1 == cells.len() { "┘" } else { "┴" });
     }
     line
@@ -123,7 +122,7 @@ fn last_rule(cells: &[Cell], names: usize) -> Line {
 
 /// Columns of the cells that lie outside, without their last border.
 fn indent(cells: &[Cell], outermost: usize) -> usize {
-    cells[..outermost].iter().map(|cell| width(&cell.words) + 3).sum()
+    cells[..outermost].iter().map(|cell| columns(&cell.words) + 3).sum()
 }
 
 #[cfg(test)]
@@ -136,6 +135,7 @@ mod tests {
     use wire::tcp::{TcpFlags, TcpOptions};
 
     use super::*;
+    use crate::Style;
 
     fn drawn(width: usize) -> String {
         let packet = TcpPacket {
@@ -152,7 +152,9 @@ mod tests {
         let bytes = [&ethernet[..], &packet.to_bytes()].concat();
         let anatomy = anatomy::dissect(LinkType::ETHERNET, &bytes, 70);
         let packet = Packet { number: 6, time: Duration::ZERO, bytes: &bytes, anatomy: &anatomy };
-        text(&packet, &Style { width, ..Style::default() })
+        let mut out = String::new();
+        lines(&packet, width).iter().for_each(|line| line.write(&mut out, &Style::default()));
+        out
     }
 
     #[test]
@@ -163,13 +165,13 @@ mod tests {
     #[test]
     fn without_room_the_layers_go_without_names() {
         let narrow = drawn(60);
-        assert!(!narrow.contains("transport") && narrow.lines().all(|line| width(line) <= 60), "{narrow}");
+        assert!(!narrow.contains("transport") && narrow.lines().all(|line| columns(line) <= 60), "{narrow}");
     }
 
     #[test]
     fn nothing_is_drawn_of_nothing() {
         let anatomy = anatomy::dissect(LinkType::ETHERNET, b"", 0);
         let packet = Packet { number: 1, time: Duration::ZERO, bytes: b"", anatomy: &anatomy };
-        assert_eq!(text(&packet, &Style::default()), "");
+        assert!(lines(&packet, 80).is_empty());
     }
 }

@@ -110,6 +110,10 @@ impl Talk {
         let row = self.row();
         let arrived = row.passage.as_ref().and_then(|passage| passage.arrived);
         row.passage = Some(Passage { fate, rule: Some(rule.to_owned()), arrived, segments: 1 });
+        let from = row.from;
+        let totals = self.totals(from);
+        totals.lost_segments += u64::from(!fate.is_received());
+        totals.corrupted_segments += u64::from(fate == Fate::Corrupted);
         self
     }
 

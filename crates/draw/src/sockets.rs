@@ -23,7 +23,7 @@ use crate::palette::Role;
 
 pub use address::end;
 pub use column::{Column, NAMES as COLUMN_NAMES};
-pub use pairs::{Pair, pairs};
+pub use pairs::{Pair, pairs, pairs_explained};
 pub use tree::tree;
 pub use words::Extras;
 

@@ -22,7 +22,7 @@ mod stack;
 
 use axis::{Axis, Kind, Moment, axis};
 pub use calls::{draw_calls, draw_calls_of_datagrams};
-use markup::{Markup, escaped, short};
+use markup::{Markup, short};
 use plan::{Arrow, Plan};
 pub(crate) use stack::stack;
 
@@ -95,19 +95,8 @@ fn picture<C: Conversation>(conversation: &C, names: &Names) -> String {
     )
 }
 
-fn document([title, description]: [&str; 2], page: Page, height: f64, body: &str) -> String {
-    let width = page.width;
-    let (wide, high) = (short(width), short(height));
-    let (title, description) = (escaped(title), escaped(description));
-    let class = sheet::CLASS;
-    let mut ground = Markup::default();
-    ground.rectangle("page", [0.5, 0.5], [width - 1.0, height - 1.0], 10.0);
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{class}\" role=\"img\" width=\"{wide}\" height=\"{high}\" \
-         viewBox=\"0 0 {wide} {high}\">\n<title>{title}</title>\n<desc>{description}</desc>\n{}{}{body}</svg>\n",
-        sheet::sheet(page.with_calls),
-        ground.into_string()
-    )
+fn document(titles: [&str; 2], page: Page, height: f64, body: &str) -> String {
+    markup::document(sheet::CLASS, &sheet::sheet(page.with_calls), titles, [page.width, height], body)
 }
 
 struct Picture<'a, C> {

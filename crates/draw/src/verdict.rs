@@ -37,10 +37,14 @@ fn in_lines(sentence: &str, style: &Style) -> String {
 /// The verdict in a few words, for lists: `closed by client, 1 resent`.
 pub fn short(flow: &Flow) -> String {
     let mut words = vec![short_ending(flow)];
-    let lost = flow.totals_a.lost_segments + flow.totals_b.lost_segments;
+    let corrupted = both(flow, |side| side.corrupted_segments);
+    let lost = both(flow, |side| side.lost_segments).saturating_sub(corrupted);
     let resent = flow.totals_a.resent_segments + flow.totals_b.resent_segments;
     if lost > 0 {
         words.push(format!("{} lost", grouped(lost)));
+    }
+    if corrupted > 0 {
+        words.push(format!("{} corrupted", grouped(corrupted)));
     }
     if resent > 0 && flow.closing != Closing::Unanswered {
         words.push(format!("{} resent", grouped(resent)));

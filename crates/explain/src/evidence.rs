@@ -10,7 +10,7 @@ use wire::{Address, Cause, Doing, Fault, Transport};
 
 pub use descriptors::{Descriptors, SystemFiles};
 pub(crate) use sockets::has_other_end;
-pub use sockets::{Group, Holder, Sockets};
+pub use sockets::{Group, Holder, Sight, Sockets};
 
 /// What is known when a problem is looked for.
 #[derive(Clone, Copy, Debug)]

@@ -117,7 +117,7 @@ fn open(row: &SocketRow, other: Option<&SocketRow>) -> String {
 fn sending(row: &SocketRow, other: Option<&SocketRow>) -> String {
     let bytes = bytes_wait(row.to_send_bytes);
     let timer = row.timer.map(|timer| timer.kind);
-    let unread = other.map_or(0, |other| other.to_read_bytes);
+    let unread = other.map_or(0, SocketRow::unread_bytes);
     match timer {
         Some(TimerKind::Persist) if unread > 0 => {
             format!(
@@ -173,7 +173,7 @@ fn bytes_wait(bytes: u32) -> String {
 }
 
 fn unread(row: &SocketRow) -> String {
-    match row.to_read_bytes {
+    match row.unread_bytes() {
         0 => String::new(),
         bytes => format!("; {} to be read", bytes_wait(bytes)),
     }
@@ -240,6 +240,14 @@ mod tests {
         let waiting = SocketRow { inode: 0, to_read_bytes: 5, ..row(SocketState::ESTABLISHED) };
         let said = sentence(&waiting, None);
         assert!(said.contains("has not accepted it yet") && said.contains("5 bytes wait"), "{said}");
+    }
+
+    #[test]
+    fn the_fin_is_not_counted_among_what_waits_to_be_read() {
+        let closed =
+            |to_read_bytes| sentence(&SocketRow { to_read_bytes, ..row(SocketState::CLOSE_WAIT) }, None);
+        assert!(closed(4).ends_with("; 3 bytes wait to be read"), "{}", closed(4));
+        assert!(closed(1).ends_with("to read to the end and close: its turn"), "{}", closed(1));
     }
 
     #[test]

@@ -172,8 +172,10 @@ pub struct SideTotals {
     pub resent_segments: u64,
     /// Payload bytes that were sent again.
     pub resent_bytes: u64,
-    /// Segments of this side that the emulated link dropped.
+    /// Segments of this side that the emulated link kept from being received: it dropped them, or corrupted them.
     pub lost_segments: u64,
+    /// Of these, those that it corrupted, so that the receiver dropped them.
+    pub corrupted_segments: u64,
     /// The MSS that this side announced it accepts.
     pub mss: Option<u16>,
     /// The window scale that this side announced.

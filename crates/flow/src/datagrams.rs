@@ -34,8 +34,10 @@ pub struct DatagramTotals {
     pub bytes: u64,
     /// The payload of the largest, in bytes.
     pub largest_bytes: u32,
-    /// Datagrams that the emulated link dropped.
+    /// Datagrams that the emulated link kept from being received: it dropped them, or corrupted them.
     pub lost: u64,
+    /// Of these, those that it corrupted, so that the receiver dropped them.
+    pub corrupted: u64,
 }
 
 /// A conversation of datagrams. `a` sent the first one.
@@ -110,6 +112,7 @@ impl DatagramFlow {
         totals.largest_bytes = totals.largest_bytes.max(len_bytes);
         let lost = seen.passage.is_some_and(|passage| !passage.fate.is_received());
         totals.lost += u64::from(lost);
+        totals.corrupted += u64::from(seen.is_corrupted());
         self.last = self.last.max(seen.time);
         DatagramRow { frame: seen.frame, time: seen.time, from, len_bytes, passage: seen.passage.cloned() }
     }

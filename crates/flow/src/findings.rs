@@ -135,7 +135,14 @@ fn path_error(flow: &Flow) -> Option<Finding> {
 
 fn lost(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
     let lost = flow.totals_a.lost_segments + flow.totals_b.lost_segments;
-    let text = format!("the link dropped {}", count(lost, "segment"));
+    let corrupted = flow.totals_a.corrupted_segments + flow.totals_b.corrupted_segments;
+    let text = match (lost.saturating_sub(corrupted), corrupted) {
+        (dropped, 0) => format!("the link dropped {}", count(dropped, "segment")),
+        (0, corrupted) => format!("the link corrupted {}", count(corrupted, "segment")),
+        (dropped, corrupted) => {
+            format!("the link dropped {} and corrupted {corrupted}", count(dropped, "segment"))
+        }
+    };
     finding(lost > 0, FindingId::LostOnLink, text, evidence.lost.clone())
 }
 

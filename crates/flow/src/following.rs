@@ -493,6 +493,7 @@ impl Following {
         totals.duplicate_sacks += u64::from(placed.duplicate_sack);
         if seen.certainty() == Certainty::Lost {
             totals.lost_segments += segments;
+            totals.corrupted_segments += if seen.is_corrupted() { segments } else { 0 };
             self.evidence.lost(seen.frame);
         }
         if let Some(resent) = resent {

@@ -1,7 +1,7 @@
 //! One captured frame as the tracker takes it, whoever captured it; and where the segment in it belongs.
 
 use wire::link_type::LinkType;
-use wire::{Passage, Time};
+use wire::{Fate, Passage, Time};
 
 use crate::transit::Certainty;
 use crate::{AnalysisFlags, Protocol, Side};
@@ -97,6 +97,11 @@ pub(crate) struct Sighting<'a> {
 impl<'a> Sighting<'a> {
     pub(crate) fn of(frame: &'a Frame<'_>) -> Sighting<'a> {
         Sighting { frame: frame.number, time: frame.time, passage: frame.passage.as_ref() }
+    }
+
+    /// Whether the link damaged it so that the receiver dropped it.
+    pub(crate) fn is_corrupted(&self) -> bool {
+        self.passage.is_some_and(|passage| passage.fate == Fate::Corrupted)
     }
 
     pub(crate) fn certainty(&self) -> Certainty {

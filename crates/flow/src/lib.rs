@@ -11,7 +11,7 @@
 //! `diagram`. `analysis` stands beside all that: what Wireshark says of each segment.
 //!
 //! [`buffers`] reads from the rows how both buffers of one direction stood at each moment; [`calls`] sets the programs' calls
-//! beside them. A [`Scene`] is what is shown of all that.
+//! beside them; [`transfer`] sums up how one direction went. A [`Scene`] is what is shown of all that.
 //!
 //! [`reassembly`] puts the bytes of one direction back in order; who wants them takes the positions from the tracker.
 
@@ -47,6 +47,7 @@ mod sequence;
 mod slots;
 mod state;
 mod tracker;
+pub mod transfer;
 mod transit;
 mod waiting;
 

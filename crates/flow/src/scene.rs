@@ -16,6 +16,8 @@ pub enum Scene {
     Calls,
     /// Both buffers of what the opener sends in the first conversation, as cells, moment by moment.
     Buffers,
+    /// What the opener sent in each conversation: bytes in flight and round trips, interval by interval.
+    Transfer,
     /// The state diagram of the first conversation.
     States,
     /// The packet of this number, from 1, as its layers lie one in another, and its bytes.

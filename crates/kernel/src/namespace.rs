@@ -80,7 +80,8 @@ pub fn keep_ids(ids: Ids) -> Result<(), i32> {
 /// # Errors
 /// The kernel's errno.
 pub fn own_network() -> Result<OwnedFd, i32> {
-    open("/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(Errno::raw_os_error)
+    open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(Errno::raw_os_error)
 }
 
 /// Moves this process into a network namespace.

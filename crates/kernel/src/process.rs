@@ -77,6 +77,20 @@ pub fn is_single_threaded() -> bool {
     }
 }
 
+/// Waits until threads that have ended and been joined are gone: the kernel counts them a moment longer, and a fork is
+/// refused until then. Whether they are; false when one lives on.
+pub fn joined_are_gone() -> bool {
+    // A thread that has been joined has nothing left to do but to leave; how long that takes is for the scheduler to say.
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(1);
+    while !is_single_threaded() {
+        if std::time::Instant::now() >= limit {
+            return false;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(20));
+    }
+    true
+}
+
 /// The number of threads of this process, from /proc; none where that is not mounted.
 pub fn thread_count() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").ok()?.count())

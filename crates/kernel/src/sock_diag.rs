@@ -101,7 +101,7 @@ impl SockDiag {
             Table::Unix => (dump_unix(states, extensions, sequence), 0),
             Table::Packet => (dump_packet(sequence), 0),
         };
-        self.exchange(&request, sequence, protocol, &mut each)
+        self.dump(&request, sequence, protocol, &mut each)
     }
 
     /// Hands over the rows of TCP or UDP, over one IP, that have this port as their own: the kernel picks them out.
@@ -118,7 +118,7 @@ impl SockDiag {
     ) -> Result<Reading, i32> {
         let sequence = self.next();
         let request = dump_inet_at_port(kind, ipv6, states, port, sequence);
-        self.exchange(&request, sequence, protocol_of(kind), &mut |_, row| each(row))
+        self.dump(&request, sequence, protocol_of(kind), &mut |_, row| each(row))
     }
 
     fn next(&mut self) -> u32 {
@@ -127,7 +127,7 @@ impl SockDiag {
     }
 
     /// Sends a request for many rows, and hands them over as they come.
-    fn exchange(
+    fn dump(
         &mut self,
         request: &[u8],
         sequence: u32,

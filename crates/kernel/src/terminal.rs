@@ -1,10 +1,12 @@
-//! Who has the terminal. Read first: credentials(7), tcsetpgrp(3), termios(3).
+//! Who has the terminal, and single keys from it. Read first: credentials(7), tcsetpgrp(3), termios(3).
 
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
 use rustix::process::Signal;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr, tcsetpgrp};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr, tcsetpgrp,
+};
 
 use crate::signal::Signals;
 
@@ -35,4 +37,43 @@ impl Kept {
             let _ = tcsetattr(terminal, OptionalActions::Now, &self.0);
         }
     }
+}
+
+/// Waits for a key, whichever; it is not shown. The keys that mean a signal still do, when the terminal is as it was before.
+/// False where this is no terminal, or it has gone: nobody was waited for.
+pub fn wait_for_key(terminal: BorrowedFd<'_>) -> bool {
+    loop {
+        let Ok(before) = tcgetattr(terminal) else { return false };
+        let mut keys = before.clone();
+        keys.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
+        keys.special_codes[SpecialCodeIndex::VMIN] = 1;
+        keys.special_codes[SpecialCodeIndex::VTIME] = 0;
+        if tcsetattr(terminal, OptionalActions::Now, &keys).is_err() {
+            return false;
+        }
+        let mut key = [0];
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(terminal, &mut key));
+        // The rest of what one key sends, as an arrow does, is thrown away.
+        let _ = tcsetattr(terminal, OptionalActions::Flush, &before);
+        match (read, signal_of(&before, key[0])) {
+            (Ok(1), None) => return true,
+            // As the terminal would have done it: to all of its foreground. Who stops here goes on waiting afterwards.
+            (Ok(1), Some(signal)) => {
+                let _ = rustix::process::kill_current_process_group(signal);
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// The signal that this key means.
+fn signal_of(terminal: &Termios, key: u8) -> Option<Signal> {
+    let means = [
+        (SpecialCodeIndex::VINTR, Signal::INT),
+        (SpecialCodeIndex::VQUIT, Signal::QUIT),
+        (SpecialCodeIndex::VSUSP, Signal::TSTP),
+    ];
+    // A key that is 0 is switched off.
+    let of_key = means.into_iter().find(|(code, _)| key != 0 && terminal.special_codes[*code] == key);
+    of_key.map(|(_, signal)| signal).filter(|_| terminal.local_modes.contains(LocalModes::ISIG))
 }

@@ -4,7 +4,8 @@
 //! microseconds on a virtual machine.
 //!
 //! A socket on a host sends a datagram that says when it was sent; the loop's place is taken by [`measure`], which waits for it
-//! as the loop does and sends one back that says the same. Nobody else is on the network yet.
+//! as the loop does and sends one back that says the same. The host answers that at once, as a server does, so that what an
+//! answer takes in itself counts too. Nobody else is on the network yet.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -16,12 +17,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 use wire::virtio_net;
 
+use crate::forward::STAYS_AWAKE;
+
 /// How many datagrams go each way.
-const ROUNDS: usize = 9;
-/// How long each side lets the other fall asleep: far longer than a processor waits for more before it rests.
-const REST: Duration = Duration::from_millis(1);
+const ROUNDS: usize = 7;
+/// How long each side lets the other fall asleep: as long as it would for the delay that is to be corrected, because who sleeps
+/// longer wakes up more slowly, but far longer than a processor waits for more before it rests, and not so long that anybody has
+/// to wait for the lab.
+const REST: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(5));
 /// How long a datagram may take before all is given up.
-const LIMIT: Duration = Duration::from_millis(100);
+const LIMIT: Duration = Duration::from_millis(500);
 /// More than that is a machine with other things to do, not the cost of waking somebody.
 const MOST: Duration = Duration::from_micros(300);
 
@@ -30,7 +35,7 @@ const MOST: Duration = Duration::from_micros(300);
 pub struct Calibration {
     /// From a program's call until the sleeping link has the packet.
     pub entering: Duration,
-    /// From the link's call until the sleeping program has it.
+    /// From the link's call until the sleeping program has it, and half of what an answer takes on top.
     pub leaving: Duration,
 }
 
@@ -43,57 +48,86 @@ impl Calibration {
 }
 
 /// Measures on a host that has `address`, whose network the calling thread is in and whose link end is `link`; `other` is
-/// an address on the other side. None where it could not be done.
+/// an address on the other side. The link will have a delay of about `delay`. None where it could not be done.
 pub(crate) fn measure(
     link: BorrowedFd<'_>,
     l2_len: usize,
-    address: SocketAddr,
-    other: SocketAddr,
+    [address, other]: [SocketAddr; 2],
+    delay: Duration,
 ) -> Option<Calibration> {
+    let rest = delay.clamp(REST.0, REST.1);
     let socket = UdpSocket::bind(address).ok()?;
     socket.connect(other).ok()?;
     socket.set_read_timeout(Some(LIMIT)).ok()?;
-    let host = thread::Builder::new().spawn(move || on_host(&socket)).ok()?;
-    let entering = in_link(link, virtio_net::LEN + l2_len);
-    let leaving = host.join().ok()?.ok()?;
-    Some(Calibration { entering: median(entering.ok()?), leaving: median(leaving) })
+    let (in_link, leaving) = thread::scope(|scope| {
+        let host = thread::Builder::new().spawn_scoped(scope, || on_host(&socket, rest)).ok()?;
+        let in_link = in_link(link, virtio_net::LEN + l2_len, rest);
+        Some((in_link, host.join().ok()?))
+    })?;
+    if in_link.is_err() || leaving.is_err() {
+        // A late datagram is not to be taken for a program's, and nobody is to complain that the socket is gone.
+        thread::sleep(REST.0);
+        while rustix::io::read(link, &mut [0; 256]).is_ok() {}
+    }
+    let Seen { entering, answered } = in_link.ok()?;
+    // A round trip wakes the link once, and two programs; one of them has to answer.
+    let leaving = (median(leaving.ok()?) + median(answered)) / 2;
+    Some(Calibration { entering: median(entering), leaving })
+}
+
+/// What the link measures.
+#[derive(Debug, Default)]
+struct Seen {
+    /// How long each datagram from the host was under way.
+    entering: Vec<Duration>,
+    /// How long it took until one to the host was answered.
+    answered: Vec<Duration>,
 }
 
 /// Gives how long each datagram from the link was under way.
-fn on_host(socket: &UdpSocket) -> io::Result<Vec<Duration>> {
+fn on_host(socket: &UdpSocket, rest: Duration) -> io::Result<Vec<Duration>> {
     let mut took = Vec::new();
     for _ in 0..ROUNDS {
-        thread::sleep(REST);
+        thread::sleep(rest);
         socket.send(&now().to_ne_bytes())?;
         let mut stamp = [0; 8];
         socket.recv(&mut stamp)?;
-        took.push(since(stamp));
+        let its = since(stamp);
+        socket.send(&stamp)?;
+        took.push(its);
     }
     Ok(took)
 }
 
-/// Gives how long each datagram from the host was under way; `ip` is where IP begins in what is read.
-fn in_link(link: BorrowedFd<'_>, ip: usize) -> io::Result<Vec<Duration>> {
-    let mut took = Vec::new();
+/// `ip` is where IP begins in what is read.
+fn in_link(link: BorrowedFd<'_>, ip: usize, rest: Duration) -> io::Result<Seen> {
+    let mut seen = Seen::default();
     for _ in 0..ROUNDS {
         let mut bytes = [0; 256];
-        let len = read(link, &mut bytes)?;
+        wait(link, LIMIT)?;
+        let len = rustix::io::read(link, &mut bytes)?;
         let malformed = || io::Error::from(io::ErrorKind::InvalidData);
         let datagram = bytes.get_mut(..len).ok_or_else(malformed)?;
-        took.push(since(*datagram.last_chunk().ok_or_else(malformed)?));
+        seen.entering.push(since(*datagram.last_chunk().ok_or_else(malformed)?));
         turn_around(datagram, ip).ok_or_else(malformed)?;
-        thread::sleep(REST);
-        *datagram.last_chunk_mut().ok_or_else(malformed)? = now().to_ne_bytes();
+        thread::sleep(rest);
+        let stamp = now().to_ne_bytes();
+        *datagram.last_chunk_mut().ok_or_else(malformed)? = stamp;
         rustix::io::write(link, datagram)?;
+        // Awake for a while, as the loop stays.
+        while since(stamp) < STAYS_AWAKE && wait(link, Duration::ZERO).is_err() {}
+        wait(link, LIMIT)?;
+        rustix::io::read(link, &mut bytes)?;
+        seen.answered.push(since(stamp));
     }
-    Ok(took)
+    Ok(seen)
 }
 
-fn read(link: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<usize> {
-    let limit = Timespec::try_from(LIMIT).ok();
+fn wait(link: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
+    let limit = Timespec::try_from(limit).ok();
     match poll(&mut [PollFd::from_borrowed_fd(link, PollFlags::IN)], limit.as_ref())? {
         0 => Err(io::ErrorKind::TimedOut.into()),
-        _ => Ok(rustix::io::read(link, bytes)?),
+        _ => Ok(()),
     }
 }
 

@@ -100,8 +100,10 @@ pub struct LinkFrame {
     pub number: u64,
     /// When it entered.
     pub time: Time,
-    /// Who sent it.
+    /// Who sent it; in whose name, where the link itself did.
     pub from: Role,
+    /// The link made it: an ICMP error about a packet that it could not carry.
+    pub by_link: bool,
     /// What its bytes begin with.
     pub link_type: LinkType,
     /// Its first bytes (headers, or all where a capture is written).
@@ -155,6 +157,7 @@ pub struct DirectionReport {
 
 /// What the lab has to tell.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "the largest is told once, at the end")]
 pub enum Event {
     /// The network stands.
     Ready {
@@ -179,6 +182,8 @@ pub enum Event {
     },
     /// A packet entered the link, and this became of it.
     Frame(LinkFrame),
+    /// So many packets were carried but are not told, because nobody fetched what there was to tell fast enough.
+    Missed(u64),
     /// A program printed something.
     Output {
         /// Which.

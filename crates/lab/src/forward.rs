@@ -29,7 +29,8 @@ use crate::event::{DirectionReport, LinkFrame};
 use crate::link::{Direction, Link};
 use crate::link_end::LinkEnd;
 use engine::Parts;
-use teller::{Budget, Teller};
+pub(crate) use engine::STAYS_AWAKE;
+use teller::{Budget, Teller, Told};
 
 /// What the loop tells while it runs.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub struct Stopped {
 pub struct Running {
     control: Arc<Control>,
     budget: Arc<Budget>,
-    reports: Receiver<Report>,
+    reports: Receiver<Told>,
     /// Readable when reports wait.
     wake: Arc<OwnedFd>,
     thread: JoinHandle<Stopped>,
@@ -129,11 +130,8 @@ impl Running {
     pub fn take(&mut self, emit: &mut dyn FnMut(Report)) {
         // Cleared first: what is told from now on makes it readable again.
         clear(&self.wake);
-        while let Ok(report) = self.reports.try_recv() {
-            if let Report::Frame(frame) = &report {
-                self.budget.give_back(frame);
-            }
-            emit(report);
+        while let Ok(told) = self.reports.try_recv() {
+            hand_over(told, &self.budget, emit);
         }
     }
 
@@ -150,14 +148,23 @@ impl Running {
         self.control.stop.store(true, Ordering::Release);
         ring(&self.control.call);
         // The other end of the channel goes with the thread, so this ends when the loop has.
-        while let Ok(report) = self.reports.recv() {
-            if let Report::Frame(frame) = &report {
-                self.budget.give_back(frame);
-            }
-            emit(report);
+        while let Ok(told) = self.reports.recv() {
+            hand_over(told, &self.budget, emit);
         }
         let nothing = || Stopped { up: DirectionReport::default(), down: DirectionReport::default() };
         self.thread.join().unwrap_or_else(|_| nothing())
+    }
+}
+
+/// Hands over what came at once, one by one.
+fn hand_over(told: Told, budget: &Budget, emit: &mut dyn FnMut(Report)) {
+    match told {
+        Told::Frames(batch) => batch.frames().for_each(|frame| {
+            budget.give_back(&frame);
+            emit(Report::Frame(frame));
+        }),
+        Told::Missed(frames) => emit(Report::Missed(frames)),
+        Told::Idle => emit(Report::Idle),
     }
 }
 

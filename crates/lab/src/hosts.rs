@@ -10,18 +10,19 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kernel::namespace::{self, Ids, Namespace};
 use kernel::rtnetlink::{InterfaceAddress, Mac, Rtnetlink, Setting, VethEnd};
 use kernel::tun::{self, Tun};
-use kernel::{mount, packet_socket};
+use kernel::{mount, packet_socket, process};
 use rustix::io::Errno;
 use wire::refusal::Step;
 
 use crate::calibration::{self, Calibration};
 use crate::config::{Choice, Config, Family, MTU, PREFIX_LEN, PREFIX_LEN_V6};
 use crate::event::{Backend, Role};
+use crate::ready;
 use crate::sockets::Tables;
 
 /// What the hosts' interfaces are called.
@@ -78,13 +79,13 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     /// What getting packets in and out costs on a host where nothing runs yet and whose network the calling thread is in afterwards.
-    fn calibrate(&self, role: Role) -> Option<Calibration> {
+    fn calibrate(&self, role: Role, delay: Duration) -> Option<Calibration> {
         let host = self.hosts.get(role.index())?;
         let other = if role == Role::Client { Role::Server } else { Role::Client };
         namespace::enter_network(host.network.as_fd()).ok()?;
         let at = |role: Role, port| SocketAddr::new(role.address(Family::V4), port);
-        let [here, there] = [at(role, 0), at(other, DISCARD_PORT)];
-        calibration::measure(host.link.as_fd(), link_layer_len(self.backend), here, there)
+        let ends = [at(role, 0), at(other, DISCARD_PORT)];
+        calibration::measure(host.link.as_fd(), link_layer_len(self.backend), ends, delay)
     }
 }
 
@@ -114,8 +115,7 @@ pub(crate) fn make(config: &Config, ids: Ids) -> Result<Hosts, Refused> {
     let _ = namespace::set_sysctl("net.ipv4.tcp_child_ehash_entries", TCP_TABLE);
     // The far ends of the hosts' interfaces have nothing to say. Where it may not be set, they have no addresses either.
     let _ = namespace::set_sysctl("net.ipv6.conf.all.disable_ipv6", "1");
-    let hosts: Vec<Bare> =
-        Role::all(config.hosts()).map(|role| make_bare(role, &middle, ids)).collect::<Result<_, _>>()?;
+    let hosts = at_once(Role::all(config.hosts()), |role| make_bare(role, &middle, ids))?;
     if config.family == Family::V6 && hosts.iter().any(|host| !host.has_ipv6) {
         return Err((Step::Address, Errno::AFNOSUPPORT.raw_os_error()));
     }
@@ -124,9 +124,12 @@ pub(crate) fn make(config: &Config, ids: Ids) -> Result<Hosts, Refused> {
         None => join_by_packet_sockets(config, &middle, hosts)?,
     };
     if config.link.delays() {
-        hosts.calibration = hosts.calibrate(Role::Server).unwrap_or_default();
+        hosts.calibration = hosts.calibrate(Role::Server, config.link.usual_delay()).unwrap_or_default();
     }
-    // At last: behind that no thread may be started, only processes.
+    // The threads that have helped are gone, and from here on none may be started, only processes.
+    if !process::joined_are_gone() {
+        return Err((Step::Fork, Errno::BUSY.raw_os_error()));
+    }
     namespace::unshare(Namespace::Pid).map_err(at(Step::PidNamespace))?;
     Ok(hosts)
 }
@@ -166,6 +169,28 @@ struct Bare {
     has_ipv6: bool,
 }
 
+/// Makes one for each of the hosts, on as many threads: each is in the network namespace that it enters, and most of the
+/// time the kernel is at work. In their order; the first that is refused is told.
+fn at_once<T: Send, R: Send>(
+    hosts: impl Iterator<Item = T>,
+    make: impl Fn(T) -> Result<R, Refused> + Sync,
+) -> Result<Vec<R>, Refused> {
+    let make = &make;
+    let no_thread = |error: &std::io::Error| (Step::Fork, error.raw_os_error().unwrap_or_default());
+    thread::scope(|scope| {
+        let mut hosts = hosts;
+        let first = hosts.next();
+        let others: Vec<_> =
+            hosts.map(|host| thread::Builder::new().spawn_scoped(scope, move || make(host))).collect();
+        let first = first.map(make).into_iter();
+        let others = others.into_iter().map(|other| {
+            let other = other.map_err(|error| no_thread(&error))?;
+            other.join().unwrap_or(Err((Step::Fork, Errno::CANCELED.raw_os_error())))
+        });
+        first.chain(others).collect()
+    })
+}
+
 fn make_network() -> Result<OwnedFd, Refused> {
     namespace::unshare(Namespace::Network).map_err(at(Step::NetworkNamespace))?;
     namespace::own_network().map_err(at(Step::NetworkNamespace))
@@ -192,7 +217,7 @@ fn tuns(config: &Config, hosts: &[Bare]) -> Result<Option<Vec<Tun>>, Refused> {
     if config.hosts() > 2 {
         return Err((Step::Tun, Errno::OPNOTSUPP.raw_os_error()));
     }
-    match hosts.iter().map(tun_in).collect::<Result<Vec<_>, _>>() {
+    match at_once(hosts.iter(), tun_in) {
         Ok(tuns) => Ok(Some(tuns)),
         Err((Step::Tun, _)) if config.backend == Choice::Automatic => Ok(None),
         Err(refused) => Err(refused),
@@ -206,13 +231,11 @@ fn tun_in(host: &Bare) -> Result<Tun, Refused> {
 
 fn join_by_tun(config: &Config, hosts: Vec<Bare>, tuns: Vec<Tun>) -> Result<Hosts, Refused> {
     let offload = tuns.iter().all(|tun| tun.offload);
-    let mut all =
-        hosts.iter().map(|host| configure(config, host, &[])).collect::<Result<Vec<_>, Refused>>()?;
-    wait_for_addresses(&hosts, &mut all)?;
-    let far_sides =
-        tuns.into_iter().zip(all).map(|(tun, interfaces)| FarSide { link: tun.fd, port: None, interfaces });
-    let hosts =
-        hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect::<Result<_, _>>()?;
+    let join = |(host, tun): (Bare, Tun)| {
+        let interfaces = configure(config, &host, &[])?;
+        finished(host, FarSide { link: tun.fd, port: None, interfaces })
+    };
+    let hosts = at_once(hosts.into_iter().zip(tuns), join)?;
     Ok(Hosts { backend: Backend::Tun, offload, calibration: Calibration::default(), hosts })
 }
 
@@ -223,14 +246,12 @@ fn join_by_packet_sockets(config: &Config, middle: &OwnedFd, hosts: Vec<Bare>) -
     let mut far_sides =
         hosts.iter().map(|host| far_side(host, middle, bridge)).collect::<Result<Vec<_>, Refused>>()?;
     let roles: Vec<Role> = hosts.iter().map(|host| host.role).collect();
-    let configured = |host: &Bare| {
+    for host in &hosts {
         let others: Vec<Role> = roles.iter().copied().filter(|role| *role != host.role).collect();
-        configure(config, host, &others)
-    };
-    let mut all = hosts.iter().map(configured).collect::<Result<Vec<_>, Refused>>()?;
-    wait_for_addresses(&hosts, &mut all)?;
-    if has_switch {
-        wait_for_ports(&hosts, &mut far_sides)?;
+        configure(config, host, &others)?;
+    }
+    for (host, far) in hosts.iter().zip(&mut far_sides).filter(|_| has_switch) {
+        ready::to_forward(&mut far.interfaces, &port_of(host.role)).map_err(at(Step::Bridge))?;
     }
     let hosts =
         hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect::<Result<_, _>>()?;
@@ -254,38 +275,6 @@ struct FarSide {
     link: OwnedFd,
     port: Option<OwnedFd>,
     interfaces: Rtnetlink,
-}
-
-/// How long the kernel may take to get round to what it has put off, and how often to look.
-const READY_LIMIT: Duration = Duration::from_secs(1);
-const READY_LOOKS: Duration = Duration::from_micros(50);
-
-/// Waits until each host takes in what is for its address. Linux puts off the last step of giving an IPv6 address to a
-/// worker of its own, and until then the first packets would be nobody's.
-fn wait_for_addresses(hosts: &[Bare], interfaces: &mut [Rtnetlink]) -> Result<(), Refused> {
-    for (host, interfaces) in hosts.iter().zip(interfaces).filter(|(host, _)| host.has_ipv6) {
-        let address = host.role.address(Family::V6);
-        wait_until(|| interfaces.has_address(address)).map_err(at(Step::Address))?;
-    }
-    Ok(())
-}
-
-/// Waits until the bridge lets packets through all of its ports: that they are up is news that a worker brings as well.
-fn wait_for_ports(hosts: &[Bare], far_sides: &mut [FarSide]) -> Result<(), Refused> {
-    for (host, far) in hosts.iter().zip(far_sides) {
-        let port = port_of(host.role);
-        wait_until(|| far.interfaces.is_forwarding(&port)).map_err(at(Step::Bridge))?;
-    }
-    Ok(())
-}
-
-/// Not for ever: a network that loses a first packet is better than none.
-fn wait_until(mut is_ready: impl FnMut() -> Result<bool, i32>) -> Result<(), i32> {
-    let limit = Instant::now() + READY_LIMIT;
-    while !is_ready()? && Instant::now() < limit {
-        thread::sleep(READY_LOOKS);
-    }
-    Ok(())
 }
 
 /// The switch's end of a host's line.
@@ -363,6 +352,9 @@ fn configure(config: &Config, host: &Bare, neighbours: &[Role]) -> Result<Rtnetl
                 interfaces.add_neighbour(index, everybody.into(), [0xff; 6])?;
             }
         }
+        for family in families {
+            ready::to_receive(&mut interfaces, host.role.address(*family))?;
+        }
         Ok(interfaces)
     };
     set_up().map_err(at(Step::Address))
@@ -380,7 +372,7 @@ fn address(role: Role, family: Family, preferred: Family) -> InterfaceAddress {
 /// entered.
 fn finished(host: Bare, far: FarSide) -> Result<Host, Refused> {
     namespace::enter_network(host.network.as_fd()).map_err(at(Step::NetworkNamespace))?;
-    let tables = TABLES.map(|table| File::open(format!("/proc/self/net/{table}")).ok());
+    let tables = TABLES.map(|table| File::open(format!("/proc/thread-self/net/{table}")).ok());
     let FarSide { link, port, interfaces } = far;
     Ok(Host { network: host.network, link, port, interfaces, tables })
 }

@@ -15,6 +15,7 @@ mod links;
 mod network;
 pub mod outcome;
 mod programs;
+mod ready;
 mod run;
 pub mod simulate;
 mod sockets;

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use wire::packet::dissect;
 use wire::{Fault, Time};
 
 use crate::config::Config;
@@ -168,7 +169,8 @@ impl Order {
         Order { held: BinaryHeap::new(), hold, told: 0, idle: 0, moved: false }
     }
 
-    /// Takes what the link of a host tells. What goes to the host has been told by its sender's.
+    /// Takes what the link of a host tells. What goes to the host has been told by its sender's, or is an answer of this
+    /// link's own.
     fn take(&mut self, of: Role, report: Report, emit: &mut dyn FnMut(Report)) {
         match report {
             Report::Idle => self.idle += 1,
@@ -178,7 +180,10 @@ impl Order {
             }
             Report::Frame(frame) => {
                 self.moved = true;
-                if frame.from == Role::Client {
+                if frame.by_link {
+                    let from = named_sender(&frame).unwrap_or(of);
+                    self.held.push(Reverse(Held(LinkFrame { from, ..frame })));
+                } else if frame.from == Role::Client {
                     self.held.push(Reverse(Held(LinkFrame { from: of, ..frame })));
                 }
             }
@@ -207,10 +212,17 @@ impl Order {
     }
 }
 
-/// By the time of leaving; of the same time, by the host's number, then as its link told them.
+/// In whose name the link speaks: that of the host which the packet it could not carry was for; none where it was for a
+/// group.
+fn named_sender(frame: &LinkFrame) -> Option<Role> {
+    dissect(frame.link_type, &frame.bytes).ok().and_then(|packet| Role::of(packet.source))
+}
+
+/// By the time of leaving; of the same time, what a link answers behind what hosts send, by the host's number, then as its
+/// link told them.
 impl Ord for Held {
     fn cmp(&self, other: &Held) -> std::cmp::Ordering {
-        let key = |Held(frame): &Held| (frame.time, frame.from.number(), frame.number);
+        let key = |Held(frame): &Held| (frame.time, frame.by_link, frame.from.number(), frame.number);
         key(self).cmp(&key(other))
     }
 }
@@ -243,6 +255,7 @@ mod tests {
             number: 1,
             time: Time(time),
             from,
+            by_link: false,
             link_type,
             bytes: vec![],
             wire_len: 0,

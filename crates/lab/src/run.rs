@@ -27,7 +27,7 @@ use crate::sockets::{Kind, Left, Unfinished};
 
 /// How long a command that is to be the server may take until it waits for clients; after that the client is started
 /// anyway: not every server waits for TCP or UDP.
-const SERVER_LIMIT: Duration = Duration::from_secs(1);
+const SERVER_LIMIT: Duration = Duration::from_secs(2);
 /// How long a program may take to end when it is told to, before it is killed.
 const END_LIMIT: Duration = Duration::from_secs(2);
 /// How long nothing may change while the server has something to read or to close, until that is given up.
@@ -62,6 +62,8 @@ pub fn run(config: &Config, emit: &mut dyn FnMut(Event)) -> Result<Outcome, NotM
     let (outputs, pipes) = pipes(config)?;
     let (network, ends) = network::make(config, outputs, Vec::new())?;
     let links = Links::start(ends, config)?;
+    // The link and the programs come first: what is told of them may come later.
+    let _ = rustix::process::nice(5);
     emit(Event::Ready { backend: network.backend, seed: config.seed });
     let mut lab = Lab { config, emit, signals, network, links, pipes, view: View::of(config.hosts()) };
     // The link is stopped and its counters are told also when something failed on the way.
@@ -448,7 +450,13 @@ impl Lab<'_> {
     fn take_report(&mut self) -> Result<(), Fault> {
         let (report, _) = self.network.keeper.next_report().map_err(lost)?;
         match report {
-            Report::Started(role) => self.view.process(role).running = true,
+            Report::Started(role) => {
+                self.view.process(role).running = true;
+                // A signal that came while it was being started is still to be passed on.
+                if let (true, Some(signal)) = (role == self.config.leader, self.view.interrupted) {
+                    self.order(Order::Signal(role, signal))?;
+                }
+            }
             Report::Listening(role) => self.view.process(role).listening = true,
             Report::NotStarted(role, errno) => self.could_not_start(role, errno),
             Report::Trouble(role, end, doing, errno) => {
@@ -501,6 +509,7 @@ fn tell_link(report: forward::Report, view: &mut View, emit: &mut dyn FnMut(Even
         forward::Report::Missed(frames) => {
             view.frames += frames;
             view.first_frame.get_or_insert_with(Instant::now);
+            emit(Event::Missed(frames));
         }
         forward::Report::Idle => view.idle = true,
     }
@@ -537,7 +546,8 @@ impl Looks {
 
     fn next_until(&mut self, limit: Instant) -> Instant {
         let next = Instant::now() + self.pause;
-        self.pause = (2 * self.pause).min(LOOKS.1);
+        // Nothing is seen later than by a part of the time that it took.
+        self.pause = (self.pause * 9 / 8).min(LOOKS.1);
         next.min(limit)
     }
 }

@@ -138,7 +138,16 @@ impl World<'_> {
         let bytes = packet[..packet.len().min(self.config.keep.limit())].to_vec();
         let wire_len = u32::try_from(packet.len()).unwrap_or(u32::MAX);
         let (number, link_type) = (self.entered, LinkType::RAW);
-        emit(Event::Frame(LinkFrame { number, time: now, from, link_type, bytes, wire_len, passage }));
+        emit(Event::Frame(LinkFrame {
+            number,
+            time: now,
+            from,
+            by_link: false,
+            link_type,
+            bytes,
+            wire_len,
+            passage,
+        }));
         if let Some(answer) = plan.answer {
             self.answer(now, from, &answer, emit);
         }
@@ -154,7 +163,16 @@ impl World<'_> {
         let wire_len = u32::try_from(packet.len()).unwrap_or(u32::MAX);
         let (number, link_type) = (self.entered, LinkType::RAW);
         let passage = Passage { fate: Fate::Delivered, rule: None, arrived: Some(now), segments: 1 };
-        emit(Event::Frame(LinkFrame { number, time: now, from, link_type, bytes, wire_len, passage }));
+        emit(Event::Frame(LinkFrame {
+            number,
+            time: now,
+            from,
+            by_link: true,
+            link_type,
+            bytes,
+            wire_len,
+            passage,
+        }));
     }
 
     fn end(&self, emit: &mut dyn FnMut(Event)) -> Outcome {

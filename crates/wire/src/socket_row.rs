@@ -350,6 +350,20 @@ impl SocketRow {
         self.state == SocketState::LISTEN
     }
 
+    /// The bytes that wait to be read. The kernel counts a FIN of TCP that was not read up to as one more.
+    pub fn unread_bytes(&self) -> u32 {
+        let has_fin = self.kind == Kind::Tcp
+            && matches!(self.state, SocketState::CLOSE_WAIT | SocketState::CLOSING | SocketState::LAST_ACK);
+        self.to_read_bytes - u32::from(has_fin).min(self.to_read_bytes)
+    }
+
+    /// The bytes that wait to be sent or acknowledged. The kernel counts a FIN of TCP that was not acknowledged as one more.
+    pub fn unacknowledged_bytes(&self) -> u32 {
+        let has_fin = self.kind == Kind::Tcp
+            && matches!(self.state, SocketState::FIN_WAIT_1 | SocketState::CLOSING | SocketState::LAST_ACK);
+        self.to_send_bytes - u32::from(has_fin).min(self.to_send_bytes)
+    }
+
     /// Whether its own address is one of IPv6.
     pub fn is_ipv6(&self) -> bool {
         matches!(self.local.internet().map(|local| local.ip()), Some(IpAddr::V6(_)))
@@ -363,5 +377,25 @@ impl SocketRow {
     /// The other end's.
     pub fn remote_port(&self) -> u16 {
         self.remote.port().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fin_is_no_byte() {
+        let bytes = |state, kind| {
+            let row = SocketRow { kind, state, to_read_bytes: 4, to_send_bytes: 7, ..SocketRow::default() };
+            (row.unread_bytes(), row.unacknowledged_bytes())
+        };
+        assert_eq!(bytes(SocketState::ESTABLISHED, Kind::Tcp), (4, 7));
+        assert_eq!(bytes(SocketState::CLOSE_WAIT, Kind::Tcp), (3, 7));
+        assert_eq!(bytes(SocketState::FIN_WAIT_1, Kind::Tcp), (4, 6));
+        assert_eq!(bytes(SocketState::LAST_ACK, Kind::Tcp), (3, 6));
+        assert_eq!(bytes(SocketState::CLOSE_WAIT, Kind::UnixStream), (4, 7));
+        let empty = SocketRow { state: SocketState::CLOSING, ..SocketRow::default() };
+        assert_eq!((empty.unread_bytes(), empty.unacknowledged_bytes()), (0, 0));
     }
 }

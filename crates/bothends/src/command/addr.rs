@@ -45,7 +45,7 @@ Examples:
 It reads dotted and colon forms, brackets, zones, ports, networks, the forms that only inet_aton takes, integers, bytes in \
 hexadecimal, names under in-addr.arpa and ip6.arpa, hardware addresses and what the kernel shows in /proc/net. Nothing is \
 looked up or sent; only `resolve` asks the system's resolver.",
-    args_conflicts_with_subcommands = true,
+    override_usage = "bothends addr [OPTIONS] [X]...\n       bothends addr <COMMAND>",
     disable_help_subcommand = true
 )]
 pub struct Flags {
@@ -78,6 +78,20 @@ enum Asked {
     Resolve(resolve::Flags),
     Sockaddr(sockaddr::Flags),
     Mine(mine::Flags),
+}
+
+impl Asked {
+    fn name(&self) -> &'static str {
+        match self {
+            Asked::Net(_) => "net",
+            Asked::Port(_) => "port",
+            Asked::Swap(_) => "swap",
+            Asked::Order(_) => "order",
+            Asked::Resolve(_) => "resolve",
+            Asked::Sockaddr(_) => "sockaddr",
+            Asked::Mine(_) => "mine",
+        }
+    }
 }
 
 /// What `addr swap` understands.
@@ -143,6 +157,13 @@ enum Form {
 }
 
 pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
+    // Not told to clap: it would take what stands behind a flag of all commands for an address, `addr --json port 80`.
+    let has_own = !flags.words.is_empty() || flags.form.is_some() || flags.line;
+    if let Some(asked) = flags.asked.as_ref().filter(|_| has_own) {
+        let sentence =
+            format!("{} is a command of its own: addresses and flags stand behind it", asked.name());
+        return out.usage(&sentence, Some("`bothends help addr` tells all about it".to_owned()));
+    }
     match &flags.asked {
         Some(Asked::Net(flags)) => net::run(flags, out),
         Some(Asked::Port(flags)) => port::run(flags, out),

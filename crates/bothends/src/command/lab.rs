@@ -137,7 +137,10 @@ pub struct Flags {
     )]
     client_only: bool,
     /// Lesson by lesson.
-    #[arg(long, help = "Wait for Enter behind each part of a lesson.")]
+    #[arg(
+        long,
+        help = "Wait for a key behind each part of a lesson, or for a line where standard input is no terminal."
+    )]
     step: bool,
     /// For docs/lessons.md.
     #[arg(long, hide = true, help = "Write all lessons as a document.")]
@@ -151,9 +154,42 @@ pub struct Flags {
     commands: Vec<OsString>,
 }
 
+impl Flags {
+    /// A flag that has nothing to say where no lab is made, and the word that asks for something else.
+    fn stray(&self) -> Option<(String, &str)> {
+        let word = self.rules.words().first().filter(|word| NO_LAB.contains(&word.as_str()))?;
+        let is_lesson = word == "lesson";
+        let given = [
+            (self.seed != 1, "--seed"),
+            (self.simulated, "--simulated"),
+            (self.ladder, "--ladder"),
+            (self.ipv4, "-4"),
+            (self.ipv6, "-6"),
+            (self.hosts != 2, "--hosts"),
+            (self.client_only, "--client-only"),
+            (self.write.is_some() && !is_lesson, "--write"),
+            (self.svg.is_some() && !is_lesson, "--svg"),
+            (self.step && !is_lesson, "--step"),
+            (!self.commands.is_empty() && !word.starts_with("lesson"), "--"),
+        ];
+        let given = given.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned());
+        self.rules.flags().chain(given).next().map(|flag| (flag, word.as_str()))
+    }
+}
+
+/// The words that ask for something else than a lab.
+const NO_LAB: [&str; 4] = ["lesson", "lessons", "show", "doctor"];
+
 pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
+    if let Some((flag, word)) = flags.stray() {
+        let hint = format!("leave out {flag}, or {word}");
+        return out.usage(&format!("{flag} is for a lab, and `lab {word}` makes none"), Some(hint));
+    }
     if let Some(wanted) = Wanted::of(flags.rules.words()) {
         return lessons::run(&wanted, flags, out);
+    }
+    if flags.step {
+        return out.usage("--step is for a lesson", Some("bothends lab lesson --step NAME".to_owned()));
     }
     let link = match flags.rules.read() {
         Ok(Asked::Link(link)) => *link,

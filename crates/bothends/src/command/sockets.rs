@@ -279,9 +279,10 @@ impl Flags {
             memory: json
                 || self.what.memory
                 || self.what.explain
+                || self.how.summary
                 || by_column(|column| column == Column::Drops),
-            service: self.what.tos,
-            files: self.what.extended,
+            service: json || self.what.tos,
+            files: json || self.what.extended,
         }
     }
 

@@ -240,3 +240,6 @@ pub fn resolved(
     });
     record.with("source_before", before.collect::<Vec<_>>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,16 +135,19 @@ pub fn datagram_flow(flow: &DatagramFlow, start: Time, world: World) -> Record {
     icmp(record, &flow.path_errors).with_some("world", world.map(world_word))
 }
 
-const DATAGRAMS_A: [&str; 4] = ["datagrams_a", "bytes_a", "largest_bytes_a", "lost_datagrams_a"];
-const DATAGRAMS_B: [&str; 4] = ["datagrams_b", "bytes_b", "largest_bytes_b", "lost_datagrams_b"];
+const DATAGRAMS_A: [&str; 5] =
+    ["datagrams_a", "bytes_a", "largest_bytes_a", "lost_datagrams_a", "corrupted_datagrams_a"];
+const DATAGRAMS_B: [&str; 5] =
+    ["datagrams_b", "bytes_b", "largest_bytes_b", "lost_datagrams_b", "corrupted_datagrams_b"];
 
 fn datagrams(
     record: Record,
     totals: &DatagramTotals,
-    [number, bytes, largest, lost]: [&'static str; 4],
+    [number, bytes, largest, lost, corrupted]: [&'static str; 5],
 ) -> Record {
     let record = record.with(number, totals.datagrams).with(bytes, totals.bytes);
-    record.with(largest, totals.largest_bytes).with(lost, totals.lost)
+    let record = record.with(largest, totals.largest_bytes).with(lost, totals.lost);
+    record.with_some(corrupted, (totals.corrupted > 0).then_some(totals.corrupted))
 }
 
 /// What the path said, if anything.
@@ -163,6 +166,7 @@ struct SideNames {
     resent_segments: &'static str,
     resent_bytes: &'static str,
     lost_segments: &'static str,
+    corrupted_segments: &'static str,
     mss: &'static str,
     window_scale: &'static str,
     in_flight_max: &'static str,
@@ -179,6 +183,7 @@ const SIDE_A: SideNames = SideNames {
     resent_segments: "resent_segments_a",
     resent_bytes: "resent_bytes_a",
     lost_segments: "lost_segments_a",
+    corrupted_segments: "corrupted_segments_a",
     mss: "mss_a",
     window_scale: "window_scale_a",
     in_flight_max: "in_flight_max_bytes_a",
@@ -194,6 +199,7 @@ const SIDE_B: SideNames = SideNames {
     resent_segments: "resent_segments_b",
     resent_bytes: "resent_bytes_b",
     lost_segments: "lost_segments_b",
+    corrupted_segments: "corrupted_segments_b",
     mss: "mss_b",
     window_scale: "window_scale_b",
     in_flight_max: "in_flight_max_bytes_b",
@@ -208,6 +214,10 @@ fn side(record: Record, totals: &SideTotals, names: &SideNames) -> Record {
     let record = record.with(names.resent_segments, totals.resent_segments);
     let record = record.with(names.resent_bytes, totals.resent_bytes);
     let record = record.with(names.lost_segments, totals.lost_segments);
+    let record = record.with_some(
+        names.corrupted_segments,
+        (totals.corrupted_segments > 0).then_some(totals.corrupted_segments),
+    );
     let record = record.with_some(names.mss, totals.mss).with_some(names.window_scale, totals.window_scale);
     let record = record.with(names.in_flight_max, totals.in_flight_max);
     let record = round_trips(record, &totals.round_trips, names.round_trips);

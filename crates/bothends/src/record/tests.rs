@@ -109,8 +109,8 @@ fn datagrams() -> DatagramFlow {
         rows_left_out: 3,
         first: Time(1_000_100_000),
         last: Time(1_002_100_000),
-        totals_a: DatagramTotals { datagrams: 3, bytes: 96, largest_bytes: 40, lost: 0 },
-        totals_b: DatagramTotals { datagrams: 2, bytes: 600, largest_bytes: 512, lost: 1 },
+        totals_a: DatagramTotals { datagrams: 3, bytes: 96, largest_bytes: 40, lost: 0, corrupted: 0 },
+        totals_b: DatagramTotals { datagrams: 2, bytes: 600, largest_bytes: 512, lost: 1, corrupted: 0 },
         path_errors: PathErrors {
             first: vec![PathError {
                 frame: 9,

@@ -377,3 +377,44 @@ fn the_address_that_each_is_called_from_follows_the_rules() {
     let four: Vec<&Value> = found.iter().filter(|one| one["source"] == "192.0.2.7").collect();
     assert!(four.len() == 20 && four.iter().all(|one| one["source_before"] == serde_json::json!([])));
 }
+
+/// The records of the parts that answer the same on every machine, so that a changed field name is seen.
+#[test]
+fn records_are_what_they_were() {
+    let commands: [(&[&str], &str); 11] = [
+        (&["192.168.1.4", "fe80::200:5eff:fe00:1%eth0", "127.1", "10.0.0.0/22", "0x7f000001"], ""),
+        (&["-"], "52:54:00:12:34:56\n[::1]:80\n4294967296\nexample.org\n"),
+        (&["net", "10.0.0.0/30", "--split", "31"], ""),
+        (&["net", "10.0.0.0/30", "--contains", "10.0.0.9"], ""),
+        (&["net", "10.0.0.0/30", "--list"], ""),
+        (&["net", "10.0.0.0/30", "--without", "10.0.0.3/32"], ""),
+        (&["net", "--summarise", "10.0.0.0/25", "10.0.0.128/25"], ""),
+        (&["swap", "0x0102"], ""),
+        (&["order"], ""),
+        (&["sockaddr", "127.0.0.1:80", "unix:/run/x"], ""),
+        (&["sockaddr"], ""),
+    ];
+    let mut told = String::new();
+    for (words, input) in commands {
+        let output = run(bothends(&["addr", "--json"]).args(words), input.as_bytes());
+        told += &format!("$ bothends addr --json {}\n{}", words.join(" "), stdout(&output));
+        told += &format!("exit {}\n", output.status.code().unwrap());
+    }
+    // The text of /proc/net and the order are the machine's.
+    if cfg!(target_endian = "little") {
+        insta::assert_snapshot!(told);
+    }
+}
+
+#[test]
+fn flags_of_all_commands_stand_before_a_question_and_its_own_behind_it() {
+    let first = stdout(&run(&mut bothends(&["addr", "--json", "port", "80"]), b""));
+    assert_eq!(first, stdout(&run(&mut bothends(&["addr", "port", "80", "--json"]), b"")));
+    let output = run(&mut bothends(&["addr", "--line", "port", "80"]), b"");
+    let told = stderr(&output);
+    assert!(told.starts_with("bothends: port is a command of its own"), "{told}");
+    assert_eq!(output.status.code(), Some(2));
+    // Behind an address it is one that is wrong.
+    let output = run(&mut bothends(&["addr", "192.0.2.1", "port"]), b"");
+    assert!(stderr(&output).contains("`bothends addr resolve port`") && output.status.code() == Some(2));
+}

@@ -202,8 +202,11 @@ def connections():
     assert f"take a port outside of {first}-{last}" in said, said
     # Closed by nobody's process: an orphan that waits for the other end.
     accepted.close()
+    # The acknowledgement of its FIN may be delayed.
+    while b"FIN-WAIT-1" in subprocess.run(["ss", "-tan"], capture_output=True).stdout:
+        pass
     said = in_use(f"tcp://{at}", "listen", at)
-    assert f"with {from_} (FIN_WAIT_2), that of no process any more" in said, said
+    assert f"with {from_} (FIN_WAIT_2), that of no process;" in said and "; wait, or take" in said, said
 
 
 def datagrams():

@@ -236,11 +236,14 @@ fn two_commands_talk_without_being_changed() {
     assert_eq!(output.status.code(), Some(3), "the client's own code: {}", stderr(&output));
 }
 
-/// What a killed lab could leave behind: processes of its tree, by their namespaces.
-fn in_other_namespaces() -> BTreeSet<u32> {
-    let own = fs::read_link("/proc/self/ns/net").unwrap();
-    let other = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|link| link != own);
-    processes().into_iter().map(|process| process.pid).filter(|pid| other(*pid)).collect()
+/// What a killed lab could leave behind: processes of its tree, by the environment that all of them have from it.
+fn with_temporary(folder: &Path) -> BTreeSet<u32> {
+    let wanted = format!("TMPDIR={}", folder.display());
+    let has_it = |pid: u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    };
+    processes().into_iter().map(|process| process.pid).filter(|pid| has_it(*pid)).collect()
 }
 
 fn interfaces() -> BTreeSet<String> {
@@ -257,10 +260,14 @@ fn heavy_kill_9_leaves_nothing_behind_ping_included() {
     let copy = PublicCopy::new();
     let temporary = tempfile::tempdir().unwrap();
     fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let (before, links) = (in_other_namespaces(), interfaces());
+    let links = interfaces();
     for round in 0..10 {
         let arguments = ["lab", "--", "sleep", "1000", "--", "ping", "-i", "0.2", "server"];
-        let mut command = if round % 2 == 0 { copy.as_nobody(&arguments) } else { bothends(&arguments) };
+        let variable = format!("TMPDIR={}", temporary.path().display());
+        let mut command = match round % 2 {
+            0 => copy.as_nobody_with(&variable, &arguments),
+            _ => bothends(&arguments),
+        };
         command.env("TMPDIR", temporary.path());
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -270,9 +277,11 @@ fn heavy_kill_9_leaves_nothing_behind_ping_included() {
             return left_out(test, "this system refuses a private network");
         }
         assert!(said.recv_timeout(PATIENCE).is_ok_and(|line| line.contains("ttl=")), "ping is answered");
+        // The tool, keeper, init, server and client.
+        assert!(with_temporary(temporary.path()).len() >= 5);
         child.kill().unwrap();
         wait(&mut child);
-        until("no process is left", || in_other_namespaces().is_subset(&before));
+        until("no process is left", || with_temporary(temporary.path()).is_empty());
         assert_eq!(interfaces(), links);
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "no file is left");
     }
@@ -317,4 +326,26 @@ fn a_client_alone_finds_the_services_of_old() {
     assert_eq!((*said, output.status.code()), ("said", Some(5)));
     let output = run(&mut bothends(&["lab", "--client-only"]), b"");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn flags_of_a_lab_are_refused_where_none_is_made() {
+    let wrong = [
+        (&["--loss", "5%", "lesson", "handshake"][..], "--loss"),
+        (&["lesson", "handshake", "--up-delay", "5ms"], "--up-delay"),
+        (&["--at", "1s: cut", "lessons"], "--at"),
+        (&["--cut", "show", "wifi"], "--cut"),
+        (&["show", "--seed", "3"], "--seed"),
+        (&["--rate", "1Mbit/s", "doctor"], "--rate"),
+        (&["doctor", "--hosts", "3"], "--hosts"),
+        (&["doctor", "--", "true"], "--"),
+        (&["--step"], "--step"),
+    ];
+    for (words, flag) in wrong {
+        let output = run(&mut bothends(&[&["lab"], words].concat()), b"");
+        let said = stderr(&output);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()), "{words:?}");
+        assert!(said.starts_with(&format!("bothends: {flag} is for a")), "{words:?}: {said}");
+        assert_eq!(said.lines().count(), 2, "a hint: {said}");
+    }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde_json::Value;
 
-use crate::running::{PublicCopy, bothends, left_out, lines, of_type, records, run, stderr, stdout, wait};
+use crate::running::{
+    PublicCopy, bothends, has, left_out, lines, of_type, records, run, stderr, stdout, wait,
+};
 
 /// The names of all lessons, in order.
 fn names() -> Vec<String> {
@@ -35,7 +37,7 @@ fn as_a_user(copy: &PublicCopy, arguments: &[&str]) -> Output {
 fn every_lesson_plays_and_all_its_claims_hold() {
     let copy = PublicCopy::new();
     let names = names();
-    assert!(names.len() >= 22, "{names:?}");
+    assert!(names.len() >= 28, "{names:?}");
     for name in names {
         let output = as_a_user(&copy, &["lab", "lesson", &name]);
         if is_refused(&output) {
@@ -205,6 +207,58 @@ fn stepping_waits_for_enter_and_leaves_nothing_out() {
     let whole = stdout(&run(&mut bothends(&["lab", "lesson", "handshake"]), b""));
     assert_eq!(stdout(&run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"\n\n\n\n")), whole);
     assert_eq!(stdout(&run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"")), whole);
+}
+
+#[test]
+fn at_a_terminal_stepping_waits_for_any_key_and_leaves_the_terminal_as_it_was() {
+    if !has("python3", "lessons: a key at a terminal") {
+        return;
+    }
+    // Presses a key, and no Enter, whenever the terminal gives out single keys.
+    let presses = "import os, pty, subprocess, sys, termios
+ours, theirs = pty.openpty()
+before = termios.tcgetattr(theirs)
+program = subprocess.Popen(sys.argv[1:], stdin=theirs, stdout=subprocess.PIPE)
+pressed = 0
+while program.poll() is None:
+    if not termios.tcgetattr(theirs)[3] & termios.ICANON:
+        os.write(ours, b'x')
+        pressed += 1
+os.write(1, program.stdout.read())
+sys.exit(program.returncode or pressed == 0 or termios.tcgetattr(theirs) != before)";
+    let mut command = Command::new("python3");
+    command.args(["-c", presses, env!("CARGO_BIN_EXE_bothends"), "lab", "lesson", "handshake"]);
+    let output = run(command.arg("--step"), b"");
+    let whole = stdout(&run(&mut bothends(&["lab", "lesson", "handshake"]), b""));
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), whole), "{}", stderr(&output));
+}
+
+#[test]
+fn calls_are_records_and_every_scene_is_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("picture.svg");
+    let drawn = |name: &str| {
+        let arguments = ["lab", "lesson", name, "--json", "--svg", picture.to_str().unwrap()];
+        let records = records(&run(&mut bothends(&arguments), b""));
+        (records, fs::read_to_string(&picture).unwrap())
+    };
+    let (records, _) = drawn("calls");
+    let calls = of_type(&records, "call");
+    let accept = calls.iter().find(|call| call["text"] == "accept(3)").unwrap();
+    assert_eq!((&accept["from"], &accept["result"]), (&Value::from("b"), &Value::from("4")));
+    assert_eq!((&accept["waited"], &accept["ended_by"]), (&Value::from(true), &Value::from(3)));
+    for (name, classes) in [
+        ("datagram-calls", &["bothends-ladder"][..]),
+        ("sliding-window", &["bothends-ladder", "bothends-buffers"]),
+        ("states", &["bothends-states"]),
+        ("bufferbloat", &["bothends-transfer"]),
+        ("header-bytes", &["bothends-bytes"]),
+    ] {
+        let (_, picture) = drawn(name);
+        for class in classes {
+            assert!(picture.contains(&format!("class=\"{class}\"")), "{name}: {picture}");
+        }
+    }
 }
 
 #[test]

@@ -95,6 +95,11 @@ impl PublicCopy {
 
     /// The binary, started as the user `nobody` with a plain environment.
     pub fn as_nobody(&self, arguments: &[&str]) -> Command {
+        self.as_nobody_with("LC_ALL=C.UTF-8", arguments)
+    }
+
+    /// The same with one more variable.
+    pub fn as_nobody_with(&self, variable: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         command.args([
             "--reuid",
@@ -106,7 +111,7 @@ impl PublicCopy {
             "-i",
             "PATH=/usr/bin:/bin",
         ]);
-        command.arg("LC_ALL=C.UTF-8").arg(self.folder.path().join("bothends")).args(arguments);
+        command.args(["LC_ALL=C.UTF-8", variable]).arg(self.folder.path().join("bothends")).args(arguments);
         command.current_dir("/");
         command
     }

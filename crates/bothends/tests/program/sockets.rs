@@ -1,9 +1,10 @@
 //! `sockets` beside ss and netstat, in a network namespace of its own; as an ordinary user; and what it refuses.
 
-use std::net::TcpListener;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 
-use super::running::{PublicCopy, bothends, has, left_out, run, stderr, stdout};
+use super::running::{PublicCopy, bothends, has, left_out, records, run, stderr, stdout, until, wait};
 
 /// Runs a part of sockets.py, which says `ok` when the answers of others were the same.
 fn beside_others(part: &str) {
@@ -67,8 +68,13 @@ fn what_was_opened_and_closed_is_told_as_it_happens() {
 }
 
 #[test]
-fn two_hundred_thousand_sockets_take_no_more_memory_than_twenty_thousand() {
+fn heavy_two_hundred_thousand_sockets_are_listed_one_and_all() {
     beside_others("many");
+}
+
+#[test]
+fn heavy_two_hundred_thousand_sockets_take_no_more_memory_than_ten_thousand() {
+    beside_others("memory");
 }
 
 #[test]
@@ -92,6 +98,18 @@ fn an_ordinary_user_sees_all_sockets_and_is_told_what_he_does_not_see() {
     let killed = run(&mut copy.as_nobody(&["sockets", "-lK", "sport", "=", &port]), b"");
     assert!(stderr(&killed).contains("only CAP_NET_ADMIN may"), "{}", stderr(&killed));
     assert_eq!(killed.status.code(), Some(77));
+    // What is closed is told to everybody as it happens.
+    let mut events = copy.as_nobody(&["sockets", "-tE", "--count", "1", "sport", "=", &port]);
+    let mut watching = events.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(watching.stderr.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert_eq!(line, "telling what is opened and closed, until ^C\n");
+    drop(listener);
+    assert_eq!(wait(&mut watching).code(), Some(0));
+    let mut shown = String::new();
+    watching.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
+    assert!(shown.starts_with("- tcp ") && shown.ends_with("  was LISTEN\n"), "{shown}");
 }
 
 #[test]
@@ -156,6 +174,35 @@ fn the_tables_of_a_namespace_are_found_by_its_name() {
     assert_eq!((lines[2], lines[4]), ("exit 0", "exit 45"), "{shown}{}", stderr(&output));
     assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["tcp", "LISTEN", "1"]);
     assert!(stderr(&output).contains("open the network namespace red: no such file or directory"));
+}
+
+/// A server that has closed its direction, and a client that has not read yet.
+#[test]
+fn under_each_pair_stands_whose_turn_it_is_at_both_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    server.write_all(b"bye").unwrap();
+    server.shutdown(std::net::Shutdown::Write).unwrap();
+    let filter = ["(", "sport", "=", &port, "or", "dport", "=", &port, ")"];
+    let show = |words: &[&str]| {
+        run(bothends(&["sockets", "-tan", "--pairs", "--explain"]).args(words).args(filter), b"")
+    };
+    until("the FIN is acknowledged", || stdout(&show(&[])).contains("FIN-WAIT-2"));
+    let shown = stdout(&show(&[]));
+    let lines: Vec<&str> = shown.lines().collect();
+    let pair = lines.iter().position(|line| line.contains("CLOSE-WAIT")).expect("the pair");
+    assert!(lines[pair].contains("FIN-WAIT-2") && lines[pair].contains("3 B unread by client"), "{shown}");
+    let client_turn =
+        "\tclient: the other end has closed; its program here has to read to the end and close: its turn";
+    assert_eq!(lines[pair + 1], format!("{client_turn}; 3 bytes wait to be read"), "{shown}");
+    assert!(lines[pair + 2].starts_with("\tserver: has closed its direction and can still read"), "{shown}");
+    assert!(shown.contains("\twaits for connections; nobody waits for accept"), "{shown}");
+    let records = records(&show(&["--json"]));
+    let explained = records.iter().filter(|record| record["explained"].is_string()).count();
+    assert_eq!((records.len(), explained), (3, 3), "the listener and both ends");
+    drop(client);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use wire::Time;
 use wire::tcp::TcpFlags;
 
 use crate::Style;
-use crate::ladder::{Conversation, Part, Segment, Sending, Step, steps_beside};
+use crate::ladder::{Conversation, Part, Programs, Segment, Sending, Step, steps_beside};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -25,13 +25,14 @@ pub(crate) fn happenings<'a, C: Conversation>(
     style: &Style,
 ) -> Vec<Happening<'a, C::Row>> {
     let mut of_calls: Vec<(Time, Rank, usize)> = Vec::with_capacity(2 * calls.len());
-    let mut programs = [Vec::new(), Vec::new()];
+    let mut programs = Programs::default();
     for (place, call) in calls.iter().enumerate() {
         of_calls.push((call.began, Rank::Called, place));
-        programs[call.side.index()].push(call.began);
+        programs.times[call.side.index()].push(call.began);
         if let Some(ended) = call.ended.filter(|_| call.waited()) {
             of_calls.push((ended, Rank::Returned, place));
-            programs[call.side.index()].push(ended);
+            programs.times[call.side.index()].push(ended);
+            programs.heard.extend(conversation.ended_by(call).map(|row| (row, ended)));
         }
     }
     of_calls.sort_unstable();
@@ -41,7 +42,7 @@ pub(crate) fn happenings<'a, C: Conversation>(
         _ => Happening::Called(place),
     };
     let mut all = Vec::new();
-    for step in steps_beside(conversation, style, [&programs[0], &programs[1]]) {
+    for step in steps_beside(conversation, style, &programs) {
         // What is said of phases and states, the calls say.
         if matches!(step, Step::Phase(_) | Step::States(_)) {
             continue;

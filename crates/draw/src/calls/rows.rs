@@ -7,7 +7,6 @@ use flow::Side;
 use flow::calls::Call;
 use wire::Time;
 
-use super::ended_by;
 use super::happenings::{Happening, Sends, happenings, sends};
 use crate::Style;
 use crate::ladder::{Conversation, Part, Segment, Sending, Step};
@@ -35,13 +34,12 @@ pub(crate) fn rows<'a, C: Conversation>(
     calls: &[Call],
     style: &Style,
 ) -> Vec<Row<'a, C::Row>> {
-    let ended_by = ended_by(conversation, calls);
     let mut rows: Vec<Row<'a, C::Row>> = Vec::new();
     for happening in happenings(conversation, calls, style) {
         match happening {
             Happening::Called(place) => beside_others(&mut rows, calls, Cell::Called(place)),
             Happening::Returned(place) => {
-                let by = ended_by.get(place).copied().flatten();
+                let by = conversation.ended_by(&calls[place]);
                 let row = by.and_then(|index| free_row_of(&mut rows, index, calls[place].side));
                 match row {
                     Some(row) => row.cells[calls[place].side.index()] = Some(Cell::Returned(place)),

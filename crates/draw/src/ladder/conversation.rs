@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
+use flow::calls::Call;
 use flow::{Flow, PathError, Phase, Row, Side, State};
 use wire::tcp::TcpFlags;
 use wire::{Passage, Time};
@@ -100,6 +101,9 @@ pub(crate) trait Conversation {
     fn aside(&self, _segment: &Segment<'_, Self::Row>) -> Option<Remark> {
         None
     }
+
+    /// The place of the row whose arrival ended the wait of a call.
+    fn ended_by(&self, call: &Call) -> Option<usize>;
 
     /// The verdict in a few words, and in a sentence.
     fn verdict(&self, names: &Names) -> [String; 2];
@@ -202,6 +206,10 @@ impl Conversation for Flow {
 
     fn aside(&self, segment: &Segment<'_, Row>) -> Option<Remark> {
         remark::by_analysis(self, segment)
+    }
+
+    fn ended_by(&self, call: &Call) -> Option<usize> {
+        call.ended_by(self)
     }
 
     fn verdict(&self, names: &Names) -> [String; 2] {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use flow::calls::Call;
 use flow::{DatagramFlow, DatagramRow, PathError, Side};
 use wire::{Passage, Time};
 
@@ -84,6 +85,10 @@ impl Conversation for DatagramFlow {
                 .or_else(|| remark::cut_on_the_wire(segment.row, "datagram"))
                 .or_else(|| remark::queued(segment.row)),
         }
+    }
+
+    fn ended_by(&self, call: &Call) -> Option<usize> {
+        call.ended_by_datagram(self)
     }
 
     fn verdict(&self, names: &Names) -> [String; 2] {

@@ -100,15 +100,23 @@ impl<R> Step<'_, R> {
 
 /// Everything that is drawn of a conversation.
 pub(crate) fn steps<'a, C: Conversation>(conversation: &'a C, style: &Style) -> Vec<Step<'a, C::Row>> {
-    steps_beside(conversation, style, [&[]; 2])
+    steps_beside(conversation, style, &Programs::default())
 }
 
-/// The same beside what the programs of A and B did at these times: what happens at its receiver while a segment is under way
-/// stands between its two ends.
+/// What is known of the programs of A and B.
+#[derive(Debug, Default)]
+pub(crate) struct Programs {
+    /// When they did something.
+    pub(crate) times: [Vec<Time>; 2],
+    /// Rows that a program had heard of at this time, whatever the link's clock says of their arrival.
+    pub(crate) heard: Vec<(usize, Time)>,
+}
+
+/// The same beside what the programs did: what happens at its receiver while a segment is under way stands between its two ends.
 pub(crate) fn steps_beside<'a, C: Conversation>(
     conversation: &'a C,
     style: &Style,
-    programs: [&[Time]; 2],
+    programs: &Programs,
 ) -> Vec<Step<'a, C::Row>> {
     let segments = segments(conversation, programs);
     let last_states = last_states(conversation, &segments);
@@ -141,10 +149,15 @@ pub(crate) fn at(side: Side) -> usize {
     }
 }
 
-fn segments<'a, C: Conversation>(conversation: &'a C, programs: [&[Time]; 2]) -> Vec<Step<'a, C::Row>> {
+fn segments<'a, C: Conversation>(conversation: &'a C, programs: &Programs) -> Vec<Step<'a, C::Row>> {
     let rows = conversation.rows();
-    let times = conversation.times();
-    let split = split(rows, &times, programs);
+    let mut times = conversation.times();
+    for &(row, heard) in &programs.heard {
+        if let Some((sent, arrived)) = times.get_mut(row) {
+            *arrived = heard.min(*arrived).max(*sent);
+        }
+    }
+    let split = split(rows, &times, &programs.times);
     let mut states = conversation.states().map(|[before, _]| before);
     let news = acks_that_are_news(rows);
     let mut told = told(conversation);
@@ -167,7 +180,7 @@ fn told<C: Conversation>(conversation: &C) -> Peekable<impl Iterator<Item = &Pat
 }
 
 /// Which rows need two steps. Decided in the order of arriving, so that what a decision depends on is decided before.
-fn split(rows: &[impl Sending], times: &[(Time, Time)], programs: [&[Time]; 2]) -> Vec<bool> {
+fn split(rows: &[impl Sending], times: &[(Time, Time)], programs: &[Vec<Time>; 2]) -> Vec<bool> {
     let answered = next_of_other_side(rows, times);
     let mut by_arrival: Vec<usize> = (0..rows.len()).filter(|&index| !is_lost(&rows[index])).collect();
     by_arrival.sort_by_key(|&index| (times[index].1, index));

@@ -89,31 +89,64 @@ const HEADS: [&str; 8] = ["Netid", "State", "Client", "Process", "State", "Serve
 
 /// A line for each pair, under a line of heads unless they are not wanted.
 pub fn pairs(rows: &[SocketRow], heads: bool, style: &Style, around: &dyn Surroundings) -> String {
-    let lines: Vec<[String; 8]> =
-        Pair::among(rows).into_iter().map(|pair| cells(pair, rows, style.ascii, around)).collect();
+    table(rows, heads, style, around, None)
+}
+
+/// The same, and under each pair what either end waits for, in the words of `explained` for the row at a place.
+pub fn pairs_explained(
+    rows: &[SocketRow],
+    heads: bool,
+    style: &Style,
+    around: &dyn Surroundings,
+    explained: &dyn Fn(usize) -> String,
+) -> String {
+    table(rows, heads, style, around, Some(explained))
+}
+
+fn table(
+    rows: &[SocketRow],
+    heads: bool,
+    style: &Style,
+    around: &dyn Surroundings,
+    explained: Option<&dyn Fn(usize) -> String>,
+) -> String {
+    let pairs = Pair::among(rows);
+    let lines: Vec<[String; 8]> = pairs.iter().map(|pair| cells(*pair, rows, style.ascii, around)).collect();
     let mut widths = HEADS.map(width);
     for line in &lines {
         for (widest, cell) in widths.iter_mut().zip(line) {
             *widest = (*widest).max(width(cell));
         }
     }
-    let mut out = String::new();
-    let mut put = |role: Role, cells: [&str; 8]| {
+    let put = |out: &mut String, role: Role, cells: [&str; 8]| {
         let mut line = Line::default();
         let mut start = 0;
         for (cell, width) in cells.into_iter().zip(widths) {
             line.pad_to(start).push(role, cell);
             start += width + 2;
         }
-        line.write(&mut out, style);
+        line.write(out, style);
     };
+    let mut out = String::new();
     if heads {
-        put(Role::Frame, HEADS);
+        put(&mut out, Role::Frame, HEADS);
     }
-    for line in &lines {
-        put(Role::Plain, line.each_ref().map(String::as_str));
+    for (line, pair) in lines.iter().zip(&pairs) {
+        put(&mut out, Role::Plain, line.each_ref().map(String::as_str));
+        if let Some(explained) = explained {
+            out.push_str(&turns(*pair, style.ascii, explained));
+        }
     }
     out
+}
+
+/// What each end of a pair waits for; an end whose other one is not here needs no name.
+fn turns(pair: Pair, ascii: bool, explained: &dyn Fn(usize) -> String) -> String {
+    let line = |name: &str, place: usize| format!("\t{name}{}\n", visible(&explained(place), ascii));
+    match pair.b {
+        Some(b) => line("client: ", pair.a) + &line("server: ", b),
+        None => line("", pair.a),
+    }
 }
 
 fn cells(pair: Pair, rows: &[SocketRow], ascii: bool, around: &dyn Surroundings) -> [String; 8] {
@@ -184,10 +217,10 @@ pub(super) fn processes(row: &SocketRow, ascii: bool, around: &dyn Surroundings)
 /// Where bytes wait: at their sender, or at their reader.
 fn waiting(a: &SocketRow, b: &SocketRow) -> String {
     let each = [
-        (a.to_send_bytes, "to server"),
-        (b.to_read_bytes, "unread by server"),
-        (b.to_send_bytes, "to client"),
-        (a.to_read_bytes, "unread by client"),
+        (a.unacknowledged_bytes(), "to server"),
+        (b.unread_bytes(), "unread by server"),
+        (b.unacknowledged_bytes(), "to client"),
+        (a.unread_bytes(), "unread by client"),
     ];
     let said = each.iter().filter(|(bytes, _)| *bytes > 0);
     said.map(|(bytes, what)| format!("{} {what}", size((*bytes).into()))).collect::<Vec<_>>().join(", ")
@@ -197,7 +230,7 @@ fn queue(row: &SocketRow) -> String {
     if row.is_listener() {
         return format!("{} of {} to accept", row.to_read_bytes, row.to_send_bytes);
     }
-    let each = [(row.to_send_bytes, "to send"), (row.to_read_bytes, "unread")];
+    let each = [(row.unacknowledged_bytes(), "to send"), (row.unread_bytes(), "unread")];
     let said = each.iter().filter(|(bytes, _)| *bytes > 0);
     said.map(|(bytes, what)| format!("{} {what}", size((*bytes).into()))).collect::<Vec<_>>().join(", ")
 }

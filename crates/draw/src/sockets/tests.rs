@@ -103,6 +103,13 @@ fn both_ends_stand_in_one_row() {
 }
 
 #[test]
+fn under_a_pair_stands_whose_turn_it_is_at_both_ends() {
+    let turn = |place: usize| format!("row {place} waits");
+    let drawn = pairs_explained(&some(), false, &Style::default(), &Machine::of("sshd"), &turn);
+    insta::assert_snapshot!(drawn);
+}
+
+#[test]
 fn sockets_hang_under_their_processes() {
     insta::assert_snapshot!(tree(&some(), &Style::default(), &Machine::of("sshd")));
 }
@@ -143,11 +150,12 @@ proptest! {
         let style = Style { ascii, ..Style::default() };
         let mut drawn = Table::new(&style, &COLUMNS, Extras { extended: true, ..Extras::default() }).head_and_lines(&rows, &machine);
         drawn += &pairs(&rows, true, &style, &machine);
+        drawn += &pairs_explained(&rows, false, &style, &machine, &|_| "waits".to_owned()).replace('\t', "");
         drawn += &tree(&rows, &style, &machine);
         let harmless = |character: char| character == '\n' || !character.is_control();
         prop_assert!(drawn.chars().all(harmless));
         prop_assert!(!ascii || drawn.is_ascii());
         // A name begins no row of its own.
-        prop_assert_eq!(drawn.lines().filter(|line| line.starts_with("tcp")).count(), 4 + 3);
+        prop_assert_eq!(drawn.lines().filter(|line| line.starts_with("tcp")).count(), 4 + 3 + 3);
     }
 }

@@ -1,6 +1,6 @@
 //! Sockets under the processes that have them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use wire::socket_row::SocketRow;
@@ -12,7 +12,8 @@ use crate::Style;
 use crate::line::Line;
 use crate::palette::Role;
 
-/// Each process by number with its sockets by descriptor; at the end those that no process has that one may see.
+/// Each process by number with its sockets by descriptor; at the end those whose process one may not see, and those that
+/// have none.
 pub fn tree(rows: &[SocketRow], style: &Style, around: &dyn Surroundings) -> String {
     // By process: its name, and its sockets by descriptor.
     type Sockets<'a> = Vec<(u32, &'a SocketRow)>;
@@ -35,16 +36,22 @@ pub fn tree(rows: &[SocketRow], style: &Style, around: &dyn Surroundings) -> Str
         let last = sockets.len().saturating_sub(1);
         for (place, (fd, row)) in sockets.into_iter().enumerate() {
             let branch = if place == last { "└─" } else { "├─" };
-            let several = around.owners(row.inode).iter().filter(|owner| owner.pid != pid).count();
+            let owners = around.owners(row.inode).iter().map(|owner| owner.pid);
+            let several = owners.filter(|owner| *owner != pid).collect::<BTreeSet<_>>().len();
             let shared = if several > 0 { format!("  shared with {several} more") } else { String::new() };
             let text = format!("{branch} fd {fd:<4}{}{shared}", socket(row, style.ascii, around));
             put(&mut out, Role::Plain, &text, style);
         }
     }
-    if !others.is_empty() {
-        put(&mut out, Role::Heading, "no process that may be seen", style);
-        let last = others.len() - 1;
-        for (place, row) in others.into_iter().enumerate() {
+    // Without an inode it has no descriptor: nobody has accepted it yet, or nobody has it any more.
+    let (unseen, nobodys): (Vec<&SocketRow>, Vec<&SocketRow>) =
+        others.into_iter().partition(|row| row.inode != 0);
+    let without =
+        [("no process that may be seen", unseen), ("no process: not accepted yet, or left behind", nobodys)];
+    for (heading, rows) in without.into_iter().filter(|(_, rows)| !rows.is_empty()) {
+        put(&mut out, Role::Heading, heading, style);
+        let last = rows.len() - 1;
+        for (place, row) in rows.into_iter().enumerate() {
             let branch = if place == last { "└─" } else { "├─" };
             put(&mut out, Role::Plain, &format!("{branch} {}", socket(row, style.ascii, around)), style);
         }

@@ -13,7 +13,7 @@ use super::{broken, letter, told};
 use crate::Names;
 use crate::columns::{cut_middle, width, wrap};
 use crate::palette::Tint;
-use crate::svg::markup::{Markup, escaped, short};
+use crate::svg::markup::{Markup, document, short};
 use crate::svg::sheet::style;
 use crate::verdict;
 
@@ -98,23 +98,14 @@ pub fn draw(flow: &Flow, names: &Names) -> String {
         }
     }
     let height = picture.below(flow, names, &trail);
-    document(flow, names, height, &picture.out.into_string())
+    page(flow, names, height, &picture.out.into_string())
 }
 
-fn document(flow: &Flow, names: &Names, height: f64, body: &str) -> String {
-    let (wide, high) = (short(WIDTH), short(height));
+fn page(flow: &Flow, names: &Names, height: f64, body: &str) -> String {
     let [a, b] = [&names.a, &names.b];
-    let title = escaped(&format!("The states of {a} and {b}: {}", verdict::short(flow)));
-    let description = escaped(&verdict::paragraph(flow, names));
-    let mut page = Markup::default();
-    page.rectangle("page", [0.5, 0.5], [WIDTH - 1.0, height - 1.0], 10.0);
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{CLASS}\" role=\"img\" width=\"{wide}\" \
-         height=\"{high}\" viewBox=\"0 0 {wide} {high}\">\n<title>{title}</title>\n<desc>{description}</desc>\n\
-         {}{}{body}</svg>\n",
-        style(CLASS, FIXED, &COLOURED),
-        page.into_string()
-    )
+    let title = format!("The states of {a} and {b}: {}", verdict::short(flow));
+    let sheet = style(CLASS, FIXED, &COLOURED);
+    document(CLASS, &sheet, [&title, &verdict::paragraph(flow, names)], [WIDTH, height], body)
 }
 
 struct Picture {

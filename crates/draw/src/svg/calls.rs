@@ -141,7 +141,7 @@ impl<C: Conversation> Picture<'_, C> {
             let Some(call) = calls.get(place) else { continue };
             let y = self.y(moment);
             let result = call.result.as_deref().filter(|_| !call.waited());
-            self.call(call, y, result.map_or_else(String::new, |result| format!(" = {result}")));
+            self.call(call, y, &result.map_or_else(String::new, |result| format!(" = {result}")));
             if call.waited() {
                 self.wait(call, y, moments.returned.get(&place).map(|&moment| self.y(moment)));
             }
@@ -149,8 +149,8 @@ impl<C: Conversation> Picture<'_, C> {
     }
 
     /// A call and its result; where both do not fit, the call is cut.
-    fn call(&mut self, call: &Call, y: f64, result: String) {
-        let result = cut(&wire::visible(&result, false), self.fits());
+    fn call(&mut self, call: &Call, y: f64, result: &str) {
+        let result = cut(&wire::visible(result, false), self.fits());
         let words = cut(&wire::visible(&call.text, false), self.fits() - width(&result));
         let (place, anchor) = self.beside(call.side, BESIDE[1]);
         let class = if call.side == Side::A { "call a" } else { "call b" };

@@ -79,6 +79,25 @@ impl Markup {
     }
 }
 
+/// A whole document: class and style sheet, title and description, width and height, and what is in it.
+pub(crate) fn document(
+    class: &str,
+    sheet: &str,
+    [title, description]: [&str; 2],
+    [width, height]: [f64; 2],
+    body: &str,
+) -> String {
+    let (wide, high) = (short(width), short(height));
+    let (title, description) = (escaped(title), escaped(description));
+    let mut ground = Markup::default();
+    ground.rectangle("page", [0.5, 0.5], [width - 1.0, height - 1.0], 10.0);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{class}\" role=\"img\" width=\"{wide}\" height=\"{high}\" \
+         viewBox=\"0 0 {wide} {high}\">\n<title>{title}</title>\n<desc>{description}</desc>\n{sheet}{}{body}</svg>\n",
+        ground.into_string()
+    )
+}
+
 fn anchored(anchor: &str) -> String {
     if anchor == "start" { String::new() } else { format!(" text-anchor=\"{anchor}\"") }
 }

@@ -7,6 +7,7 @@ use flow::{DatagramFlow, Side};
 use wire::visible;
 
 use super::path;
+use super::repair::fates;
 use crate::number::{count, duration, grouped, size_in_words};
 use crate::{Names, Style};
 
@@ -28,9 +29,11 @@ pub fn short(flow: &DatagramFlow) -> String {
         Some(error) if flow.totals_b.datagrams == 0 => format!("{}, told by {}", error.meaning, error.by),
         _ => short_amounts(flow),
     };
-    let lost = lost(flow);
-    if lost > 0 {
-        words.push_str(&format!(", {} lost", grouped(lost)));
+    let corrupted = flow.totals_a.corrupted.saturating_add(flow.totals_b.corrupted);
+    for (number, fate) in [(lost(flow).saturating_sub(corrupted), "lost"), (corrupted, "corrupted")] {
+        if number > 0 {
+            words.push_str(&format!(", {} {fate}", grouped(number)));
+        }
     }
     if let (Some(error), 1..) = (told, flow.totals_b.datagrams) {
         words.push_str(&format!(", {}", error.meaning));
@@ -150,7 +153,7 @@ fn losses(flow: &DatagramFlow, [a, b]: [&str; 2]) -> Option<String> {
         _ => format!("{} of {name}'s {}", grouped(lost), grouped(all)),
     };
     let (of_a, of_b) = (&flow.totals_a, &flow.totals_b);
-    let lost = match (of_a.lost, of_b.lost) {
+    let which = match (of_a.lost, of_b.lost) {
         (0, 0) => return None,
         // Told already.
         (_, 0) if of_a.lost == of_a.datagrams && of_b.datagrams == 0 => return None,
@@ -158,7 +161,8 @@ fn losses(flow: &DatagramFlow, [a, b]: [&str; 2]) -> Option<String> {
         (0, _) => words(of_b.lost, of_b.datagrams, b),
         _ => format!("{} and {}", words(of_a.lost, of_a.datagrams, a), words(of_b.lost, of_b.datagrams, b)),
     };
-    Some(format!("{lost} lost on the link (UDP sends nothing again)"))
+    let (fate, among) = fates(lost(flow), of_a.corrupted.saturating_add(of_b.corrupted));
+    Some(format!("{which} {fate} on the link{among} (UDP sends nothing again)"))
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ fn in_general(flow: &Flow, names: [&str; 2], lost: u64, resent: u64) -> String {
     let mut parts = Vec::new();
     if lost > 0 {
         let (from, shares) = shares(names, [flow.totals_a.lost_segments, flow.totals_b.lost_segments]);
-        parts.push(format!("{}{from} lost on the link{shares}", count(lost, "segment")));
+        let (fate, among) = fates(lost, both(flow, |side| side.corrupted_segments));
+        parts.push(format!("{}{from} {fate} on the link{shares}{among}", count(lost, "segment")));
     }
     if resent > 0 {
         let (from, shares) = shares(names, [flow.totals_a.resent_segments, flow.totals_b.resent_segments]);
@@ -72,6 +73,15 @@ fn in_general(flow: &Flow, names: [&str; 2], lost: u64, resent: u64) -> String {
         parts.push(not_repeated(flow, lost));
     }
     parts.join(", ")
+}
+
+/// The word for all that was not received, and behind it how many were something else.
+pub(super) fn fates(lost: u64, corrupted: u64) -> (&'static str, String) {
+    match corrupted {
+        0 => ("lost", String::new()),
+        _ if corrupted == lost => ("corrupted", String::new()),
+        _ => ("lost", format!(", {} of them corrupted", grouped(corrupted))),
+    }
 }
 
 /// ` from client` behind the noun, or ` (3 from client, 2 from server)` behind the verb.

@@ -212,6 +212,25 @@ fn many_losses_on_both_sides() {
 }
 
 #[test]
+fn what_the_link_corrupted_is_not_called_lost() {
+    let mut flow = as_ended(Closing::Fin, ClosedBy::A, [State::TimeWait, State::Closed]);
+    (flow.totals_a.lost_segments, flow.totals_b.lost_segments) = (3, 1);
+    (flow.totals_a.corrupted_segments, flow.totals_b.corrupted_segments) = (3, 1);
+    (flow.totals_a.resent_segments, flow.totals_b.resent_segments) = (3, 1);
+    let said = |flow: &Flow| (short(flow), paragraph(flow, &Names::roles(flow)));
+    let (in_short, in_full) = said(&flow);
+    assert!(in_short.ends_with(", 4 corrupted, 4 resent"), "{in_short}");
+    let words = "; 4 segments corrupted on the link (3 from client, 1 from server), 4 sent again";
+    assert!(in_full.contains(words), "{in_full}");
+    flow.totals_a.corrupted_segments = 1;
+    let (in_short, in_full) = said(&flow);
+    assert!(in_short.ends_with(", 2 lost, 2 corrupted, 4 resent"), "{in_short}");
+    let words =
+        "; 4 segments lost on the link (3 from client, 1 from server), 2 of them corrupted, 4 sent again";
+    assert!(in_full.contains(words), "{in_full}");
+}
+
+#[test]
 fn time_wait_is_claimed_only_where_it_was_seen() {
     let flow = as_ended(Closing::Fin, ClosedBy::A, [State::Unknown, State::Closed]);
     assert!(!paragraph(&flow, &Names::roles(&flow)).contains("TIME_WAIT"));

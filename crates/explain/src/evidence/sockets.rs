@@ -25,10 +25,22 @@ pub struct Sockets {
     pub connected: Group,
     /// Connections in TIME_WAIT; the one that stays longest is the first.
     pub over: Group,
-    /// Whether all processes were looked through for who has them.
-    pub owners_are_whole: bool,
+    /// How far it was seen who has them.
+    pub sight: Sight,
     /// The user that this process runs as.
     pub own_uid: Option<u32>,
+}
+
+/// How far it was seen who has sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// Not all processes were looked through.
+    #[default]
+    Cut,
+    /// Some may not be looked into, others' as a rule.
+    Partial,
+    /// Every process that there is here.
+    Whole,
 }
 
 /// Sockets of one sort.
@@ -120,18 +132,22 @@ impl Sockets {
     }
 
     /// Who has a socket: `process 812 (python3)`, `processes 812 (nginx) and 813 (nginx), user www-data`, `a process of user
-    /// root that cannot be seen from here`, `no process any more`.
+    /// root that cannot be seen from here`, `no process`.
     pub(crate) fn whose(&self, holder: &Holder) -> String {
         let user = holder.user.as_deref().map(|user| visible(user, false));
         if holder.row.inode == 0 {
-            return "no process any more".to_owned();
+            return "no process".to_owned();
         }
         let mut seen = HashSet::new();
         let owners: Vec<&Owner> = holder.owners.iter().filter(|owner| seen.insert(owner.pid)).collect();
         if owners.is_empty() {
             let of_user = user.map_or_else(String::new, |user| format!(" of user {user}"));
-            let unseen = if self.owners_are_whole { " that cannot be seen from here" } else { "" };
-            return format!("a process{of_user}{unseen}");
+            return match self.sight {
+                Sight::Cut => format!("a process{of_user}"),
+                Sight::Partial => format!("a process{of_user} that cannot be seen from here"),
+                // Sockets of the kernel's own have no process; another container's processes are not in this /proc.
+                Sight::Whole => format!("the kernel itself or a process{of_user} of another container"),
+            };
         }
         let named = |owner: &&Owner| format!("{} ({})", owner.pid, visible(&owner.name, false));
         let mut words: Vec<String> = owners.iter().take(MOST_NAMED).map(named).collect();
@@ -220,20 +236,22 @@ mod tests {
 
     #[test]
     fn who_has_a_socket_is_told_as_far_as_it_is_seen() {
-        let mut sockets = Sockets { owners_are_whole: true, own_uid: Some(1000), ..Sockets::default() };
+        let mut sockets = Sockets { sight: Sight::Partial, own_uid: Some(1000), ..Sockets::default() };
         let owner = |pid, name: &str| Owner { pid, fd: 3, name: name.to_owned() };
         let mut holder = Holder { row: row(SocketState::LISTEN, 9), ..Holder::default() };
         assert_eq!(sockets.whose(&holder), "a process that cannot be seen from here");
         holder.user = Some("ann".to_owned());
         assert_eq!(sockets.whose(&holder), "a process of user ann that cannot be seen from here");
-        sockets.owners_are_whole = false;
+        sockets.sight = Sight::Cut;
         assert_eq!(sockets.whose(&holder), "a process of user ann", "nobody may say that it cannot be seen");
+        sockets.sight = Sight::Whole;
+        assert_eq!(sockets.whose(&holder), "the kernel itself or a process of user ann of another container");
         holder.owners = vec![owner(7, "a\u{1b}[2J"), owner(7, "a\u{1b}[2J")];
         assert_eq!(sockets.whose(&holder), "process 7 (a\\u{1b}[2J)", "once, and harmless");
         holder.owners = (1..=5).map(|pid| owner(pid, "sh")).collect();
         sockets.own_uid = Some(0);
         assert_eq!(sockets.whose(&holder), "processes 1 (sh), 2 (sh), 3 (sh) and 2 more of user ann");
         holder.row.inode = 0;
-        assert_eq!(sockets.whose(&holder), "no process any more");
+        assert_eq!(sockets.whose(&holder), "no process");
     }
 }

@@ -132,7 +132,8 @@ fn kept_by_connections(evidence: &Evidence<'_>, sockets: &Sockets) -> Verdict {
     }
     parts.extend(sockets.over.first().map(|holder| waits(sockets.over.count, holder)));
     let cause = parts.join(", and ");
-    let only_waits = sockets.connected.count == 0;
+    // What no process has can only be waited for.
+    let only_waits = sockets.connected.kept.iter().all(|holder| holder.row.inode == 0);
     let way_out = match evidence.found.ephemeral_ports {
         Some((first, last)) if evidence.port().is_some_and(|port| (first..=last).contains(&port)) => {
             format!("take a port outside of {first}-{last}, which outgoing connections get")

@@ -6,7 +6,7 @@ use wire::socket_row::{Kind, Owner, SocketRow, SocketState, Timer, TimerKind};
 use wire::{Address, Doing, End, Fault};
 
 use super::problem_in;
-use crate::evidence::{Evidence, Found, Sockets};
+use crate::evidence::{Evidence, Found, Sight, Sockets};
 use crate::problem::Problem;
 
 pub(super) fn internet(text: &str) -> Address {
@@ -40,7 +40,7 @@ pub(super) fn time_wait(local: &str, expires_ms: u32) -> SocketRow {
 
 /// These, the first as the nearest, as ann sees them.
 pub(super) fn sockets(rows: impl IntoIterator<Item = SocketRow>) -> Sockets {
-    let mut sockets = Sockets { owners_are_whole: true, own_uid: Some(1000), ..Sockets::default() };
+    let mut sockets = Sockets { sight: Sight::Partial, own_uid: Some(1000), ..Sockets::default() };
     rows.into_iter().for_each(|row| sockets.see(row, false));
     let owner = Owner { pid: 812, fd: 3, name: "python3".to_owned() };
     sockets.name(

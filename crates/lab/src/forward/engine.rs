@@ -31,7 +31,7 @@ const MOST_HELD: usize = 256 << 20;
 /// Packets that may wait for room on a descriptor; what comes on top is dropped, unplanned.
 const MOST_BLOCKED: usize = 1024;
 /// How long the loop stays awake behind a delivery at its time: the answer usually comes then.
-const STAYS_AWAKE: Duration = Duration::from_micros(100);
+pub(crate) const STAYS_AWAKE: Duration = Duration::from_micros(150);
 /// Whoever sleeps less does not sleep deeply: it wakes up at once.
 const DEEP_SLEEP: Duration = Duration::from_micros(100);
 /// How long after the stop packets are still delivered.
@@ -68,6 +68,8 @@ struct Engine {
     woken: Option<Time>,
     /// When the last packet is taken to have entered.
     entered: Time,
+    /// When the last packet of each direction is taken to have arrived: written, and somebody woken by it.
+    arrived: [Time; 2],
 }
 
 impl Engine {
@@ -91,6 +93,7 @@ impl Engine {
             awake_until: Time::ZERO,
             woken: None,
             entered: Time::ZERO,
+            arrived: [Time::ZERO; 2],
         }
     }
 
@@ -103,8 +106,9 @@ impl Engine {
             self.release_due();
             self.read(readable);
             self.answer_idle();
-            self.teller.wake_listener();
-            margin.watch(self.clock.now(), processor_time);
+            let now = self.clock.now();
+            self.teller.send_due(now);
+            margin.watch(now, processor_time);
         }
         self.drain(&mut margin);
         self.end()
@@ -113,19 +117,17 @@ impl Engine {
     /// Waits until a packet enters, one is due, there is room for a blocked one, or the main thread calls. Says which
     /// ends are readable.
     fn wait(&mut self, reading: bool, margin: &mut Margin) -> [bool; 2] {
-        let started = self.clock.now();
-        let mut nap = self.queue.next_due().map(|due| due.since(started).saturating_sub(margin.current()));
-        if started < self.awake_until && !margin.is_busy() {
-            nap = Some(Duration::ZERO);
-        }
-        let woken = self.poll(reading, nap);
         self.woken = None;
-        if nap != Some(Duration::ZERO) {
-            let now = self.clock.now();
-            match (nap, woken) {
-                (Some(nap), [None, None]) => margin.overslept(now.since(started + nap)),
-                _ => self.woken = (now.since(started) >= DEEP_SLEEP).then_some(now),
+        let mut woken = [None, None];
+        if self.teller.has_to_send() {
+            // Who is about to rest tells first.
+            woken = self.poll(reading, Some(Duration::ZERO));
+            if woken == [None, None] {
+                self.teller.send_all();
             }
+        }
+        if woken == [None, None] {
+            woken = self.rest(reading, margin);
         }
         for (port, events) in [&mut self.client, &mut self.server].into_iter().zip(woken) {
             let failed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
@@ -135,6 +137,25 @@ impl Engine {
             }
         }
         woken.map(|events| events.is_some_and(|events| events.intersects(PollFlags::IN)))
+    }
+
+    /// Rests until something happens or is due; awake where it is due soon, or where something will probably happen.
+    fn rest(&mut self, reading: bool, margin: &mut Margin) -> [Option<PollFlags>; 2] {
+        let started = self.clock.now();
+        let mut nap = self.queue.next_due().map(|due| due.since(started).saturating_sub(margin.current()));
+        if started < self.awake_until && !margin.is_busy() {
+            nap = Some(Duration::ZERO);
+        }
+        let woken = self.poll(reading, nap);
+        if nap == Some(Duration::ZERO) {
+            return woken;
+        }
+        let now = self.clock.now();
+        match (nap, woken) {
+            (Some(nap), [None, None]) => margin.overslept(now.since(started + nap)),
+            _ => self.woken = (now.since(started) >= DEEP_SLEEP).then_some(now),
+        }
+        woken
     }
 
     /// What happened on each end; nothing when the time was over, or only the main thread called.
@@ -201,6 +222,7 @@ impl Engine {
         let whole = Entering {
             time: now,
             from: sender(direction),
+            by_link: false,
             vnet,
             headers: packet,
             network,
@@ -234,13 +256,18 @@ impl Engine {
     }
 
     /// When a packet that is seen now entered: what woke the loop did so before, and what it reads next is ever less likely
-    /// to have waited. Never before the last one.
+    /// to have waited. Never before the last one, and not before that has arrived which it may answer: a kernel answers what a
+    /// program would not have seen yet.
     fn entered(&mut self, now: Time, direction: Direction) -> Time {
         let unseen = self.woken.map_or(Duration::ZERO, |woken| {
             self.link.unseen(now, direction).saturating_sub(now.since(woken))
         });
         let entered = Time(now.0.saturating_sub(u64::try_from(unseen.as_nanos()).unwrap_or_default()));
-        self.entered = entered.max(self.entered);
+        let answers = match direction {
+            Direction::Up => Direction::Down,
+            Direction::Down => Direction::Up,
+        };
+        self.entered = entered.max(self.entered).max(self.arrived[answers.index()]);
         self.entered
     }
 
@@ -254,8 +281,9 @@ impl Engine {
         let packet = &bytes[frame.packet_at..];
         let from = sender(back);
         let vnet = VirtioNetHeader::default();
-        let ticket =
-            self.teller.enter(&Entering { from, vnet, headers: packet, payload: &[], segments: 1, ..*to });
+        let answer =
+            Entering { from, by_link: true, vnet, headers: packet, payload: &[], segments: 1, ..*to };
+        let ticket = self.teller.enter(&answer);
         let packet = Outgoing::of_bytes(bytes);
         let origin = Origin::Link;
         self.send(Waiting { due: to.time, direction: back, packet, segments: 1, ticket, origin });
@@ -332,7 +360,7 @@ impl Engine {
     /// Writes what is due, and what was blocked.
     fn release_due(&mut self) {
         let mut is_due = false;
-        loop {
+        while !self.queue.is_empty() {
             let now = self.clock.now();
             let Some(waiting) = self.queue.pop_due(now) else { break };
             is_due = true;
@@ -389,9 +417,11 @@ impl Engine {
         }
         // What is refused together goes one by one.
         let is_written = port.bundle.len() > 1 && matches!(port.write_bundle(), Written::Yes);
-        for waiting in port.bundle.drain() {
+        let packets = port.bundle.drain();
+        let arrived = self.clock.now();
+        for waiting in packets {
             match is_written {
-                true => self.delivered(waiting, released),
+                true => self.delivered(waiting, released, arrived),
                 false => self.send_alone(waiting),
             }
         }
@@ -415,16 +445,17 @@ impl Engine {
     fn write(&mut self, waiting: Waiting) -> Option<Waiting> {
         let released = self.clock.now();
         match self.destination(waiting.direction).write(&waiting.packet) {
-            Written::Yes => self.delivered(waiting, released),
+            Written::Yes => self.delivered(waiting, released, self.clock.now()),
             Written::Blocked => return Some(waiting),
             Written::Failed(errno) => self.drop_unplanned(waiting, &std::io::Error::from(errno).to_string()),
         }
         None
     }
 
-    /// It was written, beginning at this time.
-    fn delivered(&mut self, waiting: Waiting, released: Time) {
+    /// It was written between these times.
+    fn delivered(&mut self, waiting: Waiting, released: Time, arrived: Time) {
         let late = released.since(waiting.due);
+        self.arrived[waiting.direction.index()] = released + self.link.calibration(waiting.direction).leaving;
         let tally = &mut self.tallies[waiting.direction.index()];
         match waiting.origin {
             Origin::Host => tally.delivered(waiting.segments, late),
@@ -432,7 +463,7 @@ impl Engine {
             Origin::Piece => {}
             Origin::Link => tally.touched(ANSWERED, waiting.segments),
         }
-        self.teller.delivered(waiting.ticket, self.clock.now());
+        self.teller.delivered(waiting.ticket, arrived);
         waiting.packet.recycle(&mut self.buffers);
     }
 

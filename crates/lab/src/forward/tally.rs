@@ -27,8 +27,8 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new() -> Tally {
-        // 1 ns to one minute, in steps of 0.1 %.
-        let lateness = Histogram::new_with_bounds(1, 60_000_000_000, 3).ok();
+        // 1 ns to one minute, in steps of 1 %: small enough to stay in a processor's cache.
+        let lateness = Histogram::new_with_bounds(1, 60_000_000_000, 2).ok();
         let (touched, lost) = (Vec::new(), Vec::new());
         Tally { offered: 0, delivered: 0, copies: 0, touched, lost, stopped: 0, unplanned: 0, lateness }
     }

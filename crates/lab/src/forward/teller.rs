@@ -1,19 +1,74 @@
-//! Tells what became of each packet, in order of entering, and never waits for the listener.
+//! Tells what became of each packet, in order of entering, and never waits for the listener. What is told travels many at
+//! once: two threads that take memory from each other packet by packet would wait for each other.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use wire::link_type::LinkType;
 use wire::virtio_net::VirtioNetHeader;
 use wire::{Fate, Passage, Time};
 
-use super::{Report, ring};
+use super::ring;
 use crate::config::Keep;
 use crate::event::{LinkFrame, Role};
 use crate::link::Rule;
+
+/// How many frames travel at once, at most.
+const MOST_AT_ONCE: usize = 256;
+/// How long they wait for company, while the loop has no time to rest.
+const MOST_WAITING: Duration = Duration::from_millis(1);
+/// Frames of more bytes travel in the memory where they are.
+const WORTH_COPYING: usize = 256;
+
+/// What the loop sends to its listener.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// As [`super::Report::Frame`].
+    Frames(Batch),
+    /// As [`super::Report::Missed`].
+    Missed(u64),
+    /// As [`super::Report::Idle`].
+    Idle,
+}
+
+/// Frames in order. The bytes of small ones stand in one piece of memory; whoever takes the frames out gives each its own.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    frames: Vec<LinkFrame>,
+    /// Of each frame whose own bytes are empty, one behind the other.
+    bytes: Vec<u8>,
+    lens: Vec<usize>,
+}
+
+impl Batch {
+    fn push(&mut self, mut frame: LinkFrame) {
+        let mut len = 0;
+        if frame.bytes.len() <= WORTH_COPYING {
+            len = frame.bytes.len();
+            self.bytes.extend_from_slice(&frame.bytes);
+            frame.bytes = Vec::new();
+        }
+        self.lens.push(len);
+        self.frames.push(frame);
+    }
+
+    /// The frames, whole again.
+    pub(super) fn frames(self) -> impl Iterator<Item = LinkFrame> {
+        let Batch { frames, bytes, lens } = self;
+        let mut at = 0;
+        frames.into_iter().zip(lens).map(move |(mut frame, len)| {
+            if let Some(its) = bytes.get(at..at + len).filter(|its| !its.is_empty()) {
+                frame.bytes = its.to_vec();
+            }
+            at += len;
+            frame
+        })
+    }
+}
 
 /// How much may be untold or unfetched. Beyond it packets are carried but not told.
 #[derive(Debug)]
@@ -63,6 +118,8 @@ pub(super) struct Ticket(u64);
 pub(super) struct Entering<'a> {
     pub(super) time: Time,
     pub(super) from: Role,
+    /// It did not enter, but was made by the link.
+    pub(super) by_link: bool,
     /// What is left to the device; its offsets count from the first piece's first byte.
     pub(super) vnet: VirtioNetHeader,
     /// Link layer, IP and transport headers at least; where the IP header begins.
@@ -78,10 +135,13 @@ pub(super) struct Entering<'a> {
 /// Holds frames back until the fates of those before them are final.
 #[derive(Debug)]
 pub(super) struct Teller {
-    reports: Sender<Report>,
+    reports: Sender<Told>,
     wake: Arc<OwnedFd>,
     budget: Arc<Budget>,
     keep: Keep,
+    /// Told, but not sent; since when.
+    batch: Batch,
+    since: Time,
     /// The number of the last packet that entered.
     entered: u64,
     untold: VecDeque<Untold>,
@@ -98,14 +158,22 @@ struct Untold {
 }
 
 impl Teller {
-    pub(super) fn new(
-        reports: Sender<Report>,
-        wake: Arc<OwnedFd>,
-        budget: Arc<Budget>,
-        keep: Keep,
-    ) -> Teller {
+    pub(super) fn new(reports: Sender<Told>, wake: Arc<OwnedFd>, budget: Arc<Budget>, keep: Keep) -> Teller {
         let untold = VecDeque::new();
-        Teller { reports, wake, budget, keep, entered: 0, untold, first: 0, missed: 0, rang: false }
+        let (batch, since) = (Batch::default(), Time::ZERO);
+        Teller {
+            reports,
+            wake,
+            budget,
+            keep,
+            batch,
+            since,
+            entered: 0,
+            untold,
+            first: 0,
+            missed: 0,
+            rang: false,
+        }
     }
 
     /// A packet enters; what is not IP is not told.
@@ -124,6 +192,7 @@ impl Teller {
             number: self.entered,
             time: entering.time,
             from: entering.from,
+            by_link: entering.by_link,
             link_type: LinkType::RAW,
             bytes: kept(entering, ip, self.keep),
             wire_len: u32::try_from(len).unwrap_or(u32::MAX),
@@ -161,14 +230,16 @@ impl Teller {
         while self.untold.front().is_some_and(|untold| untold.is_final) {
             if let Some(untold) = self.untold.pop_front() {
                 self.first += 1;
-                self.send(Report::Frame(untold.frame));
+                self.batch.push(untold.frame);
             }
         }
     }
 
     /// Told only when all before it is.
     pub(super) fn idle(&mut self) {
-        self.send(Report::Idle);
+        self.send_batch();
+        self.send(Told::Idle);
+        self.wake_listener();
     }
 
     /// True when every frame has been told.
@@ -176,13 +247,40 @@ impl Teller {
         self.untold.is_empty()
     }
 
-    /// Wakes the listener, once for all that was told since the last time.
-    pub(super) fn wake_listener(&mut self) {
+    /// Something is told, but not sent.
+    pub(super) fn has_to_send(&self) -> bool {
+        !self.batch.frames.is_empty() || self.missed > 0
+    }
+
+    /// Sends what has waited for company long enough.
+    pub(super) fn send_due(&mut self, now: Time) {
+        match self.batch.frames.len() {
+            0 => self.since = now,
+            MOST_AT_ONCE.. => self.send_all(),
+            _ if now.since(self.since) >= MOST_WAITING => self.send_all(),
+            _ => {}
+        }
+    }
+
+    /// Sends all that is told, and wakes the listener: nothing more comes for now.
+    pub(super) fn send_all(&mut self) {
+        self.send_batch();
+        self.wake_listener();
+    }
+
+    fn send_batch(&mut self) {
+        if !self.batch.frames.is_empty() {
+            let batch = std::mem::take(&mut self.batch);
+            self.send(Told::Frames(batch));
+        }
         let room = self.budget.frames_out.load(Ordering::Relaxed) < self.budget.frames;
         if self.missed > 0 && room {
             let missed = std::mem::take(&mut self.missed);
-            self.send(Report::Missed(missed));
+            self.send(Told::Missed(missed));
         }
+    }
+
+    fn wake_listener(&mut self) {
         if std::mem::take(&mut self.rang) {
             ring(&self.wake);
         }
@@ -190,15 +288,16 @@ impl Teller {
 
     /// The last words.
     pub(super) fn finish(mut self) {
+        self.send_batch();
         if self.missed > 0 {
-            self.send(Report::Missed(self.missed));
+            self.send(Told::Missed(self.missed));
         }
         ring(&self.wake);
     }
 
     /// Nobody listens any more when this fails; the packets go on.
-    fn send(&mut self, report: Report) {
-        let _ = self.reports.send(report);
+    fn send(&mut self, told: Told) {
+        let _ = self.reports.send(told);
         self.rang = true;
     }
 }

@@ -113,6 +113,7 @@ impl Actor {
 
     /// Tells something that was found out; looked up by its name in the claims, and told to the reader in the words that the text has
     /// for it.
+    #[allow(clippy::needless_pass_by_value, reason = "numbers and words are handed over as they are")]
     pub(crate) fn fact(&mut self, name: &str, value: impl ToString) {
         self.tell(&Cue::Fact(name.to_owned(), value.to_string()));
     }

@@ -55,6 +55,8 @@ const EMPTY_LIMIT: Duration = Duration::from_millis(500);
 const FINISH_LIMIT: Duration = Duration::from_millis(500);
 /// How often to look for what nothing tells of.
 const LOOK: Duration = Duration::from_millis(2);
+/// The most packets that are kept; no play comes near.
+const MOST_FRAMES: usize = 50_000;
 /// The most calls that are kept.
 const MOST_CALLS: usize = 2_000;
 
@@ -469,7 +471,8 @@ struct Happened {
 
 fn take_frame(report: forward::Report, frames: &mut Vec<LinkFrame>, is_empty: &mut bool) {
     match report {
-        forward::Report::Frame(frame) => frames.push(frame),
+        forward::Report::Frame(frame) if frames.len() < MOST_FRAMES => frames.push(frame),
+        forward::Report::Frame(_) => {}
         forward::Report::Idle => *is_empty = true,
         forward::Report::Missed(_) => {}
     }

@@ -85,9 +85,11 @@ impl Machine {
             let packet = entry.remove();
             self.note(&packet);
             self.kernel.arrived(packet);
+            // A program that waits for it is as quick as the packets are.
             if !self.settings.answers_together {
                 self.take_in(now);
                 self.answer(now);
+                self.go_on(now);
             }
         }
         self.take_in(now);
@@ -195,10 +197,10 @@ impl Machine {
         let before = self.kernel.to_leave();
         self.recorder.called(call, now);
         match call {
-            Call::Listen => self.kernel.listen(),
+            Call::Listen | Call::ListenOnly => self.kernel.listen(),
             Call::Connect => self.kernel.connect(),
             Call::Say(text) => self.to_send.extend(text.as_bytes()),
-            Call::Send(bytes) => self.to_send.extend((0..bytes).map(letter)),
+            Call::Send(bytes) => self.to_send.extend(letters(bytes)),
             Call::ShutDown => self.closes = true,
             Call::Close => self.close(),
             Call::KeepAlive(quiet) => self.kernel.tcp_mut().set_keep_alive(Some(milliseconds(quiet).into())),
@@ -312,8 +314,11 @@ fn is_connected(state: State) -> bool {
 }
 
 /// The bytes that are sent where their content does not matter.
-fn letter(place: usize) -> u8 {
-    b"abcdefghijklmnopqrstuvwxyz"[place % 26]
+fn letters(count: usize) -> Vec<u8> {
+    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
+    let mut letters = LETTERS.repeat(count.div_ceil(LETTERS.len()));
+    letters.truncate(count);
+    letters
 }
 
 pub(crate) fn milliseconds(count: u64) -> Duration {

@@ -6,11 +6,13 @@ mod backlog;
 mod blocking;
 mod broadcast;
 mod broken_pipe;
+mod bufferbloat;
 mod byte_order;
 mod calls;
 mod close_and_shutdown;
 mod close_four_way;
 mod close_in_three;
+mod congestion_window;
 mod datagram_calls;
 mod encapsulation;
 mod engines;
@@ -23,6 +25,7 @@ mod handshake_with_data;
 mod header_bytes;
 mod keep_alive;
 mod multicast;
+mod nagle_and_delayed_ack;
 mod no_answer;
 mod old_duplicate;
 mod on_kernel;
@@ -43,18 +46,20 @@ mod states;
 mod stream_not_messages;
 mod time_wait;
 mod udp_and_tcp;
+mod why_four;
 mod why_three;
 mod window_18;
 mod zero_window;
 mod zombies_and_eintr;
 
+use flow::transfer::transfer;
 use flow::{AnalysisFlags, ClosedBy, Closing, Flow, Row, Side, State};
-use wire::checksum;
 use wire::tcp::TcpFlags;
+use wire::{Time, checksum};
 
 use super::program::Call::{
-    Close, Connect, GiveUp, KeepAlive, Listen, NoDelay, OpenDatagrams, Read, ReadAll, ReceiveFrom, Restart,
-    Say, Send, SendTo, ShutDown,
+    Close, Connect, GiveUp, KeepAlive, Listen, ListenOnly, NoDelay, OpenDatagrams, Read, ReadAll,
+    ReceiveFrom, Restart, Say, Send, SendTo, ShutDown,
 };
 use super::program::When::{At, Established, Next, PeerClosed, Received};
 use super::program::{Settings, Step, later, on};
@@ -92,8 +97,12 @@ pub(super) const ALL: &[&Lesson] = &[
     &retransmission::LESSON,
     &fast_retransmit::LESSON,
     &reordering::LESSON,
+    &nagle_and_delayed_ack::LESSON,
+    &congestion_window::LESSON,
+    &bufferbloat::LESSON,
     &keep_alive::LESSON,
     &close_four_way::LESSON,
+    &why_four::LESSON,
     &close_in_three::LESSON,
     &half_close::LESSON,
     &close_and_shutdown::LESSON,
@@ -167,7 +176,12 @@ fn bare(row: &Row) -> TcpFlags {
 
 /// Milliseconds from the beginning.
 fn ms(row: &Row) -> u64 {
-    row.time.0 / 1_000_000
+    ms_of(row.time)
+}
+
+/// The same of any time.
+fn ms_of(time: Time) -> u64 {
+    time.0 / 1_000_000
 }
 
 const SYN: TcpFlags = TcpFlags::SYN;

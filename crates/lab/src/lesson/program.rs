@@ -58,6 +58,8 @@ pub(crate) enum When {
 pub(crate) enum Call {
     /// socket(2), bind(2), listen(2), and an accept(2) that waits.
     Listen,
+    /// The same without accept(2): nobody takes the connection.
+    ListenOnly,
     /// socket(2) and a connect(2) that waits.
     Connect,
     /// write(2) of this text; it waits until there is room in the send buffer.
@@ -74,7 +76,7 @@ pub(crate) enum Call {
     Close,
     /// SO_KEEPALIVE with this many milliseconds of quiet before each probe.
     KeepAlive(u64),
-    /// TCP_NODELAY: no segment waits for Nagle's algorithm any more.
+    /// TCP_NODELAY: small segments wait for nothing.
     NoDelay,
     /// TCP_USER_TIMEOUT: give up after this many milliseconds without an answer.
     GiveUp(u64),

@@ -28,7 +28,7 @@ pub(super) enum Waiting {
 }
 
 /// The first descriptor beside those that every program is born with.
-const FIRST: u8 = 3;
+const FIRST: usize = 3;
 /// What a program that reads all asks for each time.
 pub(super) const MUCH: usize = 65_536;
 
@@ -37,7 +37,7 @@ pub(super) const MUCH: usize = 65_536;
 pub(super) struct Recorder {
     side: Side,
     /// The descriptor that the program talks through.
-    descriptor: u8,
+    descriptor: usize,
     calls: Vec<Record>,
     /// The calls that have not returned, in the order in which they began, each with its place.
     waiting: Vec<(Waiting, usize)>,
@@ -54,11 +54,13 @@ impl Recorder {
         let fd = self.descriptor;
         let remote = self.remote();
         match call {
-            Call::Listen => {
+            Call::Listen | Call::ListenOnly => {
                 self.returned("socket(AF_INET, SOCK_STREAM)".to_owned(), FIRST, now);
                 self.returned(format!("bind({FIRST}, {SERVER})"), 0, now);
                 self.returned(format!("listen({FIRST}, 4096)"), 0, now);
-                self.waits(Waiting::Accept, format!("accept({FIRST})"), now);
+                if call == Call::Listen {
+                    self.waits(Waiting::Accept, format!("accept({FIRST})"), now);
+                }
             }
             Call::Connect => {
                 self.returned("socket(AF_INET, SOCK_STREAM)".to_owned(), FIRST, now);
@@ -125,7 +127,7 @@ impl Recorder {
         &self.calls
     }
 
-    fn returned(&mut self, text: String, result: impl ToString, now: Time) {
+    fn returned(&mut self, text: String, result: usize, now: Time) {
         let result = Some(result.to_string());
         self.calls.push(Record { side: self.side, text, result, began: now, ended: Some(now) });
     }

@@ -10,11 +10,14 @@ use flow::{DatagramFlow, Flow, Frame, Limits, Material, Side, Tracker, calls};
 use wire::build::TcpPacket;
 use wire::socket_row::SocketRow;
 use wire::tcp::{TcpFlags, TcpOptions};
+use wire::virtio_net::VirtioNetHeader;
 use wire::{Fate, Passage, Time};
 
 use super::machine::{Machine, milliseconds};
 use super::program::{Call, Settings, Step, Told};
 use crate::event::{Backend, LinkFrame, Role};
+use crate::link::schedule::Change;
+use crate::link::{Departure, Direction, Link, Offered, Schedule};
 
 /// Where the client is.
 pub const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 40_712);
@@ -59,6 +62,8 @@ pub(crate) struct Script {
     /// By sender and number of the packet among the sender's, from 1; `u32::MAX` in place of the number stands for all of a
     /// sender's packets that are not named.
     pub(crate) mishaps: Vec<(Role, u32, Mishap)>,
+    /// What the line does before that: rates and queues, as on the lab's own link.
+    pub(crate) line: &'static [&'static str],
     /// From then on every packet is lost, in milliseconds.
     pub(crate) cut_at: Option<u64>,
     pub(crate) strays: Vec<Stray>,
@@ -73,6 +78,7 @@ impl Script {
             client: (Settings::PLAIN, client.to_vec()),
             server: (Settings::PLAIN, server.to_vec()),
             mishaps: Vec::new(),
+            line: &[],
             cut_at: None,
             strays: Vec::new(),
             until: 60_000,
@@ -95,7 +101,11 @@ impl Script {
                     program.remove(step);
                 }
             }
-            Disturbance::PerfectLink => (self.mishaps, self.cut_at, self.strays) = (vec![], None, vec![]),
+            Disturbance::PerfectLink => {
+                (self.mishaps, self.cut_at, self.strays) = (vec![], None, vec![]);
+                self.line = &[];
+            }
+            Disturbance::Line(rules) => self.line = rules,
             Disturbance::Plain(Role::Client) => self.client.0 = Settings::PLAIN,
             Disturbance::Plain(_) => self.server.0 = Settings::PLAIN,
             Disturbance::Change(_) | Disturbance::Rule(_) => {}
@@ -115,6 +125,8 @@ pub enum Disturbance {
     LeaveOut(Role, usize),
     /// The link loses, delays and keeps nothing, and nothing strays.
     PerfectLink,
+    /// The line has these rules, as they are written for the lab's link.
+    Line(&'static [&'static str]),
     /// That machine's TCP has no special settings.
     Plain(Role),
     /// On the real kernel: the actors do this otherwise, which they look for by its name.
@@ -179,17 +191,17 @@ impl Seen {
 
     /// The number of the packet whose arrival this call waited for.
     pub fn ended_by(&self, call: &calls::Call) -> Option<u64> {
-        let arrivals =
-            self.frames.iter().filter(|frame| (frame.from == Role::Client) != (call.side == Side::A));
-        let arrivals = arrivals.filter_map(|frame| Some((frame.number, frame.passage.arrived?)));
-        call.ended_among(arrivals)
+        let tcp = self.flows.iter().filter_map(|flow| Some(flow.rows[call.ended_by(flow)?].frame));
+        let udp =
+            self.datagrams.iter().filter_map(|flow| Some(flow.rows[call.ended_by_datagram(flow)?].frame));
+        tcp.chain(udp).max()
     }
 }
 
 /// Plays a script.
 pub(crate) fn play(script: Script, disturbance: Option<Disturbance>) -> Seen {
     let script = disturbance.into_iter().fold(script, Script::disturbed);
-    let listens = script.server.1.iter().any(|step| step.call == Call::Listen);
+    let listens = script.server.1.iter().any(|step| matches!(step.call, Call::Listen | Call::ListenOnly));
     let mut stage = Stage::new(script);
     while stage.step() {}
     let mut tracker = Tracker::new(Limits::default());
@@ -218,6 +230,7 @@ struct Stage {
     client: Machine,
     server: Machine,
     script: Script,
+    line: Link,
     now: Time,
     /// Packets that set out without a machine: strays and kept copies.
     waiting: BTreeMap<(Time, u64), (Role, Vec<u8>)>,
@@ -231,6 +244,7 @@ impl Stage {
         let mut stage = Stage {
             client: Machine::new(Role::Client, script.client.0, &script.client.1),
             server: Machine::new(Role::Server, script.server.0, &script.server.1),
+            line: Link::new(0, line(script.line)),
             now: Time::ZERO,
             waiting: BTreeMap::new(),
             waited: 0,
@@ -293,20 +307,13 @@ impl Stage {
         {
             *last ^= 1;
         }
-        let cut = self.script.cut_at.is_some_and(|at| self.now >= Time::ZERO + milliseconds(at));
-        let lost = cut || mishap == Some(Mishap::Lost);
-        let late = if let Some(Mishap::Late(late)) = mishap { milliseconds(late) } else { Duration::ZERO };
-        let arrives = self.now + DELAY + late;
-        let passage = Passage {
-            fate: if lost { Fate::Lost } else { Fate::Delivered },
-            rule: lost.then(|| if cut { "cut" } else { "script" }.to_owned()),
-            arrived: (!lost).then_some(arrives),
-            segments: 1,
-        };
+        let passage = self.passage(from, &packet, mishap);
+        let arrives = passage.arrived;
         self.frames.push(LinkFrame {
             number: self.frames.len() as u64 + 1,
             time: self.now,
             from,
+            by_link: false,
             link_type: if from == Role::Client { &self.client } else { &self.server }.link_type(),
             wire_len: u32::try_from(packet.len()).unwrap_or(u32::MAX),
             bytes: packet.clone(),
@@ -315,11 +322,48 @@ impl Stage {
         if let Some(Mishap::Kept(kept)) = mishap {
             self.wait(self.now + milliseconds(kept), from, packet.clone());
         }
-        if !lost {
+        if let Some(arrives) = arrives {
             let to = if from == Role::Client { &mut self.server } else { &mut self.client };
             to.receive(arrives, packet);
         }
     }
+
+    /// What becomes of a packet: what the script says, else what the line does.
+    fn passage(&mut self, from: Role, packet: &[u8], mishap: Option<Mishap>) -> Passage {
+        let lost = |rule: String| Passage { fate: Fate::Lost, rule: Some(rule), arrived: None, segments: 1 };
+        if self.script.cut_at.is_some_and(|at| self.now >= Time::ZERO + milliseconds(at)) {
+            return lost("cut".to_owned());
+        }
+        if mishap == Some(Mishap::Lost) {
+            return lost("script".to_owned());
+        }
+        let late = if let Some(Mishap::Late(late)) = mishap { milliseconds(late) } else { Duration::ZERO };
+        let offered = Offered::new(VirtioNetHeader::default(), packet, 0);
+        let plan = self.line.offer(self.now, Direction::from(from), &offered);
+        match plan.runs.first().map(|run| run.departure) {
+            Some(Departure::Lost(rule)) => lost(rule.to_string()),
+            Some(Departure::Leaves(leaving)) => Passage {
+                fate: leaving.fate,
+                rule: leaving.rule.map(|rule| rule.to_string()),
+                arrived: Some(leaving.at + DELAY + late),
+                segments: 1,
+            },
+            None => Passage {
+                fate: Fate::Delivered,
+                rule: None,
+                arrived: Some(self.now + DELAY + late),
+                segments: 1,
+            },
+        }
+    }
+}
+
+/// Rules, and changes of them at set times. What cannot be read is no rule; the claims of its lesson would not hold.
+fn line(rules: &[&str]) -> Schedule {
+    let (changes, rules): (Vec<&str>, Vec<&str>) = rules.iter().partition(|rule| rule.contains(": "));
+    let mut schedule = Schedule::of(&rules).unwrap_or_default();
+    changes.iter().filter_map(|change| Change::read(change).ok()).for_each(|change| schedule.add(change));
+    schedule
 }
 
 fn packet(stray: Stray) -> Vec<u8> {

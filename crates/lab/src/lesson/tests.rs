@@ -66,7 +66,10 @@ fn told(seen: &Seen) -> String {
 #[test]
 fn every_play_is_the_same_to_the_byte_twenty_times() {
     for lesson in simulated() {
-        let packets = || format!("{:?}", lesson.play().unwrap().frames);
+        let packets = || {
+            let seen = lesson.play().unwrap();
+            format!("{:?} {:?}", seen.frames, seen.calls)
+        };
         let first = packets();
         assert!((1..20).all(|_| packets() == first), "{}", lesson.id);
     }

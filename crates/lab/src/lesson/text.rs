@@ -73,15 +73,9 @@ impl Text {
                 "text" => text.paragraphs = paragraphs(body),
                 "table" => text.table = body.lines().map(|line| line.trim_end().to_owned()).collect(),
                 "read" => text.read = joined(body),
-                "claims" => {
-                    text.claims = lines().filter_map(|line| line.split_once(" = ")).map(owned).collect();
-                }
-                "moments" => {
-                    text.moments = lines().filter_map(|line| line.split_once(" = ")).map(owned).collect()
-                }
-                "facts" => {
-                    text.facts = lines().filter_map(|line| line.split_once(" = ")).map(owned).collect()
-                }
+                "claims" => text.claims = named(body),
+                "moments" => text.moments = named(body),
+                "facts" => text.facts = named(body),
                 "beside" => text.beside = paragraphs(body),
                 "err" => text.errs.push(Erratum {
                     said: after(body, "They say: "),
@@ -104,8 +98,10 @@ fn joined(body: &str) -> String {
     body.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn owned((name, words): (&str, &str)) -> (String, String) {
-    (name.trim().to_owned(), words.trim().to_owned())
+/// Names and the words for them, a line each.
+fn named(body: &str) -> Vec<(String, String)> {
+    let lines = body.lines().filter_map(|line| line.split_once(" = "));
+    lines.map(|(name, words)| (name.trim().to_owned(), words.trim().to_owned())).collect()
 }
 
 fn after(body: &str, label: &str) -> String {

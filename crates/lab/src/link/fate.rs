@@ -17,7 +17,9 @@
 //! carries, and of how many times that canary has passed before. A full-sized segment carries exactly one canary
 //! wherever it begins, so the loss rate is exact and any segmentation loses the same canaries. A shorter one may carry
 //! none: it is keyed to where it ends, which is where a program's write ended. That too is the same at every run for
-//! programs that wait for answers; in a bulk transfer such segments are rare.
+//! programs that wait for answers. In a bulk transfer it is not: whether a write's end leaves as a short segment, or
+//! together with the next write's beginning, is a matter of time. So one without canary behind many full ones is not lost
+//! when it is first sent; they are rare.
 //!
 //! Rules that take several packets together, an exact share or a burst, need an order as well: that of the ordinals, and
 //! of the buckets. What is sent again is in no such order; it is rolled for by itself.
@@ -51,6 +53,8 @@ pub(super) struct Turn {
     pub(super) series: Dice,
     /// Its place in the series; none for what is sent again.
     pub(super) place: Option<u64>,
+    /// The rule of loss leaves it alone.
+    pub(super) spared: bool,
 }
 
 /// A segment's luck with the rules.
@@ -98,6 +102,8 @@ const USUAL_BUCKET: i64 = 1448;
 const DEFAULT_MSS: u16 = 536;
 /// What the timestamps option takes of each segment (RFC 7323 appendix A).
 const TIMESTAMPS_LEN: u16 = 12;
+/// A short segment behind so many full ones in a row is the end of a write within a bulk transfer.
+const BULK: u32 = 8;
 /// How many repeated canaries are remembered per direction; the lowest make room.
 const MOST_REPEATS: usize = 1024;
 
@@ -138,6 +144,8 @@ struct Stream {
     bucket: i64,
     /// The canary's place in each bucket.
     place: i64,
+    /// How many full segments in a row were the last that were sent for the first time.
+    full: u32,
     /// What has been sent more than once, and how many times more.
     repeats: BTreeMap<Mark, u64>,
 }
@@ -176,7 +184,8 @@ impl Fates {
     ) -> Luck {
         let mut luck = Luck::default();
         let mut take = |turn: Turn| {
-            luck.lost |= loss.is_some_and(|loss| loss.takes(&turn, turn.dice.about(&[rule::LOSS])));
+            luck.lost |=
+                !turn.spared && loss.is_some_and(|loss| loss.takes(&turn, turn.dice.about(&[rule::LOSS])));
             luck.turn.get_or_insert(turn);
         };
         match &sight.tcp {
@@ -243,7 +252,7 @@ impl Side {
     fn count(&mut self, case: Case, take: &mut dyn FnMut(Turn)) {
         let count = &mut self.counts[case as usize];
         let series = self.dice.about(&[case as u64]);
-        take(Turn { dice: series.about(&[*count]), series, place: Some(*count) });
+        take(Turn { dice: series.about(&[*count]), series, place: Some(*count), spared: false });
         *count += 1;
     }
 
@@ -258,25 +267,29 @@ impl Side {
         if first >= end {
             let times = stream.times(Mark { at: end - 1, canary: false });
             let series = dice.about(&[Case::End as u64]);
-            let place = (times == 0).then_some(self.ends);
-            self.ends += u64::from(times == 0);
-            take(Turn { dice: series.about(&[end.cast_unsigned(), times]), series, place });
+            let spared = times == 0 && stream.full >= BULK;
+            let place = (times == 0 && !spared).then_some(self.ends);
+            self.ends += u64::from(place.is_some());
+            take(Turn { dice: series.about(&[end.cast_unsigned(), times]), series, place, spared });
         }
         for canary in (first..end).step_by(usize::try_from(stream.bucket).unwrap_or(usize::MAX)) {
             let times = stream.times(Mark { at: canary, canary: true });
             let bucket = canary.div_euclid(stream.bucket).cast_unsigned();
             let series = dice.about(&[Case::Canary as u64]);
             let place = (times == 0).then_some(bucket);
-            take(Turn { dice: series.about(&[bucket, times]), series, place });
+            take(Turn { dice: series.about(&[bucket, times]), series, place, spared: false });
         }
-        stream.next = stream.next.max(end);
+        if end > stream.next {
+            stream.full = if i64::from(len) == stream.bucket { stream.full.saturating_add(1) } else { 0 };
+            stream.next = end;
+        }
     }
 }
 
 impl Stream {
     fn new(base: u32, bucket: i64, dice: Dice) -> Stream {
         let place = dice.about(&[Case::Place as u64]).number() % bucket.unsigned_abs();
-        Stream { base, next: 0, bucket, place: place.cast_signed(), repeats: BTreeMap::new() }
+        Stream { base, next: 0, bucket, place: place.cast_signed(), full: 0, repeats: BTreeMap::new() }
     }
 
     /// Sequence numbers wrap; the one meant is within 2 GiB of the last byte sent (RFC 9293 §3.4).

@@ -160,7 +160,7 @@ mod tests {
         let series = Dice::new(seed);
         let fate = |place| {
             let dice = series.about(&[place]);
-            loss.takes(&Turn { dice, series, place: Some(place) }, dice.about(&[77]))
+            loss.takes(&Turn { dice, series, place: Some(place), spared: false }, dice.about(&[77]))
         };
         (0..count).map(fate).collect()
     }
@@ -244,7 +244,9 @@ mod tests {
         let loss = Loss::Bursts { share: share(200_000), length: 10 };
         let series = Dice::new(9);
         let taken = (0..100_000u64)
-            .filter(|i| loss.takes(&Turn { dice: series, series, place: None }, series.about(&[*i])))
+            .filter(|i| {
+                loss.takes(&Turn { dice: series, series, place: None, spared: false }, series.about(&[*i]))
+            })
             .count();
         assert!(taken.abs_diff(20_000) < 400, "{taken}");
     }

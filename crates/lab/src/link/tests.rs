@@ -252,6 +252,31 @@ proptest! {
         prop_assert!(shifted.iter().filter(far_from_edges).all(|range| near(range, &straight)));
     }
 
+    /// A bulk transfer whose writes end in short segments now and then loses the same canaries, and nothing else.
+    #[test]
+    fn a_bulk_transfer_loses_canaries_and_nothing_else(
+        seed: u64, writes in prop::collection::vec((8u32..60, 1..FULL), 20),
+    ) {
+        let of = 200 * FULL;
+        let place = canary_place(seed);
+        let canaries = |ranges: Vec<std::ops::Range<u32>>| -> Vec<u32> {
+            let bucket = |range: &std::ops::Range<u32>| {
+                (range.start / FULL..=range.end / FULL).find(|bucket| range.contains(&(bucket * FULL + place)))
+            };
+            ranges.iter().map(|range| bucket(range).expect("it carries a canary")).collect()
+        };
+        let sizes = writes.into_iter().flat_map(|(full, end)| {
+            std::iter::repeat_n(FULL, full as usize).chain(std::iter::once(end))
+        });
+        let straight = lost_bytes(seed, std::iter::repeat(FULL), of);
+        let shifted = lost_bytes(seed, sizes.chain(std::iter::repeat(FULL)), of);
+        // Two lie in one segment where a short one stood before it.
+        let (straight, mut shifted) = (canaries(straight), canaries(shifted));
+        shifted.dedup();
+        prop_assert!(shifted.iter().all(|bucket| straight.contains(bucket)), "{straight:?} {shifted:?}");
+        prop_assert_eq!(straight.len(), shifted.len());
+    }
+
     /// The rule itself, for any segmentation: a segment with a canary has the fate of that canary.
     #[test]
     fn a_segment_with_a_canary_has_its_fate(seed: u64, sizes in prop::collection::vec(1..=FULL, 200)) {

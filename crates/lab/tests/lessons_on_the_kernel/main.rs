@@ -30,6 +30,14 @@ fn claims_hold(lesson: &Lesson) {
     for claim in lesson.claims {
         assert!(claim.holds(&seen), "{}: {} does not hold:\n{}", lesson.id, claim.name, told(&seen));
     }
+    // What the text has words for is there.
+    let text = lesson.text();
+    for (name, _) in &text.facts {
+        assert!(seen.fact(name).is_some(), "{}: no fact {name}", lesson.id);
+    }
+    for (name, _) in &text.moments {
+        assert!(seen.moments.iter().any(|moment| moment.name == *name), "{}: no moment {name}", lesson.id);
+    }
 }
 
 fn claims_fail_when_disturbed(lesson: &Lesson) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lab::Config;
 use lab::config::{Choice, Family, LINES};
 use lab::event::{Backend, Event, Role};
 use lab::link::Schedule;
+use lab::{Calibration, Config};
 use wire::Fate;
 use wire::link_type::LinkType;
 use wire::packet::dissect;
@@ -75,9 +75,15 @@ pub(crate) fn is_waited_for_when_delayed() {
         let Some(seen) = seen::run(&Config { backend, link, ..Config::default() }) else { continue };
         assert_eq!(seen.outcome.client.exit, Some(0));
         is_a_whole_conversation(&seen.segments());
+        let (up, down) = seen.counters();
         for frame in seen.frames() {
+            let way = if frame.from == Role::Client { up } else { down };
+            let Calibration { entering, leaving } = way.calibration;
+            assert!(leaving > Duration::ZERO, "{backend:?}: getting out of the link costs something");
+            assert!(entering + leaving < delay / 2, "{backend:?}: {:?}", way.calibration);
             let arrived = frame.passage.arrived.expect("nothing is lost");
-            assert!(arrived.since(frame.time) >= delay, "{frame:?}");
+            // The rest of the delay is what waking up takes.
+            assert!(arrived.since(frame.time) + entering + leaving >= delay, "{frame:?}");
         }
     }
 }

@@ -30,6 +30,7 @@ fn main() {
             users::each(more_hosts::are_all_reached_by_groups_and_broadcasts);
         }),
         ("more_hosts_pass_the_rules_once", more_hosts::pass_the_rules_once),
+        ("more_hosts_are_told_what_is_too_large", more_hosts::are_told_what_is_too_large),
         ("more_hosts_leave_a_conversation_alone", more_hosts::leave_a_conversation_alone),
         ("the_clients_end_is_the_labs", commands::client_decides),
         ("a_server_is_waited_for_and_ended", commands::server_is_waited_for_and_ended),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use lab::config::{Choice, Program};
-use lab::event::{Event, LinkFrame, Role};
+use lab::event::{DirectionReport, Event, LinkFrame, Role};
 use lab::{Config, NotMade, Outcome};
 use wire::packet::{Transport, dissect};
 use wire::tcp::TcpFlags;
@@ -82,10 +82,16 @@ impl Seen {
 
     /// Packets that the link or the devices dropped though no rule asked for it.
     pub(crate) fn unplanned_drops(&self) -> u64 {
-        let Some(Event::Link { up, down }) = self.events.last() else {
-            panic!("the link's counters come last")
-        };
+        let (up, down) = self.counters();
         up.unplanned_drops + down.unplanned_drops
+    }
+
+    /// The link's counters, from the client and to it.
+    pub(crate) fn counters(&self) -> (&DirectionReport, &DirectionReport) {
+        match self.events.last() {
+            Some(Event::Link { up, down }) => (up, down),
+            _ => panic!("the link's counters come last"),
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //! checked.
 
 use std::fmt::Write as _;
-use std::io::BufRead;
+use std::io::{BufRead, IsTerminal};
+use std::os::fd::AsFd;
 
 use draw::Style;
 use draw::columns::{width, wrap};
@@ -92,7 +93,7 @@ fn list(out: &Out) -> Exit {
     for (chapter, lessons) in chapters() {
         let _ = writeln!(shown, "{}", chapter.title());
         for lesson in lessons {
-            let _ = writeln!(shown, "  {:<20} {}", lesson.id, lesson.text().title);
+            let _ = writeln!(shown, "  {:<21} {}", lesson.id, lesson.text().title);
         }
         shown.push('\n');
     }
@@ -130,7 +131,7 @@ fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
         seen.frames.iter().for_each(|frame| capture.packet(frame));
         capture.finish()
     });
-    let drawn = pictured(lesson, &seen).map_or(Ok(()), |drawing| svg.finish_with(&drawing));
+    let drawn = pictured(lesson, &text, &seen).map_or(Ok(()), |drawing| svg.finish_with(&drawing));
     if out.json {
         records(&seen, out);
         out.record(&record::lesson(lesson, &text, Some(&seen)));
@@ -155,7 +156,7 @@ fn records(seen: &Seen, out: &Out) {
     }
 }
 
-/// Text, scenes, claims, and what to do next; with `step` each when Enter is pressed.
+/// Text, scenes, claims, and what to do next; with `step` each when a key is pressed.
 fn show(lesson: &Lesson, text: &Text, seen: &Seen, step: bool, out: &Out) {
     let style = &out.stdout;
     let mut parts = vec![plain(&introduction(lesson, text, style), style)];
@@ -173,9 +174,17 @@ fn show(lesson: &Lesson, text: &Text, seen: &Seen, step: bool, out: &Out) {
         }
         if step && place < last {
             out.flush();
-            // Input that ends, or cannot be read, waits for nobody.
-            let _ = std::io::stdin().lock().read_line(&mut String::new());
+            wait();
         }
+    }
+}
+
+/// For any key, or where standard input is no terminal for the end of a line. Input that ends, or cannot be read, waits for
+/// nobody.
+fn wait() {
+    let stdin = std::io::stdin();
+    if !kernel::terminal::wait_for_key(stdin.as_fd()) && !stdin.is_terminal() {
+        let _ = stdin.lock().read_line(&mut String::new());
     }
 }
 
@@ -195,13 +204,17 @@ fn introduction(lesson: &Lesson, text: &Text, style: &Style) -> String {
 }
 
 fn drawn(scene: Scene, seen: &Seen, text: &Text, style: &Style) -> String {
+    with_material(seen, text, |material| draw::scene::text(scene, material, picture::roles, style))
+}
+
+/// What scenes are made of; moments and facts by the words that the text has for them.
+fn with_material<T>(seen: &Seen, text: &Text, draw: impl FnOnce(&Material<'_>) -> T) -> T {
     let frames: Vec<Frame<'_>> = seen.frames.iter().map(LinkFrame::to_follow).collect();
     let moments: Vec<Moment> = seen.moments.iter().filter_map(|moment| worded(moment, text)).collect();
     let facts =
         text.facts.iter().filter_map(|(name, words)| Some((words.clone(), seen.fact(name)?.to_owned())));
     let facts: Vec<(String, String)> = facts.collect();
-    let material = Material { moments: &moments, facts: &facts, ..seen.material(&frames) };
-    draw::scene::text(scene, &material, picture::roles, style)
+    draw(&Material { moments: &moments, facts: &facts, ..seen.material(&frames) })
 }
 
 /// A moment by the words that the text has for it; one without words is not shown.
@@ -238,9 +251,8 @@ fn on_the_kernel(seen: Result<Seen, NotMade>, text: &Text, style: &Style) -> Str
 }
 
 /// All scenes as one picture.
-fn pictured(lesson: &Lesson, seen: &Seen) -> Option<String> {
-    let frames: Vec<Frame<'_>> = seen.frames.iter().map(LinkFrame::to_follow).collect();
-    draw::scene::page(lesson.scenes, &seen.material(&frames), picture::roles)
+fn pictured(lesson: &Lesson, text: &Text, seen: &Seen) -> Option<String> {
+    with_material(seen, text, |material| draw::scene::page(lesson.scenes, material, picture::roles))
 }
 
 fn claims(lesson: &Lesson, text: &Text, seen: &Seen, style: &Style) -> String {

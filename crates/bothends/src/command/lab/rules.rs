@@ -66,6 +66,12 @@ impl RuleFlags {
         &self.words
     }
 
+    /// The flags that say something of the link, as they were written.
+    pub(super) fn flags(&self) -> impl Iterator<Item = String> {
+        let changes = self.changes.iter().map(|_| "--at".to_owned());
+        self.rules.iter().map(|written| format!("--{}", written.flag)).chain(changes)
+    }
+
     /// Whether a shell is asked for, and on which host if that is said.
     pub(super) fn shell(&self) -> Option<Option<&str>> {
         let place = self.words.iter().position(|word| word == SHELL)?;

@@ -31,6 +31,8 @@ pub(super) struct Watch<'a> {
     backend: Option<(Backend, u64)>,
     leader: Role,
     leader_ended: bool,
+    /// Packets that were carried and not told.
+    missed: u64,
     /// What the link did, in words.
     report: String,
 }
@@ -64,6 +66,7 @@ impl<'a> Watch<'a> {
             backend: None,
             leader,
             leader_ended: false,
+            missed: 0,
             report: String::new(),
         })
     }
@@ -95,9 +98,10 @@ impl<'a> Watch<'a> {
                 let (who, waited) = (role.name(), duration(waited));
                 let line =
                     format!("{who}: listens nowhere after {waited}; the client is started all the same\n");
-                self.out.narrate(1, &line);
+                self.out.tell(&line);
             }
             Event::Frame(frame) => self.frame(&frame),
+            Event::Missed(packets) => self.missed += packets,
             Event::Output { role, fd, bytes } => self.output(role, fd, &bytes),
             Event::Ran { role, command, exit, signal } => {
                 self.end_lines(role);
@@ -111,7 +115,11 @@ impl<'a> Watch<'a> {
             Event::Link { up, down } => {
                 let (backend, seed) = self.backend.unwrap_or((Backend::Simulated, 0));
                 let wall = self.start.filter(|_| backend != Backend::Simulated);
-                self.record(&record::link(backend, seed, wall, &up, &down));
+                let record = record::link(backend, seed, wall, &up, &down);
+                self.record(&record.with_some("missed", (self.missed > 0).then_some(self.missed)));
+                if let Some(missed) = narrate::missed(self.missed) {
+                    self.out.tell(&missed);
+                }
                 self.report = narrate::link(&up, &down, backend != Backend::Simulated);
                 if let Some(drops) = narrate::unplanned(&up, &down) {
                     self.out.tell(&drops);
@@ -122,7 +130,9 @@ impl<'a> Watch<'a> {
 
     fn frame(&mut self, frame: &LinkFrame) {
         self.start.get_or_insert(frame.time);
-        self.out.narrate(2, &narrate::frame(frame, self.start.unwrap_or_default()));
+        if self.out.narrates(2) {
+            self.out.narrate(2, &narrate::frame(frame, self.start.unwrap_or_default()));
+        }
         if let Some(capture) = &mut self.capture {
             capture.packet(frame);
         }
@@ -241,6 +251,7 @@ mod tests {
                 number,
                 time: Time(number),
                 from: Role::Client,
+                by_link: false,
                 link_type: LinkType::RAW,
                 bytes: vec![0; 64],
                 wire_len: 64,

@@ -176,51 +176,55 @@ impl View<'_> {
 
     /// Draws all rows in the shape that was asked for.
     pub(super) fn draw(&self, rows: &[SocketRow]) {
-        let (out, style, heads) = (self.out, &self.out.stdout, !self.flags.how.no_header);
-        let others = if self.flags.what.explain || out.json { other_ends(rows) } else { HashMap::new() };
-        let explained = |place: usize, row: &SocketRow| {
-            self.flags
-                .what
-                .explain
-                .then(|| explain::waiting::sentence(row, others.get(&place).map(|other| &rows[*other])))
-        };
-        if out.json {
-            for (place, row) in rows.iter().enumerate() {
-                out.record(&record::socket(row, explained(place, row).as_deref(), &self.system));
-            }
-        } else if self.flags.how.pairs {
-            out.print(&draw::sockets::pairs(rows, heads, style, &self.system));
-        } else if self.flags.how.tree {
-            out.print(&draw::sockets::tree(rows, style, &self.system));
-        } else if self.flags.what.explain {
-            self.draw_explained(rows, explained);
-        } else {
-            let mut drawing = Drawing::new(style, &self.flags.columns(&self.choice), self.flags.extras());
-            print(&mut drawing, rows, heads, &self.system, out);
+        if !self.out.json {
+            return self.out.print(&self.text(rows));
+        }
+        let others = other_ends(rows);
+        for (place, row) in rows.iter().enumerate() {
+            let sentence = self.flags.what.explain.then(|| sentence(rows, place, &others));
+            self.out.record(&record::socket(row, sentence.as_deref(), &self.system));
         }
     }
 
-    fn draw_explained(&self, rows: &[SocketRow], explained: impl Fn(usize, &SocketRow) -> Option<String>) {
-        let mut drawing =
-            Drawing::new(&self.out.stdout, &self.flags.columns(&self.choice), self.flags.extras());
-        let all = drawing.head_and_lines(rows, &self.system);
-        let mut lines = all.lines();
-        if let Some(heads) = lines.next().filter(|_| !self.flags.how.no_header) {
-            self.out.print(&format!("{heads}\n"));
+    /// The same as text.
+    pub(super) fn text(&self, rows: &[SocketRow]) -> String {
+        let (style, heads) = (&self.out.stdout, !self.flags.how.no_header);
+        if self.flags.how.pairs && self.flags.what.explain {
+            let others = other_ends(rows);
+            let turn = |place: usize| sentence(rows, place, &others);
+            return draw::sockets::pairs_explained(rows, heads, style, &self.system, &turn);
         }
+        if self.flags.how.pairs {
+            return draw::sockets::pairs(rows, heads, style, &self.system);
+        }
+        if self.flags.how.tree {
+            return draw::sockets::tree(rows, style, &self.system);
+        }
+        let mut drawing = Drawing::new(style, &self.flags.columns(&self.choice), self.flags.extras());
+        match (self.flags.what.explain, heads) {
+            (true, _) => self.explained(rows, &drawing.head_and_lines(rows, &self.system)),
+            (false, true) => drawing.head_and_lines(rows, &self.system),
+            (false, false) => drawing.lines(rows, &self.system),
+        }
+    }
+
+    /// Heads and lines, with a sentence under each row.
+    fn explained(&self, rows: &[SocketRow], drawn: &str) -> String {
+        let others = other_ends(rows);
+        let mut lines = drawn.lines();
+        let heads = lines.next().filter(|_| !self.flags.how.no_header);
+        let mut text = heads.map_or_else(String::new, |heads| format!("{heads}\n"));
         let mut lines = lines.peekable();
-        for (place, row) in rows.iter().enumerate() {
-            let Some(line) = lines.next() else { break };
-            self.out.print(&format!("{line}\n"));
+        for place in 0..rows.len() {
             // What was asked for beside the row stands below it, indented.
+            text.extend(lines.next().map(|line| format!("{line}\n")));
             while let Some(more) = lines.next_if(|line| line.starts_with('\t')) {
-                self.out.print(&format!("{more}\n"));
+                text.push_str(&format!("{more}\n"));
             }
-            if let Some(sentence) = explained(place, row) {
-                let shown = wire::visible(&sentence, self.out.stdout.ascii);
-                self.out.print(&format!("\t{shown}\n"));
-            }
+            let sentence = sentence(rows, place, &others);
+            text.push_str(&format!("\t{}\n", wire::visible(&sentence, self.out.stdout.ascii)));
         }
+        text
     }
 
     /// Says so where somebody else's processes are behind sockets that are shown.
@@ -245,6 +249,11 @@ impl View<'_> {
                 .tell("the table changed while it was read: a socket may be missing, or be there twice\n");
         }
     }
+}
+
+/// What a row waits for, in words.
+fn sentence(rows: &[SocketRow], place: usize, others: &HashMap<usize, usize>) -> String {
+    explain::waiting::sentence(&rows[place], others.get(&place).map(|other| &rows[*other]))
 }
 
 /// The place of the other end of each row, where it is among them.

@@ -41,7 +41,12 @@ pub(super) fn again(view: &mut View<'_>) -> Result<Exit, Fault> {
             Some(before) => differences(before, &rows, view, &clock),
             None => {
                 redraw(view, rounds);
-                view.draw(&rows);
+                match size() {
+                    Some((columns, lines)) if !view.out.json && !view.flags.how.diff => {
+                        view.out.print(&that_fits(&view.text(&rows), columns, lines));
+                    }
+                    _ => view.draw(&rows),
+                }
             }
         }
         view.out.flush();
@@ -67,6 +72,51 @@ fn redraw(view: &View<'_>, rounds: usize) {
     } else if rounds > 0 {
         view.out.print("\n");
     }
+}
+
+/// Columns and lines of the terminal, where there is one.
+fn size() -> Option<(usize, usize)> {
+    let stdout = std::io::stdout();
+    let size = if stdout.is_terminal() { rustix::termios::tcgetwinsize(stdout).ok() } else { None };
+    size.filter(|size| size.ws_row > 0 && size.ws_col > 0)
+        .map(|size| (size.ws_col.into(), size.ws_row.into()))
+}
+
+/// As many rows as leave the first in sight, and how many more there are; a row has what stands below it, indented.
+fn that_fits(text: &str, columns: usize, lines: usize) -> String {
+    // One for what is counted, one on which the cursor waits.
+    let mut room = lines.saturating_sub(2);
+    let taken = |line: &str| seen_width(line).div_ceil(columns).max(1);
+    let (mut fits, mut more) = (String::new(), 0);
+    let mut rest = text.lines().peekable();
+    while let Some(first) = rest.next() {
+        let mut row = vec![first];
+        while let Some(below) = rest.next_if(|line| line.starts_with('\t')) {
+            row.push(below);
+        }
+        let height: usize = row.iter().map(|line| taken(line)).sum();
+        if more > 0 || height > room {
+            more += 1;
+            continue;
+        }
+        room -= height;
+        row.into_iter().for_each(|line| fits.extend([line, "\n"]));
+    }
+    if more > 0 {
+        fits.push_str(&format!("and {more} more\n"));
+    }
+    fits
+}
+
+/// Columns that a line takes, its colours aside; a tab in front is eight.
+fn seen_width(line: &str) -> usize {
+    let plain = line.strip_prefix('\t');
+    let indent = if plain.is_some() { 8 } else { 0 };
+    let mut pieces = plain.unwrap_or(line).split('\u{1b}');
+    let first = pieces.next().map_or(0, draw::columns::width);
+    let behind_colours =
+        |piece: &str| piece.split_once('m').map_or(0, |(_, text)| draw::columns::width(text));
+    indent + first + pieces.map(behind_colours).sum::<usize>()
 }
 
 /// What names a socket from one listing to the next: the kernel's number for it, or where there is none, its addresses.
@@ -227,4 +277,27 @@ fn waited(signals: &Signals, events: Option<BorrowedFd<'_>>, limit: Duration) ->
 fn signals() -> Result<Signals, Fault> {
     Signals::take(&[Signal::INT, Signal::TERM])
         .map_err(|errno| Fault::errno(End::Us, Doing::Open, "the signal descriptor", errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_below_the_heads_is_counted() {
+        let text = "heads\none\n\tbelow one\ntwo\n\tbelow two\nthree\n";
+        assert_eq!(that_fits(text, 80, 8), text);
+        assert_eq!(that_fits(text, 80, 7), "heads\none\n\tbelow one\ntwo\n\tbelow two\nand 1 more\n");
+        assert_eq!(that_fits(text, 80, 6), "heads\none\n\tbelow one\nand 2 more\n");
+        // A line that is wider than the terminal takes two: eight columns and nine characters.
+        assert_eq!(that_fits(text, 17, 5), "heads\none\n\tbelow one\nand 2 more\n");
+        assert_eq!(that_fits(text, 16, 5), "heads\nand 3 more\n");
+        assert_eq!(that_fits(text, 80, 0), "and 4 more\n");
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        assert_eq!(seen_width("\u{1b}[33mCLOSE-WAIT\u{1b}[0m 7"), 12);
+        assert_eq!(seen_width("\tmore"), 12);
+    }
 }

@@ -96,7 +96,7 @@ fn time_wait_is_told_with_what_is_left_of_it_and_whether_re_use_helps() {
     );
     assert_eq!(
         one.evidence[0].text,
-        "tcp 127.0.0.1:80 with 127.0.0.1:40712 is in TIME_WAIT, for 47 s more, no process any more"
+        "tcp 127.0.0.1:80 with 127.0.0.1:40712 is in TIME_WAIT, for 47 s more, no process"
     );
     let advice = |found| problem(at, &found).advice;
     assert_eq!(
@@ -136,10 +136,13 @@ fn a_connection_that_has_the_port_is_named_with_its_state() {
         one.advice
             .ends_with("; end it, or take a port outside of 32768-60999, which outgoing connections get")
     );
+    let orphaned = SocketRow { inode: 0, state: SocketState::FIN_WAIT_1, ..open.clone() };
+    let nobody = amid(vec![orphaned], None);
+    assert!(nobody.advice.ends_with("; wait, or take another port: 0 is any free one"), "{}", nobody.advice);
     let orphan = SocketRow { inode: 0, state: SocketState::FIN_WAIT_2, ..open.clone() };
     let two = amid(vec![orphan, open, time_wait("127.0.0.1:40000", 9_000)], None);
     assert!(two.cause.starts_with(
-        "2 connections have the address, among them one with 127.0.0.1:40712 (FIN_WAIT_2), that of no process any more, and a connection that is over"
+        "2 connections have the address, among them one with 127.0.0.1:40712 (FIN_WAIT_2), that of no process, and a connection that is over"
     ), "{}", two.cause);
     assert!(two.advice.ends_with("take another port: 0 is any free one"));
 }

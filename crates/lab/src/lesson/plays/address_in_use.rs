@@ -15,6 +15,7 @@ pub(super) const LESSON: Lesson = Lesson {
         Claim { name: "time-wait", holds: time_wait, broken_by: Disturbance::Change(CLIENT_FIRST) },
         Claim { name: "without", holds: without, broken_by: Disturbance::Change(CLIENT_FIRST) },
         Claim { name: "too-late", holds: too_late, broken_by: Disturbance::Change(IN_BOTH) },
+        Claim { name: "before", holds: before, broken_by: Disturbance::Change(CLIENT_FIRST) },
         Claim { name: "both", holds: both, broken_by: Disturbance::Change(IN_NEITHER) },
     ],
     scenes: &[Scene::Facts, Scene::Sockets, Scene::Ladder(1)],
@@ -39,14 +40,20 @@ fn server(actor: &mut Actor) -> io::Result<()> {
     actor.reach("listening");
     serve_and_leave(actor, first)?;
     actor.wait_for("all closed");
-    let (outcome, _) = bind(actor, WITHOUT, false)?;
-    actor.fact("without", outcome);
-    let (outcome, _) = bind(actor, WITHOUT, true)?;
-    actor.fact("too late", outcome);
-    let (outcome, again) = bind(actor, WITH, with_option)?;
-    actor.fact("both", outcome);
-    if let Some(again) = &again {
-        actor.listen(again, 1)?;
+    let (said, _) = bind(actor, WITHOUT, false)?;
+    actor.fact("without", said);
+    let (said, _) = bind(actor, WITHOUT, true)?;
+    actor.fact("too late", said);
+    let again = actor.tcp_socket()?;
+    let bound = actor.bind(&again, everywhere(WITH));
+    actor.fact("before", outcome(&bound));
+    if with_option {
+        actor.set_option(&again, "SO_REUSEADDR=1")?;
+    }
+    let bound = actor.bind(&again, everywhere(WITH));
+    actor.fact("both", outcome(&bound));
+    if bound.is_ok() {
+        actor.listen(&again, 1)?;
     }
     actor.reach("again");
     actor.wait_for("end");
@@ -56,14 +63,14 @@ fn server(actor: &mut Actor) -> io::Result<()> {
 /// While one listens, another one comes: without the option, and with it in both.
 fn two_servers(actor: &mut Actor) -> io::Result<()> {
     let port = if actor.is_changed(OTHER_PORT) { SECOND + 1 } else { WITHOUT };
-    let (outcome, _) = bind(actor, port, false)?;
-    actor.fact("second", outcome);
+    let (said, _) = bind(actor, port, false)?;
+    actor.fact("second", said);
     let mut first = Some(listen(actor, SECOND, true)?);
     if actor.is_changed(FIRST_GONE) {
         first = None;
     }
-    let (outcome, _) = bind(actor, SECOND, true)?;
-    actor.fact("second with", outcome);
+    let (said, _) = bind(actor, SECOND, true)?;
+    actor.fact("second with", said);
     drop(first);
     Ok(())
 }
@@ -142,6 +149,10 @@ fn without(seen: &Seen) -> Option<bool> {
 
 fn too_late(seen: &Seen) -> Option<bool> {
     Some(seen.fact("too late")? == IN_USE)
+}
+
+fn before(seen: &Seen) -> Option<bool> {
+    Some(seen.fact("before")? == IN_USE)
 }
 
 fn both(seen: &Seen) -> Option<bool> {

@@ -3,10 +3,8 @@
 use kernel::disposition::{self, Disposition};
 use kernel::process::Signal;
 
-use rustix::net::Shutdown;
-
 use super::on_kernel::*;
-use super::processes::{SOON_MS, hears_the_end, how, outcome, read_outcome, wait};
+use super::processes::{SOON_MS, came_to, hears_the_end, how, read_came_to, wait};
 
 pub(super) const LESSON: Lesson = Lesson {
     id: "broken-pipe",
@@ -84,14 +82,14 @@ fn reads_and_writes_on(actor: &mut Actor) -> io::Result<()> {
     }
     actor.wait_for("first closed");
     let read = actor.read(&socket, 99);
-    actor.fact("read", read_outcome(&read));
+    actor.fact("read", read_came_to(&read));
     let write = actor.write(&socket, b"one");
-    actor.fact("first write", outcome(&write));
+    actor.fact("first write", came_to(&write));
     hears_the_end(actor, &socket)?;
     let write = actor.write(&socket, b"two");
-    actor.fact("second write", outcome(&write));
+    actor.fact("second write", came_to(&write));
     let read = actor.read(&socket, 99);
-    actor.fact("read again", read_outcome(&read));
+    actor.fact("read again", read_came_to(&read));
     Ok(())
 }
 
@@ -117,9 +115,9 @@ fn is_reset(actor: &mut Actor) -> io::Result<()> {
     actor.write(&socket, b"a question")?;
     actor.wait_for("third closed");
     let read = actor.read(&socket, 99);
-    actor.fact("reset read", read_outcome(&read));
+    actor.fact("reset read", read_came_to(&read));
     let write = actor.write(&socket, b"more");
-    actor.fact("reset write", outcome(&write));
+    actor.fact("reset write", came_to(&write));
     Ok(())
 }
 
@@ -129,7 +127,7 @@ fn shuts_down_itself(actor: &mut Actor) -> io::Result<()> {
         actor.shutdown(&socket, Shutdown::Write)?;
     }
     let write = actor.write(&socket, b"too late");
-    actor.fact("own write", outcome(&write));
+    actor.fact("own write", came_to(&write));
     Ok(())
 }
 

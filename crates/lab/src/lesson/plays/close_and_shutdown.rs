@@ -1,12 +1,7 @@
 //! `close-and-shutdown`: a connection that two processes have. close takes away one of its holders, shutdown a direction from all.
 
-use rustix::net::Shutdown;
-
-use wire::Time;
-
 use super::on_kernel::*;
-use super::processes::{SOON_MS, outcome, quoted, read_outcome, wait};
-use crate::event::Role;
+use super::processes::{SOON_MS, came_to, quoted, read_came_to, wait};
 
 pub(super) const LESSON: Lesson = Lesson {
     id: "close-and-shutdown",
@@ -48,7 +43,7 @@ fn closes(actor: &mut Actor, listener: &OwnedFd) -> io::Result<()> {
     let child = actor.fork(|actor| {
         actor.wait_for("parent closed");
         let write = actor.write(&connection, b"still here");
-        actor.fact("child's write", outcome(&write));
+        actor.fact("child's write", came_to(&write));
         actor.reach("child wrote");
         actor.wait_for("heard");
         Ok(())
@@ -71,7 +66,7 @@ fn shuts_down(actor: &mut Actor, listener: &OwnedFd) -> io::Result<()> {
     let child = actor.fork(|actor| {
         actor.wait_for("asked");
         let write = actor.write(&connection, b"and here");
-        actor.fact("child's second write", outcome(&write));
+        actor.fact("child's second write", came_to(&write));
         let read = actor.read(&connection, 99)?;
         actor.fact("child reads", quoted(&read));
         let flags = flags_of(actor, &connection);
@@ -134,7 +129,7 @@ fn client(actor: &mut Actor) -> io::Result<()> {
     actor.wait_for("shut down");
     if actor.poll(&second, PollFlags::IN, SOON_MS)? {
         let read = actor.read(&second, 99);
-        actor.fact("client's end", read_outcome(&read));
+        actor.fact("client's end", read_came_to(&read));
     }
     actor.write(&second, b"a question")?;
     actor.reach("asked");

@@ -14,6 +14,7 @@ pub(super) const LESSON: Lesson = Lesson {
         Claim { name: "two-ports", holds: two_ports, broken_by: Disturbance::Change(OTHER_PORT) },
         Claim { name: "twice", holds: twice, broken_by: Disturbance::Change(OTHER_SERVER) },
         Claim { name: "processes", holds: processes, broken_by: Disturbance::Change(ONE_PROCESS) },
+        Claim { name: "listeners", holds: listeners, broken_by: Disturbance::Change(FEWER) },
         Claim { name: "unbound", holds: unbound, broken_by: Disturbance::Change(BOUND) },
     ],
     scenes: &[Scene::Sockets, Scene::Facts],
@@ -24,6 +25,7 @@ const TWO: &str = "one client less";
 const OTHER_PORT: &str = "another port of the client";
 const OTHER_SERVER: &str = "another port of the server";
 const ONE_PROCESS: &str = "one process";
+const FEWER: &str = "a listener less";
 const BOUND: &str = "bound first";
 
 const PORT: u16 = 7777;
@@ -34,7 +36,7 @@ const SHARED: u16 = 40_000;
 
 fn server(actor: &mut Actor) -> io::Result<()> {
     let mut listeners = Vec::new();
-    for port in PORTS {
+    for port in PORTS.into_iter().take(if actor.is_changed(FEWER) { 2 } else { 3 }) {
         let listener = actor.tcp_socket()?;
         actor.bind(&listener, everywhere(port))?;
         actor.listen(&listener, 8)?;
@@ -134,6 +136,11 @@ fn processes(seen: &Seen) -> Option<bool> {
     let ((one, its), (another, others)) = (one?, another?);
     let at_port = |ends: &str| ends.starts_with(&format!("{} with", at_server(PORT)));
     Some(one != another && at_port(its) && at_port(others) && its != others)
+}
+
+/// All of them are the server's, which is one process when they are looked at.
+fn listeners(seen: &Seen) -> Option<bool> {
+    Some(count(seen, "all", Server, SocketState::LISTEN)? == 4)
 }
 
 fn unbound(seen: &Seen) -> Option<bool> {

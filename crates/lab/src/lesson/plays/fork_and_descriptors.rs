@@ -2,11 +2,8 @@
 
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 
-use wire::Time;
-
 use super::on_kernel::*;
-use super::processes::{own_descriptors, quoted, read_outcome, wait};
-use crate::event::Role;
+use super::processes::{own_descriptors, quoted, read_came_to, wait};
 
 pub(super) const LESSON: Lesson = Lesson {
     id: "fork-and-descriptors",
@@ -101,7 +98,7 @@ fn shares_a_flag(actor: &mut Actor) -> io::Result<()> {
     let read = match actor.poll(&from, PollFlags::IN, 0)?
         || rustix::fs::fcntl_getfl(&from)?.contains(OFlags::NONBLOCK)
     {
-        true => read_outcome(&actor.read(&from, 1)),
+        true => read_came_to(&actor.read(&from, 1)),
         // It would wait for ever.
         false => "would wait".to_owned(),
     };

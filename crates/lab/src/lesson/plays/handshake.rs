@@ -19,7 +19,7 @@ pub(super) const LESSON: Lesson = Lesson {
 };
 
 fn script() -> Script {
-    Script { until: 500, ..Script::of(&[on(At(0), Connect)], &[on(At(0), Listen)]) }
+    Script { until: 500, ..Script::of(&[on(At(0), Connect)], &[on(At(0), ListenOnly)]) }
 }
 
 fn three(seen: &Seen) -> Option<bool> {
@@ -47,7 +47,8 @@ fn listener(seen: &Seen) -> Option<bool> {
     Some(way(flow(seen)?, Side::B) == [State::Listen, State::SynReceived, State::Established])
 }
 
-/// The server's program made one call, listen; its kernel did the rest.
+/// The server's program called listen last; its kernel did the rest.
 fn unaccepted(seen: &Seen) -> Option<bool> {
-    Some(flow(seen)?.state_b == State::Established)
+    let calls = seen.calls.iter().filter(|call| call.side == Side::B).map(flow::calls::Call::function);
+    Some(calls.eq(["socket", "bind", "listen"]) && flow(seen)?.state_b == State::Established)
 }

@@ -9,7 +9,7 @@ pub(super) const LESSON: Lesson = Lesson {
     chapter: Chapter::Sockets,
     play: Play::on_kernel(Staging {
         place: Place::Network(&[]),
-        actors: &[(Server, first), (Client, sends), (THIRD, member), (FOURTH, member), (FIFTH, outside)],
+        actors: &[(Server, second), (Client, sends), (THIRD, third), (FOURTH, fourth), (FIFTH, fifth)],
     }),
     claims: &[
         Claim { name: "members", holds: members, broken_by: Disturbance::Change(ONE_DOES_NOT) },
@@ -57,27 +57,33 @@ fn sends(actor: &mut Actor) -> io::Result<()> {
     Ok(())
 }
 
-fn first(actor: &mut Actor) -> io::Result<()> {
-    listens(actor, true)
+fn second(actor: &mut Actor) -> io::Result<()> {
+    listens(actor, Server, true)
 }
 
-fn member(actor: &mut Actor) -> io::Result<()> {
-    let joins = !(actor.is_changed(ONE_DOES_NOT) && own_address()? == "10.0.0.4");
-    listens(actor, joins)
+fn third(actor: &mut Actor) -> io::Result<()> {
+    listens(actor, THIRD, true)
 }
 
-fn outside(actor: &mut Actor) -> io::Result<()> {
+fn fourth(actor: &mut Actor) -> io::Result<()> {
+    let joins = !actor.is_changed(ONE_DOES_NOT);
+    listens(actor, FOURTH, joins)
+}
+
+fn fifth(actor: &mut Actor) -> io::Result<()> {
     let joins = actor.is_changed(JOINS_TOO);
-    listens(actor, joins)
+    listens(actor, FIFTH, joins)
 }
 
-fn listens(actor: &mut Actor, joins: bool) -> io::Result<()> {
+fn listens(actor: &mut Actor, role: Role, joins: bool) -> io::Result<()> {
     let host = own_address()?;
     let socket = actor.udp_socket()?;
     actor.bind(&socket, everywhere(PORT))?;
     if joins {
         let on = host.parse().map_err(io::Error::other)?;
         actor.join(&socket, GROUP, on)?;
+        // The report follows a moment later, at random, so that not all send theirs at once (RFC 3376 §5.1).
+        actor.wait_for_packets(role, 1);
     }
     actor.reach(&host);
     actor.wait_for("sent");

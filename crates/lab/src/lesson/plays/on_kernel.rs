@@ -15,7 +15,7 @@ pub(super) use super::super::director::{Place, Staging};
 pub(super) use super::*;
 use crate::config::{CLIENT_ADDRESS, SERVER_ADDRESS};
 pub(super) use crate::event::{LinkFrame, Role};
-use wire::Time;
+pub(super) use wire::Time;
 
 /// Where Linux says which ports it chooses from: the first and the last one.
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";

@@ -38,6 +38,15 @@ struct Channel {
     writer: OwnedFd,
 }
 
+impl Channel {
+    /// Closes both ends, and says how it went before.
+    fn close(self, actor: &mut Actor, went: String) -> String {
+        actor.close(self.reader);
+        actor.close(self.writer);
+        went
+    }
+}
+
 type Experiment = fn(&mut Actor, Channel) -> io::Result<String>;
 
 fn program(actor: &mut Actor) -> io::Result<()> {
@@ -66,7 +75,8 @@ fn program(actor: &mut Actor) -> io::Result<()> {
 fn two_writes(actor: &mut Actor, channel: Channel) -> io::Result<String> {
     actor.write(&channel.writer, b"abc")?;
     actor.write(&channel.writer, b"defg")?;
-    Ok(read(actor, &channel))
+    let got = read(actor, &channel);
+    Ok(channel.close(actor, got))
 }
 
 fn nothing_there(actor: &mut Actor, channel: Channel) -> io::Result<String> {
@@ -74,7 +84,8 @@ fn nothing_there(actor: &mut Actor, channel: Channel) -> io::Result<String> {
         actor.write(&channel.writer, b"x")?;
     }
     actor.set_nonblocking(&channel.reader)?;
-    Ok(read(actor, &channel))
+    let got = read(actor, &channel);
+    Ok(channel.close(actor, got))
 }
 
 fn writer_gone(actor: &mut Actor, channel: Channel) -> io::Result<String> {
@@ -117,7 +128,7 @@ fn until_full(actor: &mut Actor, channel: Channel) -> io::Result<String> {
         while rustix::io::read(&channel.reader, &mut [0; PIECE]).is_ok_and(|len| len > 0) {}
     }
     let then = returned(&actor.write(&channel.writer, &[b'x'; PIECE]));
-    Ok(format!("{bytes}, then {then}"))
+    Ok(channel.close(actor, format!("{bytes}, then {then}")))
 }
 
 fn backwards(actor: &mut Actor, channel: Channel) -> io::Result<String> {
@@ -125,7 +136,8 @@ fn backwards(actor: &mut Actor, channel: Channel) -> io::Result<String> {
         // Of a pipe it fails, as it should.
         let _ = actor.shutdown(&channel.reader, Shutdown::Write);
     }
-    Ok(returned(&actor.write(&channel.reader, b"abc")))
+    let written = returned(&actor.write(&channel.reader, b"abc"));
+    Ok(channel.close(actor, written))
 }
 
 fn read(actor: &mut Actor, channel: &Channel) -> String {

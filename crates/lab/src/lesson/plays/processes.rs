@@ -98,22 +98,19 @@ fn name(signal: Signal) -> String {
     }
 }
 
-/// What a call came to, in a word or a number.
-pub(super) fn outcome<T: ToString>(done: &io::Result<T>) -> String {
-    match done {
-        Ok(value) => value.to_string(),
-        Err(error) => wire::errno::name(error.raw_os_error().unwrap_or_default()),
-    }
+/// What a call came to: what it gave, or the error's name.
+pub(super) fn came_to<T: ToString>(done: &io::Result<T>) -> String {
+    done.as_ref().map_or_else(error_name, ToString::to_string)
 }
 
-/// The same of a read: how many bytes.
-pub(super) fn read_outcome(done: &io::Result<Vec<u8>>) -> String {
-    match done {
-        Ok(bytes) => bytes.len().to_string(),
-        Err(error) => {
-            outcome::<u8>(&Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default())))
-        }
-    }
+/// The same of a read: how many bytes it gave.
+pub(super) fn read_came_to(done: &io::Result<Vec<u8>>) -> String {
+    done.as_ref().map_or_else(error_name, |bytes| bytes.len().to_string())
+}
+
+/// As C has it.
+pub(super) fn error_name(error: &io::Error) -> String {
+    wire::errno::name(error.raw_os_error().unwrap_or_default())
 }
 
 /// What was read, as text in quotes.

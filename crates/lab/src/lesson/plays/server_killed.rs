@@ -4,8 +4,7 @@ use kernel::process::Signal;
 use wire::socket_row::rows;
 
 use super::on_kernel::*;
-use super::processes::{SOON_MS, kill, outcome, read_outcome, wait};
-use crate::event::Role;
+use super::processes::{SOON_MS, came_to, kill, read_came_to, wait};
 
 pub(super) const LESSON: Lesson = Lesson {
     id: "server-killed",
@@ -99,9 +98,9 @@ fn client(actor: &mut Actor) -> io::Result<()> {
     actor.reach("typed");
     if actor.poll(&first, PollFlags::IN, SOON_MS)? {
         let read = actor.read(&first, 99);
-        actor.fact("read", read_outcome(&read));
+        actor.fact("read", read_came_to(&read));
         let write = actor.write(&first, b"hello?\n");
-        actor.fact("write", outcome(&write));
+        actor.fact("write", came_to(&write));
     }
     if !actor.is_changed(SECOND_LIVES) {
         kill(actor, second, Signal::KILL)?;

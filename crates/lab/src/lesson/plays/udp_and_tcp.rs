@@ -15,6 +15,7 @@ pub(super) const LESSON: Lesson = Lesson {
         Claim { name: "cut", holds: cut, broken_by: Disturbance::Change(ROOM) },
         Claim { name: "headers", holds: headers, broken_by: Disturbance::Change(TIMESTAMPS) },
         Claim { name: "nobody", holds: nobody, broken_by: Disturbance::Change(SOMEBODY) },
+        Claim { name: "untold", holds: untold, broken_by: Disturbance::Change(CONNECTS) },
         Claim { name: "refused", holds: refused, broken_by: Disturbance::Change(SOMEBODY) },
     ],
     scenes: &[Scene::Facts, Scene::Ladders, Scene::Layers(2), Scene::Header(2, "ICMP")],
@@ -26,6 +27,7 @@ const TOGETHER: &str = "written together";
 const ROOM: &str = "room for the whole datagram";
 const TIMESTAMPS: &str = "TCP with timestamps";
 const SOMEBODY: &str = "somebody is there";
+const CONNECTS: &str = "the other one connects as well";
 
 const PORT: u16 = 7777;
 /// Where nobody is.
@@ -102,6 +104,14 @@ fn to_nobody(actor: &mut Actor) -> io::Result<()> {
     actor.reach("sent to nobody");
     let second = returned(&actor.send(&connected, b"x"));
     actor.fact("nobody", format!("{first}, then {second}"));
+    let unconnected = actor.udp_socket()?;
+    if actor.is_changed(CONNECTS) {
+        actor.connect(&unconnected, at_server(NOBODY))?;
+    }
+    let first = returned(&actor.send_to(&unconnected, b"x", at_server(NOBODY)));
+    actor.reach("sent to nobody again");
+    let second = returned(&actor.send_to(&unconnected, b"x", at_server(NOBODY)));
+    actor.fact("untold", format!("{first}, then {second}"));
     let stream = actor.tcp_socket()?;
     let refused = returned(&actor.connect(&stream, at_server(NOBODY)).map(|()| 0));
     actor.fact("refused", refused);
@@ -153,6 +163,10 @@ fn nobody(seen: &Seen) -> Option<bool> {
     let is_icmp = answer.bytes.get(9) == Some(&1) && answer.from == Server;
     // RFC 792: type 3, destination unreachable; code 3, port.
     Some(is_icmp && icmp == [3, 3] && seen.fact("nobody")? == "1, then -1 ECONNREFUSED")
+}
+
+fn untold(seen: &Seen) -> Option<bool> {
+    Some(seen.fact("untold")? == "1, then 1")
 }
 
 fn refused(seen: &Seen) -> Option<bool> {

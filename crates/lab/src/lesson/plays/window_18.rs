@@ -7,11 +7,7 @@ pub(super) const LESSON: Lesson = Lesson {
     chapter: Chapter::Data,
     play: Play::beside(
         script,
-        Staging {
-            // The rate has each segment told by itself, where the kernel hands over several as one (GSO).
-            place: Place::Network(&["delay 10ms", "rate 1gbit"]),
-            actors: &[(Server, server), (Client, client)],
-        },
+        Staging { place: Place::Network(&["delay 10ms"]), actors: &[(Server, server), (Client, client)] },
     ),
     claims: &[
         Claim { name: "table", holds: table, broken_by: Disturbance::Plain(Client) },
@@ -120,6 +116,8 @@ fn set_up(actor: &mut Actor) -> io::Result<()> {
         ("tcp_window_scaling", "0"),
         ("tcp_ecn", "0"),
         ("tcp_congestion_control", "reno"),
+        // Each segment by itself: TSO would hand over two as one.
+        ("tcp_min_tso_segs", "1"),
     ] {
         actor.set_sysctl(&format!("net.ipv4.{name}"), value)?;
     }
@@ -139,10 +137,13 @@ fn server(actor: &mut Actor) -> io::Result<()> {
     actor.reach("listening");
     let session = actor.accept(&listener)?;
     actor.set_option(&session, "TCP_QUICKACK=0")?;
+    actor.reach("accepted");
     actor.wait_until(|| Ok(kernel::socket::unread(&session) >= 6144))?;
     actor.read(&session, 2048)?;
     actor.read(&session, 2048)?;
     actor.poll(&session, PollFlags::RDHUP, 2000)?;
+    // The kernel acknowledges before the program reads on: SYN ACK, two window updates, and this.
+    actor.wait_for_packets(Server, 4);
     actor.read(&session, 2048)?;
     actor.read(&session, 2048)?;
     actor.close(session);
@@ -155,6 +156,7 @@ fn client(actor: &mut Actor) -> io::Result<()> {
     let socket = actor.tcp_socket()?;
     actor.set_option(&socket, "SO_RCVBUF=4096")?;
     actor.connect(&socket, at_server(PORT))?;
+    actor.wait_for("accepted");
     // The FIN goes with the last bytes.
     actor.set_option(&socket, "TCP_CORK=1")?;
     actor.write(&socket, &[b'a'; 8192])?;

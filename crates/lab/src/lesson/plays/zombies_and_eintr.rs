@@ -7,7 +7,7 @@ use kernel::process::{self, Pid, Signal};
 use rustix::net::getsockname;
 
 use super::on_kernel::*;
-use super::processes::{how, kill, outcome, reap, state, wait, waits};
+use super::processes::{came_to, error_name, how, kill, reap, state, wait, waits};
 
 pub(super) const LESSON: Lesson = Lesson {
     id: "zombies-and-eintr",
@@ -36,11 +36,11 @@ fn server(actor: &mut Actor) -> io::Result<()> {
     ends_three_at_once(actor)?;
     leaves_nothing(actor)?;
     let restarts = actor.is_changed(ALWAYS_RESTARTED);
-    let came_to = accepts_while_a_child_ends(actor, restarts)?;
-    actor.fact("accept", came_to);
+    let first = accepts_while_a_child_ends(actor, restarts)?;
+    actor.fact("accept", first);
     let restarts = !actor.is_changed(NEVER_RESTARTED);
-    let came_to = accepts_while_a_child_ends(actor, restarts)?;
-    actor.fact("accept with SA_RESTART", came_to);
+    let second = accepts_while_a_child_ends(actor, restarts)?;
+    actor.fact("accept with SA_RESTART", second);
     Ok(())
 }
 
@@ -56,7 +56,7 @@ fn leaves_a_zombie(actor: &mut Actor) -> io::Result<()> {
     let shown = self::shown(child);
     actor.fact("killed", shown);
     let waited = wait(actor, child);
-    actor.fact("waitpid", outcome(&waited.map(|ended| how(&ended))));
+    actor.fact("waitpid", came_to(&waited.map(|ended| how(&ended))));
     let shown = self::shown(child);
     actor.fact("reaped", shown);
     Ok(())
@@ -92,7 +92,7 @@ fn leaves_nothing(actor: &mut Actor) -> io::Result<()> {
     let shown = shown(child);
     actor.fact("ignored", shown);
     let waited = wait(actor, child);
-    actor.fact("waitpid, ignored", outcome(&waited.map(|ended| how(&ended))));
+    actor.fact("waitpid, ignored", came_to(&waited.map(|ended| how(&ended))));
     Ok(())
 }
 
@@ -121,10 +121,7 @@ fn accepts_while_a_child_ends(actor: &mut Actor, restart: bool) -> io::Result<St
     })?;
     let first = actor.accept(&listener);
     let ran = disposition::ran(Signal::CHILD) > 0;
-    let came_to = match &first {
-        Ok(_) => "a client".to_owned(),
-        Err(error) => wire::errno::name(error.raw_os_error().unwrap_or_default()),
-    };
+    let given = first.as_ref().map_or_else(error_name, |_| "a client".to_owned());
     if first.is_err() {
         let again = actor.accept(&listener);
         actor.fact("accept again", if again.is_ok() { "a client" } else { "an error" });
@@ -132,10 +129,7 @@ fn accepts_while_a_child_ends(actor: &mut Actor, restart: bool) -> io::Result<St
     at_a_childs_end(Disposition::Default)?;
     wait(actor, ends)?;
     wait(actor, comes)?;
-    Ok(format!(
-        "{came_to}, {}",
-        if ran { "after the handler had run" } else { "and the handler did not run" }
-    ))
+    Ok(format!("{given}, {}", if ran { "after the handler had run" } else { "and the handler did not run" }))
 }
 
 fn at_a_childs_end(does: Disposition) -> io::Result<()> {
