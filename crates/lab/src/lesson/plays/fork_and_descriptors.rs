@@ -174,8 +174,9 @@ fn flags(seen: &Seen) -> Option<bool> {
 
 /// When the server's FINs set out.
 fn fins(seen: &Seen) -> Vec<Time> {
-    let rows = seen.flows.iter().flat_map(|flow| &flow.rows);
-    rows.filter(|row| row.from == Side::B && row.flags.has(TcpFlags::FIN)).map(|row| row.time).collect()
+    // Each once: a kernel that is not answered in time sends its FIN again.
+    let is_fin = |row: &&Row| row.from == Side::B && row.flags.has(TcpFlags::FIN);
+    seen.flows.iter().filter_map(|flow| flow.rows.iter().find(is_fin)).map(|row| row.time).collect()
 }
 
 fn no_fin(seen: &Seen) -> Option<bool> {
