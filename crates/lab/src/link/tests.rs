@@ -263,7 +263,10 @@ proptest! {
             let bucket = |range: &std::ops::Range<u32>| {
                 (range.start / FULL..=range.end / FULL).find(|bucket| range.contains(&(bucket * FULL + place)))
             };
-            ranges.iter().map(|range| bucket(range).expect("it carries a canary")).collect()
+            // What is left at the end is cut short by the test, behind any number of full ones: it has a fate of its own.
+            let inner = ranges.iter().filter(|range| range.end < of);
+            let lost = inner.map(|range| bucket(range).expect("it carries a canary"));
+            lost.filter(|bucket| *bucket < of / FULL - 1).collect()
         };
         let sizes = writes.into_iter().flat_map(|(full, end)| {
             std::iter::repeat_n(FULL, full as usize).chain(std::iter::once(end))
