@@ -32,7 +32,7 @@ pub(crate) const INTERFACE: &str = "eth0";
 pub(crate) const TABLES: [&str; 4] = ["tcp", "tcp6", "udp", "udp6"];
 
 /// Packets that may wait for the link before one is dropped: a TUN device's 500 lose packets at full speed.
-const QUEUE_LEN: u32 = 10_000;
+const QUEUE_LEN: u32 = 50_000;
 
 /// Places in each host's own table of TCP sockets, so that looking through it takes microseconds.
 const TCP_TABLE: &str = "4096";
