@@ -24,6 +24,7 @@ pub fn text(moments: &[Moment], style: &Style) -> String {
 pub(crate) fn lines(moments: &[Moment], width: usize) -> Vec<Line> {
     let mut before: Vec<(Key, [String; 3])> = Vec::new();
     let mut drawn: Vec<Line> = Vec::new();
+    let mut tables = 0;
     for moment in moments {
         let now: Vec<(Key, [String; 3])> =
             moment.sockets.iter().map(|(host, row)| cells(host, row)).collect();
@@ -36,23 +37,36 @@ pub(crate) fn lines(moments: &[Moment], width: usize) -> Vec<Line> {
                 drawn.push(Line::default());
             }
             drawn.extend(table(&moment.name, rows, width));
+            tables += 1;
         }
         before = now;
+    }
+    if tables > 1 {
+        drawn.push(Line::default());
+        drawn.extend(words(Role::Frame, KEY, width));
     }
     drawn
 }
 
-fn table(words: &str, rows: Vec<(Key, [String; 3])>, width: usize) -> Vec<Line> {
+/// What is said below several tables.
+const KEY: &str =
+    "The first table has all sockets, each after it what is new, what has changed, and what is gone.";
+
+fn words(role: Role, words: &str, width: usize) -> Vec<Line> {
+    let line = |words: String| {
+        let mut line = Line::default();
+        line.push(role, &words);
+        line
+    };
+    wrap(words, width).into_iter().map(line).collect()
+}
+
+fn table(name: &str, rows: Vec<(Key, [String; 3])>, width: usize) -> Vec<Line> {
     let mut grid = Grid::new(&["", "state", "to read", "to send", "local", "peer"]);
     for ([host, local, peer], [state, to_read, to_send]) in rows {
         grid.row([host, state, to_read, to_send, local, peer]);
     }
-    let plain = |words: String| {
-        let mut line = Line::default();
-        line.push(Role::Plain, &words);
-        line
-    };
-    let mut drawn: Vec<Line> = wrap(&format!("{words}:"), width).into_iter().map(plain).collect();
+    let mut drawn = words(Role::Plain, &format!("{name}:"), width);
     drawn.extend(grid.lines(width));
     drawn
 }
@@ -104,7 +118,12 @@ server  LISTEN       1        –        0.0.0.0:7       –
 it has gone:
         state  to read  to send  local           peer
 client  gone                     10.0.0.1:40712  10.0.0.2:7
+
+The first table has all sockets, each after it what is new, what has changed,
+and what is gone.
 ";
         assert_eq!(text(&moments, &Style::default()), expected);
+        let alone = text(&moments[..1], &Style::default());
+        assert!(alone.ends_with("–\n"), "one table needs no explanation: {alone}");
     }
 }

@@ -44,7 +44,7 @@ const FIXED: &str = "\
 
 /// The kinds of cells: their sign in text, class, and what they are for the sender and for the receiver.
 const KINDS: [(&str, &str, [&str; 2]); 4] = [
-    ("#", "done", ["acknowledged", "read by its program"]),
+    ("#", "done", ["acknowledged", "read, as its windows tell"]),
     (">", "held", ["sent, not acknowledged", "held for its program"]),
     ("-", "room", ["may be sent now", "free room"]),
     (".", "beyond", ["must wait", "beyond the window"]),

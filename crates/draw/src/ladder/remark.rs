@@ -52,7 +52,7 @@ pub(crate) fn remark(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Remark> 
     if is_lost(row) {
         return Some(lost(row));
     }
-    if let Some(resent) = &row.resent {
+    if let Some(resent) = row.resent.as_ref().filter(|_| !repeats_to_be_answered(flow, segment.index)) {
         return Some(again(flow, segment.index, resent));
     }
     if flow.closing == Closing::Refused && row.flags.has(TcpFlags::RST) {
@@ -195,11 +195,20 @@ pub(super) fn by_analysis(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Rem
             ["its window is open again", "window open again", "open again"],
         ));
     }
-    let (_, role, forms) = ANALYSED.iter().find(|(flag, ..)| row.analysis.has(*flag))?;
+    let (flag, role, forms) = ANALYSED.iter().find(|(flag, ..)| row.analysis.has(*flag))?;
     if row.analysis.has(AnalysisFlags::KEEP_ALIVE) && asks_for_room(flow, segment.index) {
         return Some(Remark::new(Role::Finding, PROBES));
     }
+    if *flag == AnalysisFlags::RETRANSMISSION && was_never_sent(row) {
+        return Some(Remark::new(Role::Finding, ["fills the gap: not sent before", "fills the gap"]));
+    }
     Some(Remark::new(*role, *forms))
+}
+
+/// True for bytes behind others that were sent first, and themselves for the first time. Wireshark's rules go by the numbers
+/// and call that a retransmission; a lab's link has seen every segment and knows better.
+fn was_never_sent(row: &Row) -> bool {
+    row.passage.is_some() && row.resent.is_none()
 }
 
 /// The words for a probe of a window of zero (RFC 9293 §3.8.6.1).
@@ -257,6 +266,18 @@ fn asks_for_room(flow: &Flow, index: usize) -> bool {
     let closes = TcpFlags::SYN.0 | TcpFlags::RST.0;
     let last = flow.rows[..index].iter().rev().take(SEARCHED).find(|earlier| earlier.from == other);
     last.is_some_and(|last| last.window_bytes == 0 && last.flags.0 & closes == 0)
+}
+
+/// True for a keep-alive (RFC 9293 §3.8.4) whose byte the sender knows to have arrived. Wireshark calls a lost byte that is sent
+/// again so as well, if it is the last one.
+fn repeats_to_be_answered(flow: &Flow, index: usize) -> bool {
+    let row = &flow.rows[index];
+    let acknowledges = |earlier: &Row| {
+        let ack = earlier.ack.filter(|_| earlier.from != row.from && !is_lost(earlier));
+        ack.is_some_and(|ack| ack.wrapping_sub(row.seq).cast_signed() > 0)
+    };
+    row.analysis.has(AnalysisFlags::KEEP_ALIVE)
+        && flow.rows[..index].iter().rev().take(SEARCHED).any(acknowledges)
 }
 
 /// True when the other end itself sent the error, none on the way.

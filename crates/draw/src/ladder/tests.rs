@@ -240,6 +240,43 @@ fn a_keep_alive_into_a_closed_window_is_a_probe() {
     assert!(probed(500).contains("keep-alive"), "{}", probed(500));
 }
 
+/// Wireshark flags both; only the one that had been acknowledged asks for nothing but a sign of life.
+#[test]
+fn a_keep_alive_is_told_from_a_lost_byte() {
+    let repeated = |is_acknowledged: bool| {
+        let mut talk = sample::Talk::new(Some(Duration::from_micros(10)));
+        talk.handshake(31).send(100, sample::A, "PA", [1, 1, 1]);
+        if is_acknowledged {
+            talk.send(150, sample::B, "A", [1, 2, 0]);
+        }
+        let resent = Resent {
+            of: Some(4),
+            after: Duration::from_secs(1),
+            needless: is_acknowledged,
+            asked_for: false,
+        };
+        let again = talk.send(1_000_100, sample::A, "A", [1, 1, 1]).row();
+        (again.analysis, again.resent) = (AnalysisFlags::KEEP_ALIVE, Some(resent));
+        draw(&talk.flow, 80)
+    };
+    let (probe, lost) = (repeated(true), repeated(false));
+    assert!(probe.contains("│ keep-alive") && !probe.contains("needless"), "{probe}");
+    assert!(lost.contains("│ after RTO 1 s"), "{lost}");
+}
+
+#[test]
+fn what_fills_a_gap_for_the_first_time_is_no_retransmission() {
+    let filled = |delay| {
+        let mut talk = sample::Talk::new(delay);
+        talk.handshake(31).send(100, sample::A, "PA", [33, 1, 15]);
+        talk.send(100_000, sample::A, "PA", [1, 1, 32]).row().analysis = AnalysisFlags::RETRANSMISSION;
+        draw(&talk.flow, 80)
+    };
+    let (lab, capture) = (filled(Some(Duration::from_micros(10))), filled(None));
+    assert!(lab.contains("│ fills the gap"), "the link has seen all: {lab}");
+    assert!(capture.contains("│ a retransmission"), "who knows what was before: {capture}");
+}
+
 #[test]
 fn what_comes_again_at_once_no_timer_has_sent() {
     let copied = |micros, delay| {
