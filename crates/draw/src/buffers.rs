@@ -60,7 +60,7 @@ pub fn text(flow: &Flow, sender: Side, names: &Names, style: &Style) -> String {
     lines.push(Line::default());
     let key = format!(
         "One character is {} bytes of the stream. Sender: # acknowledged, > sent and not acknowledged, - may be sent now, \
-         . must wait. Receiver: # read by its program, as its windows tell, \
+         . must wait. Receiver: # read by its program (as its windows tell), \
          o held for it, - free room, . beyond the window.",
         grouped(unit)
     );
