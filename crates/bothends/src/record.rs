@@ -28,7 +28,7 @@ pub use capture::{
     Counts, World, aside, capture, datagram, datagram_flow, flow, link, output, ran, role_word, segment,
 };
 pub use conversation::{closed, data, message, of_event, opened, said};
-pub use lesson::{call, lesson};
+pub use lesson::{call, lesson, moment};
 pub use packet::packet;
 pub use problem::problem;
 pub use socket::{socket, socket_count, socket_event};

@@ -352,11 +352,13 @@ impl Following {
         let window = self.announce(placed, segment);
         let other_fin = self.ends[other.index()].sent.fin;
         let ack = self.credit(placed, room.bounds.gaps);
+        // The SYN ACK of a simultaneous open has the number of this end's SYN, yet it answers the other's (RFC 9293 §3.5).
+        let answers = placed.answers_syn() && !self.ends[from.index()].sent_syn_ack;
         self.ends[from.index()].send(placed, ack, other_fin);
         self.time_handshake(placed, segment, seen);
         self.tell_story(placed, before, seen);
         let (novelty, probe) = self.note(placed, seen, room.bounds);
-        let resent = novelty.repeats.then(|| self.resent(placed, &novelty, seen.time));
+        let resent = (novelty.repeats && !answers).then(|| self.resent(placed, &novelty, seen.time));
         self.count(placed, &novelty, resent.as_ref(), seen);
         let in_flight = self.ends[from.index()].in_flight().unwrap_or(0);
         let most = &mut self.flow.totals_mut(from).in_flight_max;

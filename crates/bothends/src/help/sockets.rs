@@ -32,16 +32,17 @@ const PROTOCOLS: [(&str, &str, u32, &str, &str); 14] = [
 /// The table.
 pub(super) fn text() -> String {
     let mut text = "\
-socket(domain, type, protocol): the family of its addresses, how it carries bytes, by which protocol; 0
-is the usual one. Each was tried just now, as this user: yes, or the kernel's answer.
+socket(domain, type, protocol): the family of its addresses, how it carries
+bytes, by which protocol; 0 is the usual one. Each was tried just now, as this
+user: yes, or the kernel's answer.
 
-                 SOCK_STREAM       SOCK_DGRAM        SOCK_SEQPACKET    SOCK_RAW
+             SOCK_STREAM     SOCK_DGRAM      SOCK_SEQPACKET  SOCK_RAW
 "
     .to_owned();
     for family in FAMILIES {
         let answers = KINDS.map(|kind| answer(Kind { family, kind, protocol: usual(family, kind) }));
-        let row = answers.map(|answer| format!("{answer:<18}")).concat();
-        text.push_str(&format!("  {:<15}{}\n", format!("AF_{family}"), row.trim_end()));
+        let row = answers.map(|answer| format!("{answer:<16}")).concat();
+        text.push_str(&format!("  {:<11}{}\n", format!("AF_{family}"), row.trim_end()));
     }
     text.push_str("\n  FAMILY      TYPE            PROTOCOL             HERE\n");
     for (family, kind, protocol, name, what) in PROTOCOLS {
@@ -52,10 +53,11 @@ is the usual one. Each was tried just now, as this user: yes, or the kernel's an
     }
     text.push_str(
         "\n\
-         PF_ and AF_ are the same numbers: UNIX 1, INET 2, INET6 10, NETLINK 16, PACKET 17. Types: STREAM 1,\n\
-         DGRAM 2, RAW 3, SEQPACKET 5. A Unix socket asked for as RAW becomes DGRAM. EPERM: it takes CAP_NET_RAW.\n\
-         EACCES: net.ipv4.ping_group_range has no group of this user.\n\
-         EPROTONOSUPPORT, ESOCKTNOSUPPORT: this kernel, or this family, has no such thing.\n",
+         PF_ and AF_ are the same numbers: UNIX 1, INET 2, INET6 10, NETLINK 16,\n\
+         PACKET 17. Types: STREAM 1, DGRAM 2, RAW 3, SEQPACKET 5. A Unix socket asked for\n\
+         as RAW becomes DGRAM. EPERM: it takes CAP_NET_RAW. EACCES:\n\
+         net.ipv4.ping_group_range has no group of this user. EPROTONOSUPPORT,\n\
+         ESOCKTNOSUPPORT: this kernel, or this family, has no such thing.\n",
     );
     text
 }
@@ -88,7 +90,7 @@ mod tests {
         let unix: Vec<String> = row("AF_UNIX").split_whitespace().map(str::to_owned).collect();
         assert_eq!(unix, ["AF_UNIX", "yes", "yes", "yes", "yes"]);
         assert!(row("AF_INET ").split_whitespace().nth(1) == Some("yes"));
-        assert!(text.lines().all(|line| line.chars().count() <= 105));
+        assert!(text.lines().all(|line| line.chars().count() <= 80));
         assert!(!text.contains("EINVAL"), "{text}");
     }
 

@@ -10,10 +10,11 @@ const NOT_CONNECTED: i32 = 107;
 /// The table.
 pub(super) fn text() -> String {
     let mut text = "\
-Options of sockets, for --sockopt NAME=VALUE at every end; what the kernel made of it is told.
-A name may be in any case, and without SO_, TCP_, IP_, IPV6_ or UDP_ where that leaves no doubt.
+Options of sockets, for --sockopt NAME=VALUE at every end; what the kernel made
+of it is told. A name may be in any case, and without SO_, TCP_, IP_, IPV6_ or
+UDP_ where that leaves no doubt.
 
-  NAME, NUMBER                    TYPE         DEFAULT HERE              SET IT
+  NAME, NUMBER                  TYPE         DEFAULT HERE       SET IT
 "
     .to_owned();
     for level in Level::ALL {
@@ -23,8 +24,9 @@ A name may be in any case, and without SO_, TCP_, IP_, IPV6_ or UDP_ where that 
         }
     }
     text.push_str(
-        "\nBytes may be written as 64K, times with their unit, bits as 0x10. A version in brackets is the kernel\n\
-         that an option came with; those without have been there since 5.10 at the latest.\n",
+        "\nBytes may be written as 64K, times with their unit, bits as 0x10. A version in\n\
+         brackets is the kernel that an option came with; those without have been there\n\
+         since 5.10 at the latest.\n",
     );
     text
 }
@@ -33,7 +35,7 @@ fn row(option: &Sockopt) -> String {
     let (name, number) = (option.name, option.number);
     let (kind, default, when) = (option.kind.name(), default(option), option.when.words());
     let mut row =
-        format!("  {name:<26} {number:>4} {kind:<12} {default:<25} {when}\n      {}\n", option.help);
+        format!("  {name:<24} {number:>4} {kind:<12} {default:<18} {when}\n      {}\n", option.help);
     if let (Kind::Choice(words), true) = (option.kind, option.when != When::ReadOnly) {
         let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         row.push_str(&format!("      One of {}.\n", words.join(", ")));
@@ -41,14 +43,14 @@ fn row(option: &Sockopt) -> String {
     row
 }
 
-/// What a new socket has here, in at most 25 columns.
+/// What a new socket has here, in at most 18 columns.
 fn default(option: &Sockopt) -> String {
     if !option.is_readable() {
         return "not readable".to_owned();
     }
     match kernel::sockopt::default_here(option).map(|value| option.show(&value)) {
         Ok(value) if value.is_empty() => "none".to_owned(),
-        Ok(value) if value.len() > 25 => format!("{}…", value.chars().take(24).collect::<String>()),
+        Ok(value) if value.chars().count() > 18 => format!("{}…", value.chars().take(17).collect::<String>()),
         Ok(value) => value,
         Err(errno) if ABSENT.contains(&errno) => "not here".to_owned(),
         Err(NOT_CONNECTED) => "with a peer only".to_owned(),
@@ -84,7 +86,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_a_page() {
         for line in text().lines() {
-            assert!(line.chars().count() <= 102, "{line}");
+            assert!(line.chars().count() <= 80, "{line}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The record of a socket.
 
 use draw::sockets::Surroundings;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wire::Address;
 use wire::socket_row::{Kind, Memory, Model, Owner, SocketRow, SocketState, TimerKind};
 
@@ -15,6 +15,21 @@ pub fn socket(row: &SocketRow, explained: Option<&str>, around: &dyn Surrounding
 /// The same as something that happened to it, behind the fields that there are already.
 pub fn socket_event(record: Record, event: &str, row: &SocketRow, around: &dyn Surroundings) -> Record {
     of(record.with("event", event), row, None, around)
+}
+
+/// A socket among those of a moment: whose it is, its state and ends, and what waits in its queues.
+pub(super) fn at_a_moment(host: &str, row: &SocketRow) -> Value {
+    let mut fields = Map::new();
+    let words = [
+        ("host", host.to_owned()),
+        ("transport", row.kind.transport().to_owned()),
+        ("state", row.state.name(row.kind).to_string()),
+        ("local", place(row, &row.local)),
+        ("remote", place(row, &row.remote)),
+    ];
+    fields.extend(words.map(|(name, word)| (name.to_owned(), word.into())));
+    fields.extend(queues(row).map(|(name, number)| (name.to_owned(), number.into())));
+    Value::Object(fields)
 }
 
 /// How many sockets there are of a kind and state.
@@ -32,16 +47,8 @@ fn of(record: Record, row: &SocketRow, explained: Option<&str>, around: &dyn Sur
         .with("state", row.state.name(row.kind))
         .with("local", place(row, &row.local))
         .with("remote", remote(row, around));
-    // The queues of a listener count connections.
-    let record = match row.is_listener() {
-        true => record
-            .with("recv_q_bytes", 0)
-            .with("send_q_bytes", 0)
-            .with("accept_queue", row.to_read_bytes)
-            .with("accept_limit", row.to_send_bytes),
-        false => record.with("recv_q_bytes", row.to_read_bytes).with("send_q_bytes", row.to_send_bytes),
-    };
-    record
+    queues(row)
+        .fold(record, |record, (name, number)| record.with(name, number))
         .with_some("uid", row.uid)
         .with("inode", row.inode)
         .with("processes", around.owners(row.inode).iter().map(owner).collect::<Value>())
@@ -79,6 +86,18 @@ fn of(record: Record, row: &SocketRow, explained: Option<&str>, around: &dyn Sur
         .with_some("mark", row.mark.filter(|mark| *mark != 0))
         .with_some("cookie", (row.cookie != 0).then(|| format!("{:x}", row.cookie)))
         .with_some("explained", explained)
+}
+
+/// What waits, in bytes; the queues of a listener count connections.
+fn queues(row: &SocketRow) -> impl Iterator<Item = (&'static str, u32)> {
+    let (first, second) = (row.to_read_bytes, row.to_send_bytes);
+    let (bytes, connections) = match row.is_listener() {
+        true => ([0, 0], Some([("accept_queue", first), ("accept_limit", second)])),
+        false => ([first, second], None),
+    };
+    let [to_read, to_send] = bytes;
+    let bytes = [("recv_q_bytes", to_read), ("send_q_bytes", to_send)];
+    bytes.into_iter().chain(connections.into_iter().flatten())
 }
 
 /// As everywhere in records; of a packet socket there is none.

@@ -26,6 +26,13 @@ fn on_the_kernel() -> Vec<String> {
     kernel.map(|lesson| lesson["id"].as_str().unwrap().to_owned()).collect()
 }
 
+#[test]
+fn the_list_fits_a_page() {
+    let listed = stdout(&run(&mut bothends(&["lab", "lessons"]), b""));
+    assert!(listed.contains("\n  zombies-and-eintr     "), "{listed}");
+    assert!(listed.lines().all(|line| line.chars().count() <= 80), "{listed}");
+}
+
 /// Runs the binary as nobody, where we may; an ordinary user runs it as what they are.
 fn as_a_user(copy: &PublicCopy, arguments: &[&str]) -> Output {
     let mut command: Command =
@@ -259,6 +266,24 @@ fn calls_are_records_and_every_scene_is_a_picture() {
             assert!(picture.contains(&format!("class=\"{class}\"")), "{name}: {picture}");
         }
     }
+}
+
+#[test]
+fn the_sockets_at_each_moment_are_records() {
+    let output = run(&mut bothends(&["lab", "lesson", "backlog", "--json"]), b"");
+    if is_refused(&output) {
+        return left_out("moments as records", "this system refuses a private network");
+    }
+    let records = records(&output);
+    let moments = of_type(&records, "moment");
+    let three = moments.iter().find(|moment| moment["name"] == "three").unwrap();
+    assert!(three["t_s"].as_f64().unwrap() > 0.0, "{three}");
+    let sockets = three["sockets"].as_array().unwrap();
+    let listener = sockets.iter().find(|its| its["local"] == "0.0.0.0:7777").unwrap();
+    assert_eq!((&listener["host"], &listener["state"]), (&"server".into(), &"LISTEN".into()));
+    assert_eq!((&listener["accept_queue"], &listener["accept_limit"]), (&3.into(), &2.into()));
+    let ours = sockets.iter().filter(|its| its["host"] == "client" && its["remote"] == "10.0.0.2:7777");
+    assert!(ours.clone().all(|its| its["state"] == "ESTABLISHED") && ours.count() == 3, "{three}");
 }
 
 #[test]

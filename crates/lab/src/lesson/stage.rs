@@ -335,7 +335,7 @@ impl Stage {
             return lost("cut".to_owned());
         }
         if mishap == Some(Mishap::Lost) {
-            return lost("script".to_owned());
+            return lost("on purpose".to_owned());
         }
         let late = if let Some(Mishap::Late(late)) = mishap { milliseconds(late) } else { Duration::ZERO };
         let offered = Offered::new(VirtioNetHeader::default(), packet, 0);

@@ -9,6 +9,7 @@ use super::walk::{Next, Walk};
 
 const IGMP: Title = Title { family: Control, name: "IGMP", short: "IGMP", standard: "RFC 3376" };
 const S: &str = "RFC 2236 §2";
+const S_TYPES: &str = "RFC 3376 §4";
 const S_QUERY: &str = "RFC 3376 §4.1";
 const S_REPORT: &str = "RFC 3376 §4.2";
 const QUERY: u64 = 0x11;
@@ -16,7 +17,7 @@ const REPORT_V3: u64 = 0x22;
 
 pub(super) fn read(walk: &mut Walk<'_>, span: Span) -> (Next, Span) {
     let mut reading = walk.reading(span, IGMP);
-    let kind = reading.take(field("Type", 8, S), |kind| super::reading::hex(kind, 2, kind_name(kind)));
+    let kind = reading.take(field("Type", 8, S_TYPES), |kind| super::reading::hex(kind, 2, kind_name(kind)));
     if kind == Some(REPORT_V3) {
         report(&mut reading);
     } else {
@@ -30,7 +31,8 @@ pub(super) fn read(walk: &mut Walk<'_>, span: Span) -> (Next, Span) {
             query(&mut reading);
         }
     }
-    reading.checksum(checked::alone(walk.frame, span, 2, S));
+    let clause = if kind == Some(REPORT_V3) { S_REPORT } else { S };
+    reading.checksum(checked::alone(walk.frame, span, 2, clause));
     (Next::Payload, walk.keep(reading))
 }
 

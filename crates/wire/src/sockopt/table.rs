@@ -72,7 +72,7 @@ const ROWS: [Sockopt; 123] = [
     row("SO_TIMESTAMP", Socket, 29, Flag, Of::All, Any, "Receive the time of arrival with each message, in microseconds."),
     row("SO_TIMESTAMPING", Socket, 37, Int(Bits), Of::All, Any, "Time stamps of sending and receiving, by hardware too."),
     row("SO_TIMESTAMPNS", Socket, 35, Flag, Of::All, Any, "Receive the time of arrival with each message, in nanoseconds."),
-    row("SO_TXREHASH", Socket, 74, Int(Plain), Of::Tcp, BeforeConnect, "Try another path after a timeout: 1; not: 0; as the system says: 255 (6.0)."),
+    row("SO_TXREHASH", Socket, 74, Int(Plain), Of::Tcp, BeforeConnect, "Another path after a timeout: 1; not: 0; as the system says: 255 (6.0)."),
     row("SO_TYPE", Socket, 3, TYPE, Of::All, ReadOnly, "Stream, datagrams or sequenced packets."),
     row("SO_ZEROCOPY", Socket, 60, Flag, Of::Internet, Any, "Allow sends without copying (MSG_ZEROCOPY)."),
 

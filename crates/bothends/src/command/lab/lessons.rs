@@ -93,7 +93,7 @@ fn list(out: &Out) -> Exit {
     for (chapter, lessons) in chapters() {
         let _ = writeln!(shown, "{}", chapter.title());
         for lesson in lessons {
-            let _ = writeln!(shown, "  {:<21} {}", lesson.id, lesson.text().title);
+            shown.push_str(&block(&format!("  {:<21} ", lesson.id), &lesson.text().title, &out.stdout));
         }
         shown.push('\n');
     }
@@ -142,7 +142,7 @@ fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
     Ok(if lesson.claims.iter().all(|claim| claim.holds(&seen)) { Exit::Ok } else { Exit::No })
 }
 
-/// Segments and conversations, datagrams and theirs, and the calls of both programs.
+/// Segments and conversations, datagrams and theirs, the calls of both programs, and the sockets at each moment.
 fn records(seen: &Seen, out: &Out) {
     let world = seen.world;
     let flows: Vec<&flow::Flow> = seen.flows.iter().collect();
@@ -153,6 +153,9 @@ fn records(seen: &Seen, out: &Out) {
     }
     for call in &seen.calls {
         out.record(&record::call(call, seen.ended_by(call), Time::ZERO));
+    }
+    for moment in &seen.moments {
+        out.record(&record::moment(moment, Time::ZERO));
     }
 }
 

@@ -58,7 +58,7 @@ fn server(actor: &mut Actor) -> io::Result<()> {
     let mut names = Vec::new();
     actor.set_nonblocking(&listener)?;
     while let Ok(connection) = actor.accept(&listener) {
-        names.push(actor.local_name(&connection)?.to_string());
+        names.push(actor.local_name(&connection)?.ip().to_string());
     }
     actor.fact("told", names.join(", "));
     actor.reach("accepted");
@@ -107,7 +107,7 @@ fn all_addresses(seen: &Seen) -> Option<bool> {
 
 /// No accepted socket is at 0.0.0.0: each has the address that its client asked for.
 fn told(seen: &Seen) -> Option<bool> {
-    Some(seen.fact("told")? == "10.0.0.2:7777, 127.0.0.1:7777, 127.0.0.1:7777")
+    Some(seen.fact("told")? == "10.0.0.2, 127.0.0.1, 127.0.0.1")
 }
 
 fn only(seen: &Seen) -> Option<bool> {

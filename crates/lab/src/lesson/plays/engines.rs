@@ -42,6 +42,7 @@ fn server(actor: &mut Actor) -> io::Result<()> {
     if actor.is_changed(TURNED) {
         engines.rotate_left(1);
     }
+    actor.fact("columns", "processes\tthreads\tdescriptors\tzombies");
     for (engine, name) in engines.into_iter().zip(names) {
         is_counted(actor, engine, name)?;
     }
@@ -153,17 +154,17 @@ impl Counted {
     }
 
     fn parse(shown: &str) -> Option<Counted> {
-        let numbers: Vec<usize> = shown.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+        let numbers: Vec<usize> = shown.split('\t').filter_map(|word| word.parse().ok()).collect();
         let &[processes, threads, descriptors, zombies] = numbers.as_slice() else { return None };
         Some(Counted { processes, threads, descriptors, zombies })
     }
 }
 
-/// Each number behind what it counts.
+/// As cells of a table.
 impl std::fmt::Display for Counted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Counted { processes, threads, descriptors, zombies } = self;
-        write!(f, "processes {processes}, threads {threads}, descriptors {descriptors}, zombies {zombies}")
+        write!(f, "{processes}\t{threads}\t{descriptors}\t{zombies}")
     }
 }
 

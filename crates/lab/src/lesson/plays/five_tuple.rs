@@ -53,6 +53,7 @@ fn server(actor: &mut Actor) -> io::Result<()> {
     actor.reach("listening");
     actor.wait_for("all");
     // Two of the connections go to a process each.
+    actor.fact("columns", "process\tlocal\tpeer");
     for which in ["one", "another"] {
         let connection = actor.accept(&listeners[0])?;
         if actor.is_changed(ONE_PROCESS) {
@@ -68,7 +69,7 @@ fn server(actor: &mut Actor) -> io::Result<()> {
 
 fn holds(actor: &mut Actor, which: &str, connection: &OwnedFd) -> io::Result<()> {
     let (local, peer) = (actor.local_name(connection)?, actor.peer_name(connection)?);
-    actor.fact(which, format!("process {}: {local} with {peer}", std::process::id()));
+    actor.fact(which, format!("{}\t{local}\t{peer}", std::process::id()));
     actor.reach(which);
     Ok(())
 }
@@ -132,9 +133,9 @@ fn twice(seen: &Seen) -> Option<bool> {
 
 /// Two processes, one port.
 fn processes(seen: &Seen) -> Option<bool> {
-    let [one, another] = ["one", "another"].map(|which| seen.fact(which)?.split_once(": "));
+    let [one, another] = ["one", "another"].map(|which| seen.fact(which)?.split_once('\t'));
     let ((one, its), (another, others)) = (one?, another?);
-    let at_port = |ends: &str| ends.starts_with(&format!("{} with", at_server(PORT)));
+    let at_port = |ends: &str| ends.starts_with(&format!("{}\t", at_server(PORT)));
     Some(one != another && at_port(its) && at_port(others) && its != others)
 }
 

@@ -48,6 +48,7 @@ fn shares_a_file(actor: &mut Actor) -> io::Result<()> {
         number,
     )?;
     actor.write(&file, b"hello")?;
+    actor.fact("columns", "child\tparent");
     let both = reads(actor, &file, !actor.is_changed(OPENED_AFTER))?;
     actor.fact("opened before", both);
     let both = reads(actor, &file, actor.is_changed(OPENED_BEFORE))?;
@@ -76,7 +77,7 @@ fn reads(actor: &mut Actor, file: &OwnedFd, before: bool) -> io::Result<String> 
     };
     let two = actor.read(&opened, 2)?;
     actor.close(opened);
-    Ok(format!("{} and {}", quoted(&byte[..len]), quoted(&two)))
+    Ok([quoted(&byte[..len]), quoted(&two)].join("\t"))
 }
 
 fn open(actor: &mut Actor, file: &OwnedFd) -> io::Result<OwnedFd> {
@@ -161,11 +162,11 @@ fn client(actor: &mut Actor) -> io::Result<()> {
 }
 
 fn shared(seen: &Seen) -> Option<bool> {
-    Some(seen.fact("opened before")? == "\"h\" and \"el\"")
+    Some(seen.fact("opened before")? == "\"h\"\t\"el\"")
 }
 
 fn own(seen: &Seen) -> Option<bool> {
-    Some(seen.fact("opened after")? == "\"h\" and \"he\"")
+    Some(seen.fact("opened after")? == "\"h\"\t\"he\"")
 }
 
 fn flags(seen: &Seen) -> Option<bool> {
