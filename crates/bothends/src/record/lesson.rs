@@ -83,7 +83,7 @@ mod tests {
         let expected = serde_json::json!([
             {
                 "host": "server", "transport": "tcp", "state": "LISTEN", "local": "0.0.0.0:7", "remote": "0.0.0.0:0",
-                "recv_q_bytes": 0, "send_q_bytes": 0, "accept_queue": 3, "accept_limit": 128,
+                "recv_q_bytes": 0, "send_q_bytes": 0, "accept_queue": 3,
             },
             {
                 "host": "client", "transport": "tcp", "state": "ESTABLISHED", "local": "10.0.0.1:40712",

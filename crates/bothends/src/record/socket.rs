@@ -28,7 +28,9 @@ pub(super) fn at_a_moment(host: &str, row: &SocketRow) -> Value {
         ("remote", place(row, &row.remote)),
     ];
     fields.extend(words.map(|(name, word)| (name.to_owned(), word.into())));
-    fields.extend(queues(row).map(|(name, number)| (name.to_owned(), number.into())));
+    // The table that a play reads, /proc/net/tcp, does not have a listener's limit.
+    let told = queues(row).filter(|(name, _)| *name != "accept_limit");
+    fields.extend(told.map(|(name, number)| (name.to_owned(), number.into())));
     Value::Object(fields)
 }
 

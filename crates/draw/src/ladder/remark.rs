@@ -196,6 +196,9 @@ pub(super) fn by_analysis(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Rem
         ));
     }
     let (flag, role, forms) = ANALYSED.iter().find(|(flag, ..)| row.analysis.has(*flag))?;
+    if *flag == AnalysisFlags::RETRANSMISSION && answers_in_a_simultaneous_open(row) {
+        return None;
+    }
     if row.analysis.has(AnalysisFlags::KEEP_ALIVE) && asks_for_room(flow, segment.index) {
         return Some(Remark::new(Role::Finding, PROBES));
     }
@@ -209,6 +212,11 @@ pub(super) fn by_analysis(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Rem
 /// and call that a retransmission; a lab's link has seen every segment and knows better.
 fn was_never_sent(row: &Row) -> bool {
     row.passage.is_some() && row.resent.is_none()
+}
+
+/// A SYN ACK that Wireshark takes for its sender's SYN again, and that answers the other end's (RFC 9293 §3.5, figure 7).
+fn answers_in_a_simultaneous_open(row: &Row) -> bool {
+    row.flags.has(TcpFlags::SYN) && row.flags.has(TcpFlags::ACK) && row.resent.is_none()
 }
 
 /// The words for a probe of a window of zero (RFC 9293 §3.8.6.1).
