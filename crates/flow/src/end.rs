@@ -35,6 +35,8 @@ pub(crate) struct End {
     sacked_to: Option<i64>,
     /// The window field that arrived last.
     heard_window: u16,
+    /// When anything arrived last.
+    pub(crate) heard_at: Option<Time>,
     /// The highest acknowledgement that this end sent.
     pub(crate) last_ack: Option<i64>,
     /// The window in bytes that this end announced last.
@@ -135,6 +137,7 @@ impl End {
             ..Heard::default()
         };
         let mut round_trip = None;
+        self.heard_at = self.heard_at.max(Some(time));
         if !segment.rst {
             round_trip = segment.ack.and_then(|ack| self.take_ack(ack, segment, time));
             heard.acks_syn = self.sent_syn && segment.ack.is_some_and(|ack| self.is_of_sent(ack));

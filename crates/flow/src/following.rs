@@ -2,6 +2,7 @@
 //! arrives, and leaves a row.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use wire::Time;
 use wire::tcp::{TcpFlags, TcpOptions};
@@ -21,6 +22,9 @@ use crate::sent::{Bounds, Novelty, Sent};
 use crate::sequence::{Numbering, Seq, wrapped};
 use crate::transit::{Certainty, Reply, Taken, Transit, Underway};
 use crate::waiting::Waiting;
+
+/// The least retransmission timeout of Linux and of most others; RFC 6298 §2.4 would have a second.
+const LEAST_RTO: Duration = Duration::from_millis(200);
 
 /// How much this conversation may remember.
 #[derive(Clone, Copy, Debug)]
@@ -482,8 +486,17 @@ impl Following {
             of: novelty.of.map(|sending| sending.frame),
             after: novelty.of.map(|sending| time.since(sending.time)).unwrap_or_default(),
             needless: arrived || acked >= Some(placed.end()),
-            asked_for: self.ends[placed.from.index()].was_asked_for(placed),
+            asked_for: self.ends[placed.from.index()].was_asked_for(placed)
+                && !self.only_a_timer(placed.from, time),
         }
+    }
+
+    /// True when nothing has arrived for so long that no acknowledgement made this end send: its timer ran out, whatever it
+    /// had been asked for.
+    fn only_a_timer(&self, from: Side, time: Time) -> bool {
+        let round_trip = self.flow.handshake_rtt.unwrap_or_default();
+        let heard_at = self.ends[from.index()].heard_at;
+        heard_at.is_some_and(|heard_at| time.since(heard_at) >= LEAST_RTO + round_trip)
     }
 
     fn count(&mut self, placed: &Placed, novelty: &Novelty, resent: Option<&Resent>, seen: Sighting<'_>) {

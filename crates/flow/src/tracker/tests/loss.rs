@@ -178,6 +178,14 @@ fn repetition_that_was_asked_for() {
     ));
     assert_eq!(by_sack.rows[6].resent, resent(4, 14, false, true));
     assert_eq!(by_sack.rows[5].options.sack[0], Some((11, 21)), "relative numbers");
+    let too_late = flow_of(&format!(
+        "{OPEN}
+         10   A PSH,ACK 1  ack 1 len 10
+         11   A PSH,ACK 11 ack 1 len 10
+         20   B ACK 1 ack 1 sack 11-21
+         1010 A PSH,ACK 1 ack 1 len 10"
+    ));
+    assert_eq!(too_late.rows[6].resent, resent(4, 1000, false, false), "a second after: that was the timer");
 }
 
 #[test]
