@@ -103,7 +103,7 @@ fn because(number: usize, way: &Way, ascii: bool) -> String {
         fitting.map(|(address, ..)| *address).collect::<Vec<_>>()
     };
     let mut reasons = Vec::new();
-    for rule in RULES {
+    for rule in SourceRule::ALL {
         let name = format!("rule {}, {}", rule.number(), rule.name());
         reasons
             .extend(named(&of(Ordering::Less, Some(rule))).map(|those| format!("before {those} by {name}")));
@@ -120,17 +120,6 @@ fn because(number: usize, way: &Way, ascii: bool) -> String {
     }
     format!("{out}: {}", reasons.join("; "))
 }
-
-const RULES: [SourceRule; 8] = [
-    SourceRule::SameAddress,
-    SourceRule::AppropriateScope,
-    SourceRule::AvoidDeprecated,
-    SourceRule::HomeAddress,
-    SourceRule::OutgoingInterface,
-    SourceRule::MatchingLabel,
-    SourceRule::TemporaryAddress,
-    SourceRule::LongestPrefix,
-];
 
 /// `a, b and 3 more`; none of none.
 fn named(addresses: &[IpAddr]) -> Option<String> {

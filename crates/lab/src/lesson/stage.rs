@@ -175,9 +175,7 @@ impl Seen {
         let its = self.calls.iter().filter(|one| one.side == side && one.text.starts_with(call));
         its.map(|one| one.result.as_deref()).collect()
     }
-}
 
-impl Seen {
     /// What its scenes are made of; the frames are [`LinkFrame::to_follow`] of [`Seen::frames`].
     pub fn material<'a>(&'a self, frames: &'a [Frame<'a>]) -> Material<'a> {
         Material {

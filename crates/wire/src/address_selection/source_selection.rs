@@ -50,6 +50,18 @@ pub enum SourceRule {
 }
 
 impl SourceRule {
+    /// All, in their order.
+    pub const ALL: [SourceRule; 8] = [
+        SourceRule::SameAddress,
+        SourceRule::AppropriateScope,
+        SourceRule::AvoidDeprecated,
+        SourceRule::HomeAddress,
+        SourceRule::OutgoingInterface,
+        SourceRule::MatchingLabel,
+        SourceRule::TemporaryAddress,
+        SourceRule::LongestPrefix,
+    ];
+
     /// Its number.
     pub fn number(self) -> u8 {
         self as u8 + 1
@@ -234,17 +246,7 @@ mod tests {
 
     #[test]
     fn rules_have_the_numbers_of_the_rfc() {
-        let rules = [
-            SourceRule::SameAddress,
-            SourceRule::AppropriateScope,
-            SourceRule::AvoidDeprecated,
-            SourceRule::HomeAddress,
-            SourceRule::OutgoingInterface,
-            SourceRule::MatchingLabel,
-            SourceRule::TemporaryAddress,
-            SourceRule::LongestPrefix,
-        ];
-        assert_eq!(rules.map(SourceRule::number), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(SourceRule::ALL.map(SourceRule::number), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(SourceRule::LongestPrefix.name(), "use longest matching prefix");
     }
 
