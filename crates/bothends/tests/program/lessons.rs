@@ -210,7 +210,7 @@ fn a_full_disk_spoils_the_capture_and_nothing_else() {
 }
 
 #[test]
-fn stepping_waits_for_enter_and_leaves_nothing_out() {
+fn on_a_pipe_stepping_waits_for_lines_and_leaves_nothing_out() {
     let whole = stdout(&run(&mut bothends(&["lab", "lesson", "handshake"]), b""));
     assert_eq!(stdout(&run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"\n\n\n\n")), whole);
     assert_eq!(stdout(&run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"")), whole);

@@ -15,7 +15,7 @@ fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
         let every = evidence.port().map_or_else(String::new, |port| format!("; `:{port}` means all of them"));
         Verdict::new(
             "no interface of this machine has this address",
-            format!("`ip address` lists the addresses here{every}"),
+            format!("`bothends addr mine` lists the addresses here{every}"),
         )
     })
 }

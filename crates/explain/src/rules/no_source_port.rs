@@ -13,7 +13,7 @@ fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     (evidence.doing() == Doing::Connect && evidence.errno_is(&[EADDRNOTAVAIL])).then(|| {
         Verdict::new(
             "no local address fits this destination, or all source ports towards it are in use",
-            "`ss -tan` shows how many connections go there already; `ip address` which addresses are here",
+            "`bothends sockets -tan` shows how many connections go there already; `bothends addr mine` which addresses are here",
         )
     })
 }
