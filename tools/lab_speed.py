@@ -13,13 +13,20 @@ share of it something else took. It needs iperf3, ip, nsenter, unshare and busyb
   tun-loss, …       the same with a rule that decides about each segment (loss 0.001 %: one segment of 100,000)
   no-offload        one TCP flow whose sender's interface cuts nothing and sums nothing
   late, rtt         UDP echoes of 32 bytes over a delay of 10 or 50 ms each way, one after the other: how late packets leave the link,
-                    by its own count, and how much longer than twice the delay the program waits, in the median
+                    by its own count, and how much longer than twice the delay the program waits, in the median. Both programs are
+                    tools/reference's in C: what an interpreter needs to get going again after a sleep is nothing of the lab's
   rate              bytes of TCP that arrive, against the rate × 1448/1500, behind a first second
   start             from the start of bothends to the start of the client's command, behind a server's that waits (busybox nc), which has
                     to start too
-  many              datagrams of 64 bytes, one by one, at 500,000 a second: unplanned drops
+  many, many-rate   unplanned drops of datagrams of 64 bytes that come at 505,000 a second, and how many thousand a second the link
+                    carried. Whoever has each sent by itself (sendmmsg) spends all of one processor on that at this rate, and two
+                    have to carry and to receive them too. So tools/reference/u_rate.c hands over trains of 64 (UDP_SEGMENT), every
+                    127 µs, and the client's interface takes no packet of several segments any more (gso_max_segs 1): its kernel
+                    cuts them, and the link gets each datagram by itself. That it has read every single one so is checked. At the
+                    server tools/reference/u_count.c receives each by itself too; what came too fast for its socket is told.
+  many-gro, …       the same where the server takes trains (UDP_GRO): then its kernel does not cut what the link has joined
 """
-import argparse, json, os, statistics, subprocess, sys, tempfile, time
+import argparse, atexit, functools, json, os, shutil, statistics, subprocess, sys, tempfile, time
 
 ME = os.path.abspath(__file__)
 # An empty folder over /dev/net: no TUN device can be opened.
@@ -34,22 +41,38 @@ iperf3 -c 10.0.0.2 -J -t "$1"; kill $other
 """
 
 
+@functools.cache
+def reference(name):
+    """A program of tools/reference, compiled into a folder that goes with this process."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    source = os.path.join(os.path.dirname(ME), "reference", f"{name}.c")
+    subprocess.run(["cc", "-O2", "-pthread", "-o", os.path.join(folder, name), source], check=True)
+    return os.path.join(folder, name)
+
+
 def lab(binary, rules, *commands, before=()):
     """Runs a lab; gives its records and what the client wrote."""
     words = [*before, binary, "lab", "--json", "--color", "never", *rules]
     for command in commands:
         words += ["--", *command]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
-    records, text = [], []
-    for line in done.stdout.splitlines():
-        record = json.loads(line) if line.startswith('{"v":') else {}
-        if record.get("type") == "output" and record["role"] == "client" and record["fd"] == 1:
-            text.append(record["text"])
-        elif record.get("type") == "link":
-            records.append(record)
-    if not records:
+    link, outputs = told(done.stdout)
+    if not link:
         sys.exit(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr[-1000:]}")
-    return records[-1], "\n".join(text)
+    return link, outputs["client"]
+
+
+def told(output):
+    """What a lab's records say: the link's, and what both programs wrote."""
+    link, texts = None, {"client": [], "server": []}
+    for line in output.splitlines():
+        record = json.loads(line) if line.startswith('{"v":') else {}
+        if record.get("type") == "output" and record["fd"] == 1:
+            texts[record["role"]].append(record["text"])
+        elif record.get("type") == "link":
+            link = record
+    return link, {role: "\n".join(text) for role, text in texts.items()}
 
 
 def gbits(text):
@@ -87,33 +110,82 @@ def descendants(pid):
 
 
 def no_offload(binary, flags):
-    """The client's command waits until its interface's offload has been taken away from outside, by the network's owner."""
+    client = ["iperf3", "-c", "server", "-J", "-t", str(flags.seconds)]
+    output = prepared(binary, ["iperf3", "-s", "-1"], client, take_offload)
+    return gbits(told(output)[1]["client"])
+
+
+def prepared(binary, server, client, prepare, before=()):
+    """The client's command waits until the network's owner has done something on its host from outside; gives the lab's records."""
     with tempfile.TemporaryDirectory() as folder:
-        ready, go, out = (os.path.join(folder, name) for name in ("ready", "go", "out"))
-        script = f"touch {ready}; until [ -e {go} ]; do sleep 0.02; done; exec iperf3 -c server -J -t {flags.seconds} > {out}"
-        process = subprocess.Popen([binary, "lab", "-q", "--", "iperf3", "-s", "-1", "--", "sh", "-c", script],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ready, go = (os.path.join(folder, name) for name in ("ready", "go"))
+        waiting = ["sh", "-c", f'touch {ready}; until [ -e {go} ]; do sleep 0.02; done; exec "$@"', "sh", *client]
+        words = [*before, binary, "lab", "--json", "--color", "never", "--", *server, "--", *waiting]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
-            return without_offload(process, ready, go, out)
+            while not os.path.exists(ready):
+                time.sleep(0.01)
+            # The processes between have bothends' own command line, in which the script stands too; the client is the last.
+            host = [pid for pid in descendants(process.pid) if ready in command_line(pid)][-1]
+            on_host(host, prepare)
+            open(go, "w").close()
+            return process.communicate(timeout=60)[0]
         finally:
             process.kill()
 
 
-def without_offload(process, ready, go, out):
-    while not os.path.exists(ready):
-        time.sleep(0.01)
-    # The processes between have bothends' own command line, in which the script stands too; the client is the last.
-    client = [pid for pid in descendants(process.pid) if ready in open(f"/proc/{pid}/cmdline").read()][-1]
-    enter = ["nsenter", "-t", str(client), "-U", "-n", "--preserve-credentials"]
-    subprocess.run([*enter, sys.executable, ME, "no-offload", "eth0"], check=True)
-    open(go, "w").close()
-    process.wait(timeout=60)
-    return gbits(open(out).read())
+def on_host(pid, do):
+    """Does something in a process's network with the rights of its owner, which a program that an ordinary user executes loses."""
+    import ctypes
+    spaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), flag) for name, flag in (("user", 0x10000000), ("net", 0x40000000))]
+    child = os.fork()
+    if child == 0:
+        libc = ctypes.CDLL(None)
+        done = all(libc.setns(space, flag) == 0 for space, flag in spaces)
+        try:
+            do("eth0")
+        except OSError as error:
+            done = print(error, file=sys.stderr)
+        os._exit(0 if done else 1)
+    for space, _ in spaces:
+        os.close(space)
+    if os.waitpid(child, 0)[1] != 0:
+        sys.exit("the client's interface cannot be changed")
+
+
+def take_offload(interface):
+    """What `ethtool -K … tso off tx off` does: SIOCETHTOOL with ETHTOOL_STSO and ETHTOOL_STXCSUM."""
+    import ctypes, fcntl, socket, struct
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for command in (0x1f, 0x17):
+            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+            fcntl.ioctl(sock, 0x8946, struct.pack("16sP16x", interface.encode(), ctypes.addressof(value)))
+
+
+def take_trains(interface):
+    """What `ip link set … gso_max_segs 1` does: RTM_NEWLINK with IFLA_GSO_MAX_SEGS."""
+    import socket, struct
+    body = struct.pack("=BxHiII", 0, 0, socket.if_nametoindex(interface), 0, 0) + struct.pack("=HHI", 8, 40, 1)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
+        sock.send(struct.pack("=IHHII", 16 + len(body), 16, 5, 1, 0) + body)
+        error = struct.unpack_from("=i", sock.recv(4096), 16)[0]
+    if error:
+        raise OSError(-error, os.strerror(-error))
+
+
+def command_line(pid):
+    """Nothing of a process that has ended meanwhile."""
+    try:
+        with open(f"/proc/{pid}/cmdline") as words:
+            return words.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def echoes(delay, count):
     def measure(binary, _):
-        link, text = lab(binary, ["--delay", f"{delay}ms", "--client-only"], [sys.executable, ME, "echo-client", str(count)])
+        server, client = [reference("u_echo"), "7000", "simple"], [reference("u_rtt"), "server", "7000", str(count)]
+        link, text = lab(binary, ["--delay", f"{delay}ms"], server, client)
         late = [max(link[way]["lateness_us"][of] for way in ("up", "down")) for of in ("p50", "p99")]
         return statistics.median(map(float, text.split())) - 2000 * delay, late
     return measure
@@ -141,13 +213,22 @@ def start(binary, _):
     return statistics.median(taken[True]) - statistics.median(taken[False])
 
 
-def many(before=()):
+def many(receiver, before=()):
+    """Unplanned drops, and how many thousand datagrams a second were carried."""
     def measure(binary, flags):
-        words = [sys.executable, ME]
-        link, text = lab(binary, [], [*words, "datagram-sink"], [*words, "datagrams", "500000", str(flags.seconds)], before=before)
-        if link["up"]["offered"] < 0.98 * 500_000 * flags.seconds:
-            print(f"only {link['up']['offered']} datagrams were sent in {text.split()[1]} s", file=sys.stderr)
-        return link["up"]["unplanned_drops"]
+        server = [reference("u_count"), "5000", receiver]
+        client = [reference("u_rate"), "server", "5000", "505000", str(flags.seconds), "64", "64"]
+        link, texts = told(prepared(binary, server, client, take_trains, before))
+        if (link["backend"] == "packet") != bool(before):
+            sys.exit(f"the lab uses {link['backend']}")
+        way, (sent, took), received = link["up"], texts["client"].split(), int(texts["server"])
+        # Each read that was written has one lateness, however many segments it stands for.
+        single = sum(way["lateness_us"]["within"].values())
+        if single != way["delivered"]:
+            sys.exit(f"{way['delivered']} datagrams were read as {single} packets")
+        if way["offered"] + way["unplanned_drops"] < int(sent) or received < way["delivered"]:
+            print(f"{sent} sent, {way['offered']} offered, {way['delivered']} delivered, {received} received", file=sys.stderr)
+        return way["unplanned_drops"], way["delivered"] / float(took) / 1000
     return measure
 
 
@@ -169,8 +250,14 @@ MEASURED = [
     ("rate-100M", "%", ("±", 0.5), rate(100, 2), None),
     ("rate-1G", "%", ("±", 0.5), rate(1000, 2), None),
     ("start", "ms", ("≤", 5), start, None),
-    ("many", "drops", ("≤", 0), many(), None),
-    ("many-packet", "drops", ("≤", 0), many(HIDE_TUN), None),
+    ("many", "drops", ("≤", 0), many("plain"), lambda result: result[0]),
+    ("many-rate", "k/s", ("≥", 500), "many", lambda result: result[1]),
+    ("many-packet", "drops", ("≤", 0), many("plain", HIDE_TUN), lambda result: result[0]),
+    ("many-packet-rate", "k/s", ("≥", 500), "many-packet", lambda result: result[1]),
+    ("many-gro", "drops", ("≤", 0), many("gro"), lambda result: result[0]),
+    ("many-gro-rate", "k/s", ("≥", 500), "many-gro", lambda result: result[1]),
+    ("many-gro-packet", "drops", ("≤", 0), many("gro", HIDE_TUN), lambda result: result[0]),
+    ("many-gro-packet-rate", "k/s", ("≥", 500), "many-gro-packet", lambda result: result[1]),
 ]
 
 
@@ -231,7 +318,7 @@ def main():
 def tell(chosen, binaries, results, as_json):
     medians = {name: statistics.median(results[name, binaries[0]]) for name, *_ in chosen}
     if not as_json:
-        print(f"{'what':<13}{'to reach':<17}{'median':>9} {'':<7}{'lowest':>9}{'highest':>10}{'rounds':>8}  reached"
+        print(f"{'what':<22}{'to reach':<17}{'median':>9} {'':<7}{'lowest':>9}{'highest':>10}{'rounds':>8}  reached"
               + ("     other   ratio" if len(binaries) > 1 else ""))
     for name, unit, bar, _, _ in chosen:
         values, median = results[name, binaries[0]], medians[name]
@@ -242,35 +329,11 @@ def tell(chosen, binaries, results, as_json):
             continue
         goal = "" if bar is None else f"{bar[0]} {bar[1]}"
         against = "" if other is None else f"{other:>10.2f}" + (f"{median / other:>8.2f}" if other else "")
-        print(f"{name:<13}{goal:<17}{median:>9.2f} {unit:<7}{min(values):>9.2f}{max(values):>10.2f}{len(values):>8}  "
+        print(f"{name:<22}{goal:<17}{median:>9.2f} {unit:<7}{min(values):>9.2f}{max(values):>10.2f}{len(values):>8}  "
               f"{met(median, bar, medians):<7}{against}")
 
 
 # What runs on the hosts: the same file, with a word for what to be.
-
-def take_offload(interface):
-    """What `ethtool -K … tso off tx off` does: SIOCETHTOOL with ETHTOOL_STSO and ETHTOOL_STXCSUM."""
-    import ctypes, fcntl, socket, struct
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for command in (0x1f, 0x17):
-            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
-            fcntl.ioctl(sock, 0x8946, struct.pack("16sP16x", interface.encode(), ctypes.addressof(value)))
-
-
-def echo_client(count):
-    import socket
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
-        client.connect(("server", 7))
-        for number in range(int(count) + 3):
-            began = time.perf_counter_ns()
-            client.send(b"x" * 32)
-            client.recv(100)
-            took = time.perf_counter_ns() - began
-            # The first ones warm up.
-            if number >= 3:
-                print(took / 1000)
-
 
 def send(seconds):
     import socket
@@ -299,53 +362,7 @@ def sink():
         print(8 * (last[1] - first[1]) / (last[0] - first[0]))
 
 
-def messages(count, length):
-    """As many message headers as sendmmsg(2) and recvmmsg(2) take, each with one buffer of its own."""
-    import ctypes as c
-
-    class Piece(c.Structure):
-        _fields_ = [("base", c.c_void_p), ("length", c.c_size_t)]
-
-    class Header(c.Structure):
-        _fields_ = [("name", c.c_void_p), ("name_length", c.c_uint), ("pieces", c.POINTER(Piece)), ("piece_count", c.c_size_t),
-                    ("control", c.c_void_p), ("control_length", c.c_size_t), ("flags", c.c_int)]
-
-    class Message(c.Structure):
-        _fields_ = [("header", Header), ("length", c.c_uint)]
-
-    array = (Message * count)()
-    kept = [array]
-    for message in array:
-        buffer = c.create_string_buffer(length)
-        piece = Piece(c.cast(buffer, c.c_void_p), length)
-        kept += [buffer, piece]
-        message.header.pieces, message.header.piece_count = c.pointer(piece), 1
-    return c.CDLL(None), array, kept
-
-
-def datagrams(per_second, seconds):
-    import socket
-    per_second, seconds = int(per_second), float(seconds)
-    libc, array, _kept = messages(32, 64)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-        out.connect(("server", 5000))
-        began, sent = time.perf_counter(), 0
-        while (passed := time.perf_counter() - began) < seconds:
-            if sent < passed * per_second:
-                sent += max(0, libc.sendmmsg(out.fileno(), array, 32, 0))
-        print(sent, time.perf_counter() - began)
-
-
-def datagram_sink():
-    import socket
-    libc, array, _kept = messages(64, 64)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("", 5000))
-        while libc.recvmmsg(sock.fileno(), array, 64, 0x10000, None) > 0:
-            pass
-
-
-ROLES = {"no-offload": take_offload, "echo-client": echo_client, "send": send, "sink": sink, "datagrams": datagrams, "datagram-sink": datagram_sink}
+ROLES = {"send": send, "sink": sink}
 
 if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1] in ROLES:

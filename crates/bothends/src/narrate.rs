@@ -248,13 +248,13 @@ fn late(up: &DirectionReport, down: &DirectionReport) -> String {
 
 /// By how much delays were made shorter, where they were.
 fn calibrated(costs: &Calibration) -> String {
-    let Calibration { entering, leaving } = *costs;
-    if entering + leaving == Duration::ZERO {
+    if costs.of_a_delay() == Duration::ZERO {
         return String::new();
     }
-    let (entering, leaving) = (duration(entering), duration(leaving));
+    let Calibration { entering, answering, leaving } = *costs;
+    let (entering, leaving) = (duration(entering.max(answering)), duration(leaving));
     format!(
-        "delays are shorter by what waking up costs here: {entering} on the way in, {leaving} on the way out\n"
+        "delays are shorter by what waking up costs here: up to {entering} on the way in, {leaving} on the way out\n"
     )
 }
 

@@ -12,6 +12,7 @@ pub mod mount;
 pub mod namespace;
 pub mod owners;
 pub mod packet_info;
+pub mod packet_ring;
 pub mod packet_socket;
 pub mod pages;
 pub mod ports;

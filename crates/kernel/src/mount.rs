@@ -2,13 +2,9 @@
 
 use std::ffi::CStr;
 use std::fs;
-use std::os::fd::AsRawFd;
 
-use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
-};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 
 /// Keeps every later mount inside this mount namespace.
 ///
@@ -19,25 +15,21 @@ pub fn make_private() -> Result<(), i32> {
         .map_err(Errno::raw_os_error)
 }
 
+/// A directory that every /proc has, for a file system that nobody is to come across: [`mount_proc`] hides it.
+const ASIDE: &str = "/proc/driver";
+
 /// Puts another text in the place of /etc/hosts, without a file anywhere that could be left behind: it lives in memory
 /// as long as the mount namespace.
 ///
 /// # Errors
 /// The kernel's errno: `ENOENT` where there is no /etc/hosts to put it over.
 pub fn replace_hosts(text: &str) -> Result<(), i32> {
-    let place =
-        open("/etc/hosts", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(Errno::raw_os_error)?;
-    // A file system in memory, over /etc only until its one file has been bound to its place beneath.
-    mount("tmpfs", "/etc", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(c"size=64k,mode=755"))
+    // It stays where it is: to take a mount away, the kernel waits until nobody on any processor can be looking at it.
+    mount("tmpfs", ASIDE, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(c"size=64k,mode=755"))
         .map_err(Errno::raw_os_error)?;
-    let bound = fs::write("/etc/hosts", text)
-        .map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
-        .and_then(|()| {
-            mount_bind("/etc/hosts", format!("/proc/self/fd/{}", place.as_raw_fd()))
-                .map_err(Errno::raw_os_error)
-        });
-    unmount("/etc", UnmountFlags::DETACH).map_err(Errno::raw_os_error)?;
-    bound
+    let file = format!("{ASIDE}/hosts");
+    fs::write(&file, text).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
+    mount_bind(&file, "/etc/hosts").map_err(Errno::raw_os_error)
 }
 
 /// Mounts a /proc that shows this pid namespace.

@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{
@@ -82,6 +82,39 @@ pub fn keep_ids(ids: Ids) -> Result<(), i32> {
 pub fn own_network() -> Result<OwnedFd, i32> {
     open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(Errno::raw_os_error)
+}
+
+/// What /proc says of the calling thread, wherever that goes, and whatever is mounted over /proc afterwards.
+#[derive(Debug)]
+pub struct OwnPlace(OwnedFd);
+
+impl OwnPlace {
+    /// # Errors
+    /// The kernel's errno.
+    pub fn open() -> Result<OwnPlace, i32> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        open("/proc/thread-self", flags, Mode::empty()).map(OwnPlace).map_err(Errno::raw_os_error)
+    }
+
+    /// A descriptor of the network namespace that the thread is in now, which keeps it alive.
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub fn network(&self) -> Result<OwnedFd, i32> {
+        self.file("ns/net")
+    }
+
+    /// One of that network's tables, by its name in /proc/net.
+    ///
+    /// # Errors
+    /// The kernel's errno: `ENOENT` where this kernel has no such table.
+    pub fn network_table(&self, name: &str) -> Result<OwnedFd, i32> {
+        self.file(&format!("net/{name}"))
+    }
+
+    fn file(&self, path: &str) -> Result<OwnedFd, i32> {
+        openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(Errno::raw_os_error)
+    }
 }
 
 /// Moves this process into a network namespace.

@@ -4,6 +4,7 @@
 //! lock taken for ever (POSIX fork: only async-signal-safe calls are allowed in it), a child of a single-threaded one
 //! is an ordinary process.
 
+use std::convert::Infallible;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -11,6 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 pub use rustix::process::{Pid, Signal};
 use rustix::process::{PidfdFlags, WaitOptions, WaitStatus};
+
+use crate::pages::Pages;
 
 /// The parent's process id as its latest child sees it in memory: what [`die_with_parent`] compares with.
 static FORKED_BY: AtomicI32 = AtomicI32::new(0);
@@ -53,6 +56,43 @@ pub fn fork() -> Result<Forked, i32> {
     }
 }
 
+/// The stack of a child until it executes its program; what is not used of it costs nothing.
+const STACK_BYTES: usize = 1 << 20;
+
+/// Forks a child that is to execute a program. Until it has, or has ended, it runs `life` in the memory of this process, which
+/// waits meanwhile: no memory is copied for a child that throws it away at once, which takes longer than all that it does.
+///
+/// What `life` changes in memory stays changed, and what it leaves open there (a lock, a borrow of a cell) stays open.
+///
+/// # Errors
+/// As [`fork`].
+pub fn fork_to_execute<F: FnOnce() -> Infallible>(life: F) -> Result<Pid, i32> {
+    if !is_single_threaded() {
+        return Err(libc::EBUSY);
+    }
+    let mut stack = Pages::new(STACK_BYTES)?;
+    // It grows downwards; the end of a mapping is aligned for everything.
+    let top = stack.as_mut_ptr_range().end;
+    let mut life = Some(life);
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the child has a stack of its own. This thread, the only one, stands still until the child has left this memory,
+    // so it is as if `live` were called here: its argument, the stack and all that `life` borrows outlive it.
+    match unsafe { libc::clone(live::<F>, top.cast(), flags, (&raw mut life).cast()) } {
+        -1 => Err(errno()),
+        pid => Pid::from_raw(pid).ok_or(libc::ESRCH),
+    }
+}
+
+/// The child of [`fork_to_execute`]. A panic ends it, for none may leave a function of C.
+extern "C" fn live<F: FnOnce() -> Infallible>(life: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the address of an `Option<F>` that its owner does not touch while the child runs.
+    let life = unsafe { &mut *life.cast::<Option<F>>() };
+    match life.take().map(|life| life()) {
+        None => 1,
+        Some(never) => match never {},
+    }
+}
+
 /// Ends this process at once: no destructors, no buffers written out, no exit handlers. The end of every forked child,
 /// which would otherwise run what its parent registered.
 pub fn exit_now(code: i32) -> ! {
@@ -75,20 +115,6 @@ pub fn is_single_threaded() -> bool {
         _ if errno() == libc::EINVAL => false,
         _ => thread_count() == Some(1),
     }
-}
-
-/// Waits until threads that have ended and been joined are gone: the kernel counts them a moment longer, and a fork is
-/// refused until then. Whether they are; false when one lives on.
-pub fn joined_are_gone() -> bool {
-    // A thread that has been joined has nothing left to do but to leave; how long that takes is for the scheduler to say.
-    let limit = std::time::Instant::now() + std::time::Duration::from_secs(1);
-    while !is_single_threaded() {
-        if std::time::Instant::now() >= limit {
-            return false;
-        }
-        std::thread::sleep(std::time::Duration::from_micros(20));
-    }
-    true
 }
 
 /// The number of threads of this process, from /proc; none where that is not mounted.

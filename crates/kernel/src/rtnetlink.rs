@@ -23,6 +23,8 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use rustix::io::Errno;
+use rustix::net::netdevice::name_to_index;
 
 /// More messages than any dump that is real has.
 const MOST_MESSAGES: usize = 1_000_000;
@@ -35,6 +37,13 @@ pub type Mac = [u8; 6];
 pub struct Rtnetlink {
     socket: Socket,
     sequence: u32,
+}
+
+/// Changes that are asked for all at once: they travel in one piece, and the kernel is waited for once. It makes them in their
+/// order, and those behind one that it refuses all the same.
+#[derive(Debug, Default)]
+pub struct Changes {
+    requests: Vec<(RouteNetlinkMessage, u16)>,
 }
 
 /// One end of a veth pair to be made.
@@ -104,8 +113,9 @@ impl Rtnetlink {
     ///
     /// # Errors
     /// The kernel's errno: `ENODEV` when there is none of that name.
-    pub fn index(&mut self, name: &str) -> Result<u32, i32> {
-        Ok(self.link(name)?.header.index)
+    pub fn index(&self, name: &str) -> Result<u32, i32> {
+        // Asked without a message, which would be answered by all that there is to know of it.
+        name_to_index(self.socket.as_fd(), name).map_err(Errno::raw_os_error)
     }
 
     /// The counters of an interface.
@@ -149,50 +159,14 @@ impl Rtnetlink {
         self.change(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Changes an interface.
+    /// Changes one interface.
     ///
     /// # Errors
     /// The kernel's errno.
     pub fn set(&mut self, index: u32, setting: Setting) -> Result<(), i32> {
-        let mut link = LinkMessage::default();
-        link.header.index = index;
-        link.attributes.extend(setting.queue_len.map(LinkAttribute::TxQueueLen));
-        link.attributes.extend(setting.mtu.map(LinkAttribute::Mtu));
-        if setting.silent_ipv6 {
-            let none = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
-            link.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![none])]));
-        }
-        link.attributes.extend(setting.bridge.map(LinkAttribute::Controller));
-        if setting.up {
-            link.header.flags |= LinkFlags::Up;
-            link.header.change_mask |= LinkFlags::Up;
-        }
-        if let Some(looks) = setting.looks_for_neighbours {
-            link.header.flags.set(LinkFlags::Noarp, !looks);
-            link.header.change_mask |= LinkFlags::Noarp;
-        }
-        self.change(RouteNetlinkMessage::SetLink(link), 0)
-    }
-
-    /// Gives an interface an address; the route to its network comes with it. Nobody is asked whether he has it too, and yet
-    /// the kernel makes an IPv6 address usable only when it gets round to it: see [`has_address`](Self::has_address).
-    ///
-    /// # Errors
-    /// The kernel's errno: `EEXIST` when it has it already.
-    pub fn add_address(&mut self, index: u32, address: InterfaceAddress) -> Result<(), i32> {
-        let InterfaceAddress { ip, prefix_len, preferred } = address;
-        let mut message = AddressMessage::default();
-        message.header.family = family(ip);
-        message.header.prefix_len = prefix_len;
-        message.header.index = index;
-        message.attributes = vec![AddressAttribute::Local(ip), AddressAttribute::Address(ip)];
-        if ip.is_ipv6() {
-            message.header.flags = AddressHeaderFlags::Nodad;
-            let mut life = CacheInfo::default();
-            (life.ifa_valid, life.ifa_preferred) = (FOR_EVER, if preferred { FOR_EVER } else { 0 });
-            message.attributes.push(AddressAttribute::CacheInfo(life));
-        }
-        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+        let mut changes = Changes::default();
+        changes.set(index, setting);
+        self.make(changes)
     }
 
     /// Whether this is an address of this host that packets are taken in for.
@@ -204,7 +178,7 @@ impl Rtnetlink {
         message.header.address_family = family(address);
         message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
         message.attributes = vec![RouteAttribute::Destination(address.into())];
-        match self.ask(RouteNetlinkMessage::GetRoute(message), NLM_F_REQUEST) {
+        match self.ask(RouteNetlinkMessage::GetRoute(message)) {
             Ok(Some(RouteNetlinkMessage::NewRoute(route))) => Ok(route.header.kind == RouteType::Local),
             Ok(_) => Err(libc::EPROTO),
             Err(libc::ENETUNREACH | libc::EHOSTUNREACH) => Ok(false),
@@ -229,25 +203,6 @@ impl Rtnetlink {
         }))
     }
 
-    /// Sends everything for a network out of an interface.
-    ///
-    /// # Errors
-    /// The kernel's errno: `EEXIST` when there is such a route, `ENETDOWN` while the interface is down.
-    pub fn add_route(&mut self, index: u32, network: IpAddr, prefix_len: u8) -> Result<(), i32> {
-        let mut message = RouteMessage::default();
-        message.header = RouteHeader {
-            address_family: family(network),
-            destination_prefix_length: prefix_len,
-            table: RouteHeader::RT_TABLE_MAIN,
-            protocol: RouteProtocol::Boot,
-            scope: RouteScope::Link,
-            kind: RouteType::Unicast,
-            ..RouteHeader::default()
-        };
-        message.attributes = vec![RouteAttribute::Destination(network.into()), RouteAttribute::Oif(index)];
-        self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
-    }
-
     /// Makes a bridge: what comes in on one of its ports goes out of the others.
     ///
     /// # Errors
@@ -265,52 +220,60 @@ impl Rtnetlink {
         self.change(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Tells an interface a neighbour's hardware address for good, so that it never asks (ARP, neighbour discovery).
+    /// Makes changes.
     ///
     /// # Errors
-    /// The kernel's errno.
-    pub fn add_neighbour(&mut self, index: u32, address: IpAddr, mac: Mac) -> Result<(), i32> {
-        let mut message = NeighbourMessage::default();
-        message.header.family = family(address);
-        message.header.ifindex = index;
-        message.header.state = NeighbourState::Permanent;
-        message.attributes = vec![
-            NeighbourAttribute::Destination(match address {
-                IpAddr::V4(address) => NeighbourAddress::Inet(address),
-                IpAddr::V6(address) => NeighbourAddress::Inet6(address),
-            }),
-            NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
-        ];
-        self.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
+    /// The kernel's errno for the first that it refuses.
+    pub fn make(&mut self, changes: Changes) -> Result<(), i32> {
+        let first = self.sequence.wrapping_add(1);
+        let mut bytes = Vec::new();
+        let count = changes.requests.len();
+        for (place, (message, how)) in changes.requests.into_iter().enumerate() {
+            // What goes well is acknowledged only for the last, what does not for every one (netlink(7)).
+            let acknowledged = if place + 1 == count { NLM_F_ACK } else { 0 };
+            self.write(message, NLM_F_REQUEST | how | acknowledged, &mut bytes);
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.socket.send(&bytes, 0).map_err(|error| errno_of(&error))?;
+        let mut made = Ok(());
+        loop {
+            let answer = self.answer()?;
+            let sequence = answer.header.sequence_number;
+            let NetlinkPayload::Error(error) = answer.payload else { continue };
+            if sequence.wrapping_sub(first) > self.sequence.wrapping_sub(first) {
+                continue;
+            }
+            if let Some(code) = error.code {
+                made = made.and(Err(code.get().saturating_abs()));
+            }
+            if sequence == self.sequence {
+                return made;
+            }
+        }
     }
 
     fn link(&mut self, name: &str) -> Result<LinkMessage, i32> {
         let mut message = LinkMessage::default();
         message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
-        match self.ask(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST)? {
+        match self.ask(RouteNetlinkMessage::GetLink(message))? {
             Some(RouteNetlinkMessage::NewLink(link)) => Ok(link),
             _ => Err(libc::EPROTO),
         }
     }
 
     fn change(&mut self, message: RouteNetlinkMessage, how: u16) -> Result<(), i32> {
-        self.ask(message, NLM_F_REQUEST | NLM_F_ACK | how).map(drop)
+        self.make(Changes { requests: vec![(message, how)] })
     }
 
-    /// Sends one request and reads its one answer: a message, or the acknowledgement (none).
-    fn ask(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<Option<RouteNetlinkMessage>, i32> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = flags;
-        request.header.sequence_number = self.sequence;
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
+    /// Sends one question and reads its one answer.
+    fn ask(&mut self, message: RouteNetlinkMessage) -> Result<Option<RouteNetlinkMessage>, i32> {
+        let mut bytes = Vec::new();
+        self.write(message, NLM_F_REQUEST, &mut bytes);
         self.socket.send(&bytes, 0).map_err(|error| errno_of(&error))?;
         loop {
-            let (bytes, _) = self.socket.recv_from_full().map_err(|error| errno_of(&error))?;
-            let answer =
-                NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes).map_err(|_| libc::EPROTO)?;
+            let answer = self.answer()?;
             if answer.header.sequence_number != self.sequence {
                 continue;
             }
@@ -323,7 +286,121 @@ impl Rtnetlink {
             };
         }
     }
+
+    /// Puts a request behind others.
+    fn write(&mut self, message: RouteNetlinkMessage, flags: u16, bytes: &mut Vec<u8>) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = flags;
+        request.header.sequence_number = self.sequence;
+        request.finalize();
+        // Messages are aligned to four bytes: netlink(7).
+        let start = bytes.len().next_multiple_of(4);
+        bytes.resize(start + request.buffer_len(), 0);
+        request.serialize(&mut bytes[start..]);
+    }
+
+    fn answer(&self) -> Result<NetlinkMessage<RouteNetlinkMessage>, i32> {
+        let (bytes, _) = self.socket.recv_from_full().map_err(|error| errno_of(&error))?;
+        NetlinkMessage::deserialize(&bytes).map_err(|_| libc::EPROTO)
+    }
 }
+
+impl Changes {
+    /// Changes an interface.
+    pub fn set(&mut self, index: u32, setting: Setting) {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.attributes.extend(setting.queue_len.map(LinkAttribute::TxQueueLen));
+        link.attributes.extend(setting.mtu.map(LinkAttribute::Mtu));
+        if setting.silent_ipv6 {
+            let none = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+            link.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![none])]));
+        }
+        link.attributes.extend(setting.bridge.map(LinkAttribute::Controller));
+        if setting.up {
+            link.header.flags |= LinkFlags::Up;
+            link.header.change_mask |= LinkFlags::Up;
+        }
+        if let Some(looks) = setting.looks_for_neighbours {
+            link.header.flags.set(LinkFlags::Noarp, !looks);
+            link.header.change_mask |= LinkFlags::Noarp;
+        }
+        self.requests.push((RouteNetlinkMessage::SetLink(link), 0));
+    }
+
+    /// Gives an interface an address; the route to its network comes with it. Nobody is asked whether he has it too, and yet
+    /// the kernel makes an IPv6 address usable only when it gets round to it: see [`Rtnetlink::has_address`]. `EEXIST` when it
+    /// has it already.
+    pub fn add_address(&mut self, index: u32, address: InterfaceAddress) {
+        let InterfaceAddress { ip, prefix_len, preferred } = address;
+        let mut message = AddressMessage::default();
+        message.header.family = family(ip);
+        message.header.prefix_len = prefix_len;
+        message.header.index = index;
+        message.attributes = vec![AddressAttribute::Local(ip), AddressAttribute::Address(ip)];
+        if ip.is_ipv6() {
+            message.header.flags = AddressHeaderFlags::Nodad;
+            let mut life = CacheInfo::default();
+            (life.ifa_valid, life.ifa_preferred) = (FOR_EVER, if preferred { FOR_EVER } else { 0 });
+            message.attributes.push(AddressAttribute::CacheInfo(life));
+        }
+        self.requests.push((RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL));
+    }
+
+    /// Has packets for an address of an interface taken in from now on. For an IPv6 address the kernel adds this route as well,
+    /// but later: see [`Rtnetlink::has_address`]. `ENETDOWN` while the interface is down.
+    pub fn take_in(&mut self, index: u32, address: IpAddr) {
+        let mut message = RouteMessage::default();
+        message.header = RouteHeader {
+            address_family: family(address),
+            destination_prefix_length: if address.is_ipv4() { 32 } else { 128 },
+            table: LOCAL_TABLE,
+            protocol: RouteProtocol::Boot,
+            scope: RouteScope::Host,
+            kind: RouteType::Local,
+            ..RouteHeader::default()
+        };
+        message.attributes = vec![RouteAttribute::Destination(address.into()), RouteAttribute::Oif(index)];
+        self.requests.push((RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE));
+    }
+
+    /// Sends everything for a network out of an interface. `EEXIST` when there is such a route, `ENETDOWN` while the interface
+    /// is down.
+    pub fn add_route(&mut self, index: u32, network: IpAddr, prefix_len: u8) {
+        let mut message = RouteMessage::default();
+        message.header = RouteHeader {
+            address_family: family(network),
+            destination_prefix_length: prefix_len,
+            table: RouteHeader::RT_TABLE_MAIN,
+            protocol: RouteProtocol::Boot,
+            scope: RouteScope::Link,
+            kind: RouteType::Unicast,
+            ..RouteHeader::default()
+        };
+        message.attributes = vec![RouteAttribute::Destination(network.into()), RouteAttribute::Oif(index)];
+        self.requests.push((RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL));
+    }
+
+    /// Tells an interface a neighbour's hardware address for good, so that it never asks (ARP, neighbour discovery).
+    pub fn add_neighbour(&mut self, index: u32, address: IpAddr, mac: Mac) {
+        let mut message = NeighbourMessage::default();
+        message.header.family = family(address);
+        message.header.ifindex = index;
+        message.header.state = NeighbourState::Permanent;
+        message.attributes = vec![
+            NeighbourAttribute::Destination(match address {
+                IpAddr::V4(address) => NeighbourAddress::Inet(address),
+                IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+            }),
+            NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
+        ];
+        self.requests.push((RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE));
+    }
+}
+
+/// The routing table of a host's own addresses: RT_TABLE_LOCAL of linux/rtnetlink.h.
+const LOCAL_TABLE: u8 = 255;
 
 /// As a time to live of an address: INFINITY_LIFE_TIME of linux/if_addr.h.
 const FOR_EVER: u32 = u32::MAX;
@@ -421,6 +498,21 @@ mod tests {
         assert_eq!(interfaces.has_address([127, 0, 0, 1].into()), Ok(true));
         // RFC 5737: nobody's.
         assert_eq!(interfaces.has_address([192, 0, 2, 1].into()), Ok(false));
+    }
+
+    /// Nothing of it changes anything: there is no interface with such a number.
+    #[test]
+    fn the_first_refusal_is_told_and_leaves_no_answer_behind() {
+        let mut interfaces = Rtnetlink::open().expect("a netlink socket");
+        let nobody = 0x7fff_fff0;
+        let mut changes = Changes::default();
+        changes.set(nobody, Setting::default());
+        changes.add_route(nobody, [192, 0, 2, 0].into(), 24);
+        changes.set(nobody, Setting { mtu: Some(1500), ..Setting::default() });
+        let refused = interfaces.make(changes);
+        assert!(matches!(refused, Err(libc::ENODEV | libc::EPERM)), "{refused:?}");
+        assert_eq!(interfaces.has_address([127, 0, 0, 1].into()), Ok(true));
+        assert_eq!(interfaces.make(Changes::default()), Ok(()), "nothing to be asked");
     }
 
     #[test]

@@ -23,6 +23,7 @@ fn main() {
         ("a_child_whose_parent_is_gone_already_ends", a_child_whose_parent_is_gone_already_ends),
         ("a_killed_child_leaves_its_counters", a_killed_child_leaves_its_counters),
         ("a_child_keeps_only_what_it_is_told_to", a_child_keeps_only_what_it_is_told_to),
+        ("a_child_that_executes_is_waited_for_until_then", a_child_that_executes_is_waited_for_until_then),
         ("signals_are_reset_in_a_child", signals_are_reset_in_a_child),
     ]);
 }
@@ -36,6 +37,33 @@ fn exit_statuses_and_signals_are_told() {
     let ended = process::wait(sleeper).expect("a child of ours");
     assert_eq!((ended.pid, ended.exit, ended.signal), (sleeper, None, Some(9)));
     assert!(process::wait(sleeper).is_err(), "reaped before");
+}
+
+fn a_child_that_executes_is_waited_for_until_then() {
+    let mut reached = 0;
+    let executed = process::fork_to_execute(|| {
+        reached += 1;
+        let mut command = std::process::Command::new("sh");
+        let error = std::os::unix::process::CommandExt::exec(command.args(["-c", "exit 7"]));
+        process::exit_now(error.raw_os_error().unwrap_or(1))
+    });
+    // This memory was the child's.
+    assert_eq!(reached, 1);
+    let ended = process::wait(executed.expect("a child")).expect("a child of ours");
+    assert_eq!((ended.exit, ended.signal), (Some(7), None));
+
+    let ends = process::fork_to_execute(|| process::exit_now(3)).expect("a child");
+    assert_eq!(process::wait(ends).expect("a child of ours").exit, Some(3));
+    // What it does to itself it does not do to us.
+    let before = std::env::current_dir().expect("a directory");
+    let moved = process::fork_to_execute(|| {
+        let _ = std::env::set_current_dir("/");
+        let _ = rustix::process::setpgid(None, None);
+        rustix::stdio::dup2_stdout(std::io::stderr()).expect("a descriptor");
+        process::exit_now(i32::from(std::env::current_dir().is_ok_and(|now| now.parent().is_some())))
+    });
+    assert_eq!(process::wait(moved.expect("a child")).expect("a child of ours").exit, Some(0));
+    assert_eq!(std::env::current_dir().expect("a directory"), before);
 }
 
 fn every_ended_child_is_reaped_once() {

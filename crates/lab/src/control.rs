@@ -3,7 +3,7 @@
 //! One SOCK_SEQPACKET pair carries it all. Each message is written at once and whole, so several processes inside may
 //! share their end of it; when the last of them is gone, the tool reads the end.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -42,19 +42,17 @@ pub(crate) enum Report {
         tables: u32,
         offload: bool,
     },
-    /// The keeper, behind that where the link delays: what getting a packet in and out of it costs, in nanoseconds; nothing
-    /// where it could not be measured.
-    Calibrated {
-        entering: i32,
-        leaving: i32,
-    },
+    /// The keeper, to init: a host stands; its network namespace comes with this.
+    Stands(Role),
+    /// The keeper, to the loop: the gauge stands; its end of the link comes with this.
+    Gauge,
     /// A program: it waits for connections.
     Listening(Role),
     /// A program: it could not be started.
     NotStarted(Role, i32),
     /// Our own program: what it ran into.
     Trouble(Role, End, Doing, i32),
-    /// Init: the process of a program is there.
+    /// A program, before anything else: its process is there.
     Started(Role),
     /// Init: a program has ended, with an exit status or by a signal.
     Exited(Role, i32),
@@ -74,6 +72,11 @@ impl Control {
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map(|(outside, inside)| (Control(outside), Control(inside)))
             .map_err(Errno::raw_os_error)
+    }
+
+    /// Another handle of this end.
+    pub(crate) fn try_clone(&self) -> io::Result<Control> {
+        self.0.try_clone().map(Control)
     }
 
     pub(crate) fn order(&self, order: Order) -> Result<(), i32> {
@@ -215,7 +218,8 @@ impl Report {
             Report::Started(role) => [6, role_word(role), 0, 0],
             Report::Exited(role, status) => [7, role_word(role), status, 0],
             Report::Killed(role, signal) => [8, role_word(role), signal, 0],
-            Report::Calibrated { entering, leaving } => [9, entering, leaving, 0],
+            Report::Gauge => [9, 0, 0, 0],
+            Report::Stands(role) => [10, role_word(role), 0, 0],
         }
     }
 
@@ -235,7 +239,8 @@ impl Report {
             [6, role, 0, 0] => Report::Started(role_of(role)?),
             [7, role, status, 0] => Report::Exited(role_of(role)?, status),
             [8, role, signal, 0] => Report::Killed(role_of(role)?, signal),
-            [9, entering, leaving, 0] => Report::Calibrated { entering, leaving },
+            [9, 0, 0, 0] => Report::Gauge,
+            [10, role, 0, 0] => Report::Stands(role_of(role)?),
             _ => return None,
         })
     }
@@ -283,11 +288,12 @@ mod tests {
         let mut all = vec![
             Report::Made { backend: Backend::Tun, tables: 0xffff_ffff, offload: true },
             Report::Made { backend: Backend::Packet, tables: 5, offload: false },
-            Report::Calibrated { entering: 40_000, leaving: i32::MAX },
+            Report::Gauge,
         ];
         all.extend(Step::ALL.map(|step| Report::Refused(step, 28)));
         for role in Role::all(MOST_HOSTS) {
             all.extend([Report::Listening(role), Report::Started(role), Report::NotStarted(role, 2)]);
+            all.push(Report::Stands(role));
             all.extend([Report::Exited(role, 255), Report::Killed(role, 9)]);
             for end in ENDS {
                 all.extend(DOING.map(|doing| Report::Trouble(role, end, doing, 111)));

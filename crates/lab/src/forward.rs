@@ -8,6 +8,7 @@
 mod bundle;
 mod clock;
 mod engine;
+mod gauge;
 mod margin;
 mod outgoing;
 mod port;
@@ -24,12 +25,13 @@ use std::thread::{self, JoinHandle};
 use rustix::event::{EventfdFlags, eventfd};
 use wire::{Cause, Doing, End, Fault};
 
+use crate::calibration::Current;
 use crate::config::Config;
 use crate::event::{DirectionReport, LinkFrame};
 use crate::link::{Direction, Link};
 use crate::link_end::LinkEnd;
 use engine::Parts;
-pub(crate) use engine::STAYS_AWAKE;
+pub(crate) use gauge::Gauge;
 use teller::{Budget, Teller, Told};
 
 /// What the loop tells while it runs.
@@ -65,6 +67,15 @@ pub struct Running {
     thread: JoinHandle<Stopped>,
 }
 
+/// By what delays are shorter.
+#[derive(Debug, Default)]
+pub(crate) struct Calibrated {
+    /// As it is at present.
+    pub(crate) costs: Current,
+    /// Where it is measured, if it is measured here.
+    pub(crate) gauge: Option<Gauge>,
+}
+
 /// What the main thread asks of the loop.
 #[derive(Debug)]
 struct Control {
@@ -76,7 +87,17 @@ struct Control {
 
 /// Starts the loop in a thread of its own. Nothing that forks may come after it.
 pub fn start(client: LinkEnd, server: LinkEnd, config: &Config) -> Result<Running, Fault> {
-    start_within(Budget::default(), client, server, config)
+    start_calibrated([client, server], config, Calibrated::default())
+}
+
+/// The same with delays that are shorter by what getting in and out costs at present.
+pub(crate) fn start_calibrated(
+    ends: [LinkEnd; 2],
+    config: &Config,
+    calibrated: Calibrated,
+) -> Result<Running, Fault> {
+    let link = Link::new(config.seed, config.link.clone());
+    start_link(Budget::default(), ends, link, config, calibrated)
 }
 
 /// The same where only what comes from the first end passes the rules: a host's line to the switch.
@@ -85,14 +106,10 @@ pub(crate) fn start_uplink(
     from: Direction,
     seed: u64,
     config: &Config,
+    calibrated: Calibrated,
 ) -> Result<Running, Fault> {
     let link = Link::new(seed, config.link.one_way(from));
-    start_link(Budget::default(), [host, switch], link, config)
-}
-
-fn start_within(budget: Budget, client: LinkEnd, server: LinkEnd, config: &Config) -> Result<Running, Fault> {
-    let link = Link::new(config.seed, config.link.clone());
-    start_link(budget, [client, server], link, config)
+    start_link(Budget::default(), [host, switch], link, config, calibrated)
 }
 
 fn start_link(
@@ -100,6 +117,7 @@ fn start_link(
     [client, server]: [LinkEnd; 2],
     link: Link,
     config: &Config,
+    calibrated: Calibrated,
 ) -> Result<Running, Fault> {
     if (client.vnet_header, client.l2_len) != (server.vnet_header, server.l2_len) {
         let cause = Cause::Words("its two ends frame their packets differently".to_owned());
@@ -109,7 +127,7 @@ fn start_link(
     let (budget, wake) = (Arc::new(budget), Arc::new(event()?));
     let (sender, reports) = mpsc::channel();
     let teller = Teller::new(sender, wake.clone(), budget.clone(), config.keep);
-    let parts = Parts { client, server, link, teller, control: control.clone() };
+    let parts = Parts { client, server, link, teller, calibrated, control: control.clone() };
     let thread = thread::Builder::new().name("link".to_owned()).spawn(move || engine::run(parts));
     let thread = thread.map_err(|error| Fault::io(End::Us, Doing::Start, "the link", &error))?;
     Ok(Running { control, budget, reports, wake, thread })
@@ -159,10 +177,10 @@ impl Running {
 /// Hands over what came at once, one by one.
 fn hand_over(told: Told, budget: &Budget, emit: &mut dyn FnMut(Report)) {
     match told {
-        Told::Frames(batch) => batch.frames().for_each(|frame| {
-            budget.give_back(&frame);
-            emit(Report::Frame(frame));
-        }),
+        Told::Frames(batch) => {
+            budget.give_back(&batch);
+            batch.frames().for_each(|frame| emit(Report::Frame(frame)));
+        }
         Told::Missed(frames) => emit(Report::Missed(frames)),
         Told::Idle => emit(Report::Idle),
     }

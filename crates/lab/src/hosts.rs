@@ -6,21 +6,17 @@
 //! interface ends in the middle, where a link of its own carries its packets to its port of the bridge and back.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::thread;
-use std::time::Duration;
 
-use kernel::namespace::{self, Ids, Namespace};
-use kernel::rtnetlink::{InterfaceAddress, Mac, Rtnetlink, Setting, VethEnd};
+use kernel::namespace::{self, Ids, Namespace, OwnPlace};
+use kernel::rtnetlink::{Changes, InterfaceAddress, Mac, Rtnetlink, Setting, VethEnd};
 use kernel::tun::{self, Tun};
-use kernel::{mount, packet_socket, process};
+use kernel::{mount, packet_socket};
 use rustix::io::Errno;
 use wire::refusal::Step;
 
-use crate::calibration::{self, Calibration};
-use crate::config::{Choice, Config, Family, MTU, PREFIX_LEN, PREFIX_LEN_V6};
+use crate::config::{Choice, Config, Family, MOST_HOSTS, MTU, PREFIX_LEN, PREFIX_LEN_V6};
 use crate::event::{Backend, Role};
 use crate::ready;
 use crate::sockets::Tables;
@@ -36,6 +32,9 @@ const QUEUE_LEN: u32 = 50_000;
 
 /// Places in each host's own table of TCP sockets, so that looking through it takes microseconds.
 const TCP_TABLE: &str = "4096";
+
+/// Behind all others.
+const GAUGE: Role = Role::Other(MOST_HOSTS as u8 + 1);
 
 /// Where datagrams go that nobody is to read (RFC 863).
 const DISCARD_PORT: u16 = 9;
@@ -72,20 +71,61 @@ pub(crate) struct Host {
 pub(crate) struct Hosts {
     pub(crate) backend: Backend,
     pub(crate) offload: bool,
-    /// What getting a packet in and out of the link costs; all zeros where the link has no delay, or it could not be measured.
-    pub(crate) calibration: Calibration,
     pub(crate) hosts: Vec<Host>,
+    /// Where they were made.
+    place: Place,
+}
+
+/// A host that nobody else can see, for `calibration`.
+#[derive(Debug)]
+pub(crate) struct Gauge {
+    /// The far side of its interface.
+    pub(crate) link: OwnedFd,
+    /// Its own address, and one on the other side.
+    pub(crate) ends: [SocketAddr; 2],
+    /// Kept for as long as it is there.
+    _interfaces: Rtnetlink,
+}
+
+/// Where hosts are made, and by whom.
+#[derive(Debug)]
+struct Place {
+    ids: Ids,
+    own: OwnPlace,
+    /// The network namespace from which the hosts' are made; the far ends of interfaces are in it.
+    middle: OwnedFd,
+}
+
+/// The hosts while they are made.
+#[derive(Debug)]
+pub(crate) struct Making<'a> {
+    config: &'a Config,
+    place: Place,
+    /// Whether they are to be joined by TUN devices: settled with the first.
+    by_tun: bool,
+    hosts: Vec<Bare>,
+    /// As many as hosts, or none.
+    devices: Vec<Device>,
 }
 
 impl Hosts {
-    /// What getting packets in and out costs on a host where nothing runs yet and whose network the calling thread is in afterwards.
-    fn calibrate(&self, role: Role, delay: Duration) -> Option<Calibration> {
-        let host = self.hosts.get(role.index())?;
-        let other = if role == Role::Client { Role::Server } else { Role::Client };
-        namespace::enter_network(host.network.as_fd()).ok()?;
-        let at = |role: Role, port| SocketAddr::new(role.address(Family::V4), port);
-        let ends = [at(role, 0), at(other, DISCARD_PORT)];
-        calibration::measure(host.link.as_fd(), link_layer_len(self.backend), ends, delay)
+    /// Makes the gauge, whose network the calling thread is in afterwards. It is as the others are, but has no IPv6.
+    pub(crate) fn gauge(&self) -> Result<Gauge, Refused> {
+        let network = make_network(&self.place.own)?;
+        let _ = namespace::set_sysctl("net.ipv6.conf.all.disable_ipv6", "1");
+        let host = Bare { role: GAUGE, network, has_ipv6: false, tables: Tables::default() };
+        let (link, interfaces) = match self.backend {
+            Backend::Packet => {
+                let FarSide { link, .. } = far_side(&host, &self.place.middle, None)?;
+                (link, configure(Family::V4, &host, &[Role::Client])?)
+            }
+            Backend::Tun | Backend::Simulated => {
+                let tun = tun::create(INTERFACE).map_err(at(Step::Tun))?;
+                (tun.fd, configure(Family::V4, &host, &[])?)
+            }
+        };
+        let end = |role: Role, port| SocketAddr::new(role.address(Family::V4), port);
+        Ok(Gauge { link, ends: [end(GAUGE, 0), end(Role::Client, DISCARD_PORT)], _interfaces: interfaces })
     }
 }
 
@@ -106,32 +146,71 @@ pub(crate) fn counted_interface(backend: Backend, role: Role) -> &'static str {
     }
 }
 
-/// Takes the calling process into namespaces of its own and makes the hosts there. Its children will be in a pid
-/// namespace of their own as well.
-pub(crate) fn make(config: &Config, ids: Ids) -> Result<Hosts, Refused> {
-    enter_own_world(config, ids)?;
-    let middle = make_network()?;
-    // tcp_child_ehash_entries counts for the namespaces made from here, since Linux 6.1; before, they share a table.
-    let _ = namespace::set_sysctl("net.ipv4.tcp_child_ehash_entries", TCP_TABLE);
-    // The far ends of the hosts' interfaces have nothing to say. Where it may not be set, they have no addresses either.
-    let _ = namespace::set_sysctl("net.ipv6.conf.all.disable_ipv6", "1");
-    let hosts = at_once(Role::all(config.hosts()), |role| make_bare(role, &middle, ids))?;
-    if config.family == Family::V6 && hosts.iter().any(|host| !host.has_ipv6) {
-        return Err((Step::Address, Errno::AFNOSUPPORT.raw_os_error()));
+impl<'a> Making<'a> {
+    /// Takes the calling process, which has one thread, into namespaces of its own, in which nothing stands yet.
+    pub(crate) fn begin(config: &'a Config, ids: Ids) -> Result<Making<'a>, Refused> {
+        let by_tun = tries_tun(config)?;
+        enter_own_world(config, ids)?;
+        let own = OwnPlace::open().map_err(at(Step::NetworkNamespace))?;
+        let middle = make_network(&own)?;
+        // tcp_child_ehash_entries counts for the namespaces made from here, since Linux 6.1; before, they share a table.
+        let _ = namespace::set_sysctl("net.ipv4.tcp_child_ehash_entries", TCP_TABLE);
+        let place = Place { ids, own, middle };
+        Ok(Making { config, place, by_tun, hosts: Vec::new(), devices: Vec::new() })
     }
-    let mut hosts = match tuns(config, &hosts)? {
-        Some(tuns) => join_by_tun(config, hosts, tuns)?,
-        None => join_by_packet_sockets(config, &middle, hosts)?,
-    };
-    if config.link.delays() {
-        hosts.calibration = hosts.calibrate(Role::Server, config.link.usual_delay()).unwrap_or_default();
+
+    /// Makes a host before all others, if one can stand without them.
+    pub(crate) fn make_first(&mut self, role: Role) -> Result<(), Refused> {
+        if self.by_tun { self.make(role) } else { Ok(()) }
     }
-    // The threads that have helped are gone, and from here on none may be started, only processes.
-    if !process::joined_are_gone() {
-        return Err((Step::Fork, Errno::BUSY.raw_os_error()));
+
+    /// The hosts that stand: their network namespaces.
+    pub(crate) fn standing(self) -> Vec<(Role, OwnedFd)> {
+        self.hosts.into_iter().zip(self.devices).map(|(host, _)| (host.role, host.network)).collect()
     }
-    namespace::unshare(Namespace::Pid).map_err(at(Step::PidNamespace))?;
-    Ok(hosts)
+
+    /// Makes all that are still missing, and the links' far sides.
+    pub(crate) fn finish(mut self) -> Result<Hosts, Refused> {
+        for role in Role::all(self.config.hosts()) {
+            if self.hosts.iter().all(|host| host.role != role) {
+                self.make(role)?;
+            }
+        }
+        if !self.by_tun {
+            self.hosts.sort_by_key(|host| host.role.number());
+            return join_by_packet_sockets(self.config, self.place, self.hosts);
+        }
+        let offload = self.devices.iter().all(|device| device.tun.offload);
+        let mut hosts: Vec<(Bare, Device)> = self.hosts.into_iter().zip(self.devices).collect();
+        hosts.sort_by_key(|(host, _)| host.role.number());
+        let joined = |(host, Device { tun, interfaces })| {
+            finished(host, FarSide { link: tun.fd, port: None, interfaces })
+        };
+        let hosts = hosts.into_iter().map(joined).collect();
+        Ok(Hosts { backend: Backend::Tun, offload, hosts, place: self.place })
+    }
+
+    /// Makes a host, and its TUN device where that is tried and allowed.
+    fn make(&mut self, role: Role) -> Result<(), Refused> {
+        let bare = make_bare(role, &self.place)?;
+        if self.config.family == Family::V6 && !bare.has_ipv6 {
+            return Err((Step::Address, Errno::AFNOSUPPORT.raw_os_error()));
+        }
+        if self.by_tun {
+            match tun::create(INTERFACE) {
+                Ok(tun) => {
+                    let interfaces = configure(self.config.family, &bare, &[])?;
+                    self.devices.push(Device { tun, interfaces });
+                }
+                Err(_) if self.config.backend == Choice::Automatic && self.hosts.is_empty() => {
+                    self.by_tun = false;
+                }
+                Err(errno) => return Err((Step::Tun, errno)),
+            }
+        }
+        self.hosts.push(bare);
+        Ok(())
+    }
 }
 
 fn enter_own_world(config: &Config, ids: Ids) -> Result<(), Refused> {
@@ -167,95 +246,66 @@ struct Bare {
     role: Role,
     network: OwnedFd,
     has_ipv6: bool,
+    tables: Tables,
 }
 
-/// Makes one for each of the hosts, on as many threads: each is in the network namespace that it enters, and most of the
-/// time the kernel is at work. In their order; the first that is refused is told.
-fn at_once<T: Send, R: Send>(
-    hosts: impl Iterator<Item = T>,
-    make: impl Fn(T) -> Result<R, Refused> + Sync,
-) -> Result<Vec<R>, Refused> {
-    let make = &make;
-    let no_thread = |error: &std::io::Error| (Step::Fork, error.raw_os_error().unwrap_or_default());
-    thread::scope(|scope| {
-        let mut hosts = hosts;
-        let first = hosts.next();
-        let others: Vec<_> =
-            hosts.map(|host| thread::Builder::new().spawn_scoped(scope, move || make(host))).collect();
-        let first = first.map(make).into_iter();
-        let others = others.into_iter().map(|other| {
-            let other = other.map_err(|error| no_thread(&error))?;
-            other.join().unwrap_or(Err((Step::Fork, Errno::CANCELED.raw_os_error())))
-        });
-        first.chain(others).collect()
-    })
+/// Its TUN device, with its addresses and up, and a conversation with the kernel about it.
+#[derive(Debug)]
+struct Device {
+    tun: Tun,
+    interfaces: Rtnetlink,
 }
 
-fn make_network() -> Result<OwnedFd, Refused> {
+/// Makes a network namespace, which the calling process is in afterwards.
+fn make_network(own: &OwnPlace) -> Result<OwnedFd, Refused> {
     namespace::unshare(Namespace::Network).map_err(at(Step::NetworkNamespace))?;
-    namespace::own_network().map_err(at(Step::NetworkNamespace))
+    own.network().map_err(at(Step::NetworkNamespace))
 }
 
-fn make_bare(role: Role, middle: &OwnedFd, ids: Ids) -> Result<Bare, Refused> {
+/// The calling process is in its network afterwards.
+fn make_bare(role: Role, Place { ids, own, middle }: &Place) -> Result<Bare, Refused> {
     namespace::enter_network(middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
-    let network = make_network()?;
+    let network = make_network(own)?;
     // The server may have a port below 1024, as it would on a host of its own.
     namespace::set_sysctl("net.ipv4.ip_unprivileged_port_start", "0").map_err(at(Step::Sysctl))?;
     // ping(8) works without privilege; without this it may still have file capabilities.
     let _ = namespace::set_sysctl("net.ipv4.ping_group_range", &format!("{0} {0}", ids.group));
     // The machine may have it switched off by default. A kernel without it has no such file.
     let allowed = namespace::set_sysctl("net.ipv6.conf.all.disable_ipv6", "0");
-    Ok(Bare { role, network, has_ipv6: allowed != Err(Errno::NOENT.raw_os_error()) })
+    let has_ipv6 = allowed != Err(Errno::NOENT.raw_os_error());
+    let tables = TABLES.map(|table| own.network_table(table).ok().map(Into::into));
+    Ok(Bare { role, network, has_ipv6, tables })
 }
 
-/// The hosts' TUN devices; none where they cannot be made and nobody insists, or where there is a switch: that needs
-/// hardware addresses.
-fn tuns(config: &Config, hosts: &[Bare]) -> Result<Option<Vec<Tun>>, Refused> {
-    if config.backend == Choice::Packet || (config.hosts() > 2 && config.backend == Choice::Automatic) {
-        return Ok(None);
-    }
-    if config.hosts() > 2 {
-        return Err((Step::Tun, Errno::OPNOTSUPP.raw_os_error()));
-    }
-    match at_once(hosts.iter(), tun_in) {
-        Ok(tuns) => Ok(Some(tuns)),
-        Err((Step::Tun, _)) if config.backend == Choice::Automatic => Ok(None),
-        Err(refused) => Err(refused),
+/// Whether the hosts are to be joined by TUN devices if they can be made: not where somebody wants it otherwise, or where
+/// there is a switch, which needs hardware addresses.
+fn tries_tun(config: &Config) -> Result<bool, Refused> {
+    match config.backend {
+        Choice::Packet => Ok(false),
+        Choice::Automatic => Ok(config.hosts() == 2),
+        Choice::Tun if config.hosts() > 2 => Err((Step::Tun, Errno::OPNOTSUPP.raw_os_error())),
+        Choice::Tun => Ok(true),
     }
 }
 
-fn tun_in(host: &Bare) -> Result<Tun, Refused> {
-    namespace::enter_network(host.network.as_fd()).map_err(at(Step::NetworkNamespace))?;
-    tun::create(INTERFACE).map_err(at(Step::Tun))
-}
-
-fn join_by_tun(config: &Config, hosts: Vec<Bare>, tuns: Vec<Tun>) -> Result<Hosts, Refused> {
-    let offload = tuns.iter().all(|tun| tun.offload);
-    let join = |(host, tun): (Bare, Tun)| {
-        let interfaces = configure(config, &host, &[])?;
-        finished(host, FarSide { link: tun.fd, port: None, interfaces })
-    };
-    let hosts = at_once(hosts.into_iter().zip(tuns), join)?;
-    Ok(Hosts { backend: Backend::Tun, offload, calibration: Calibration::default(), hosts })
-}
-
-fn join_by_packet_sockets(config: &Config, middle: &OwnedFd, hosts: Vec<Bare>) -> Result<Hosts, Refused> {
-    let has_switch = hosts.len() > 2;
+fn join_by_packet_sockets(config: &Config, place: Place, hosts: Vec<Bare>) -> Result<Hosts, Refused> {
+    let (has_switch, middle) = (hosts.len() > 2, &place.middle);
     namespace::enter_network(middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
+    // The far ends of the hosts' interfaces have nothing to say. Where it may not be set, they have no addresses either.
+    let _ = namespace::set_sysctl("net.ipv6.conf.all.disable_ipv6", "1");
     let bridge = has_switch.then(make_bridge).transpose()?;
     let mut far_sides =
         hosts.iter().map(|host| far_side(host, middle, bridge)).collect::<Result<Vec<_>, Refused>>()?;
     let roles: Vec<Role> = hosts.iter().map(|host| host.role).collect();
     for host in &hosts {
         let others: Vec<Role> = roles.iter().copied().filter(|role| *role != host.role).collect();
-        configure(config, host, &others)?;
+        configure(config.family, host, &others)?;
     }
     for (host, far) in hosts.iter().zip(&mut far_sides).filter(|_| has_switch) {
         ready::to_forward(&mut far.interfaces, &port_of(host.role)).map_err(at(Step::Bridge))?;
     }
-    let hosts =
-        hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect::<Result<_, _>>()?;
-    Ok(Hosts { backend: Backend::Packet, offload: true, calibration: Calibration::default(), hosts })
+    let hosts = hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect();
+    Ok(Hosts { backend: Backend::Packet, offload: true, hosts, place })
 }
 
 fn make_bridge() -> Result<u32, Refused> {
@@ -315,7 +365,7 @@ fn socket_on(interfaces: &mut Rtnetlink, name: &str, setting: Setting) -> Result
 
 /// Gives a host its addresses and takes it up. Where there are hardware addresses, those of its neighbours are known from
 /// the start.
-fn configure(config: &Config, host: &Bare, neighbours: &[Role]) -> Result<Rtnetlink, Refused> {
+fn configure(preferred: Family, host: &Bare, neighbours: &[Role]) -> Result<Rtnetlink, Refused> {
     namespace::enter_network(host.network.as_fd()).map_err(at(Step::NetworkNamespace))?;
     let families: &[Family] = if host.has_ipv6 { &[Family::V4, Family::V6] } else { &[Family::V4] };
     let up = Setting { up: true, ..Setting::default() };
@@ -330,30 +380,34 @@ fn configure(config: &Config, host: &Bare, neighbours: &[Role]) -> Result<Rtnetl
     };
     let set_up = || {
         let mut interfaces = Rtnetlink::open()?;
-        let loopback = interfaces.index("lo")?;
-        interfaces.set(loopback, up)?;
-        let index = interfaces.index(INTERFACE)?;
+        let (loopback, index) = (interfaces.index("lo")?, interfaces.index(INTERFACE)?);
+        let mut changes = Changes::default();
+        changes.set(loopback, up);
         // The queue's length before it is taken up: afterwards the kernel would first have to stop it.
-        interfaces.set(index, link)?;
+        changes.set(index, link);
         for family in families {
-            interfaces.add_address(index, address(host.role, *family, config.family))?;
+            changes.add_address(index, address(host.role, *family, preferred));
         }
-        interfaces.set(index, up)?;
+        changes.set(index, up);
+        if host.has_ipv6 {
+            changes.take_in(index, host.role.address(Family::V6));
+        }
         for (network, prefix_len) in TO_MANY {
-            interfaces.add_route(index, IpAddr::V4(network), prefix_len)?;
+            changes.add_route(index, IpAddr::V4(network), prefix_len);
         }
         for neighbour in neighbours {
             for family in families {
-                interfaces.add_neighbour(index, neighbour.address(*family), mac(*neighbour, Side::Host))?;
+                changes.add_neighbour(index, neighbour.address(*family), mac(*neighbour, Side::Host));
             }
         }
         if !neighbours.is_empty() {
             for everybody in [BROADCAST, Ipv4Addr::BROADCAST] {
-                interfaces.add_neighbour(index, everybody.into(), [0xff; 6])?;
+                changes.add_neighbour(index, everybody.into(), [0xff; 6]);
             }
         }
-        for family in families {
-            ready::to_receive(&mut interfaces, host.role.address(*family))?;
+        interfaces.make(changes)?;
+        if host.has_ipv6 {
+            ready::to_receive(&mut interfaces, host.role.address(Family::V6))?;
         }
         Ok(interfaces)
     };
@@ -368,13 +422,10 @@ fn address(role: Role, family: Family, preferred: Family) -> InterfaceAddress {
     InterfaceAddress { ip: role.address(family), prefix_len, preferred: family == preferred }
 }
 
-/// The host as it is told to the others. To be called inside no particular network: its tables belong to its own, which is
-/// entered.
-fn finished(host: Bare, far: FarSide) -> Result<Host, Refused> {
-    namespace::enter_network(host.network.as_fd()).map_err(at(Step::NetworkNamespace))?;
-    let tables = TABLES.map(|table| File::open(format!("/proc/thread-self/net/{table}")).ok());
-    let FarSide { link, port, interfaces } = far;
-    Ok(Host { network: host.network, link, port, interfaces, tables })
+/// The host as it is told to the others.
+fn finished(host: Bare, far: FarSide) -> Host {
+    let (Bare { network, tables, .. }, FarSide { link, port, interfaces }) = (host, far);
+    Host { network, link, port, interfaces, tables }
 }
 
 /// Where an interface is on the way from a host to the switch.

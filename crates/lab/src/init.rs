@@ -1,7 +1,7 @@
 //! Init: the first process of the lab's pid namespace. It starts the programs, reaps everything that ends inside, and
 //! tells the tool; when it ends, the kernel ends everything inside.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::process::{self, Forked, Pid};
 use kernel::signal::Signals;
@@ -13,15 +13,21 @@ use crate::event::Role;
 use crate::keeper::Inside;
 use crate::programs;
 
-/// The hosts' network namespaces, in the order of their numbers.
-pub(crate) type Networks = Vec<OwnedFd>;
+/// The hosts' network namespaces.
+#[derive(Debug)]
+pub(crate) struct Networks {
+    /// Of those that stood when init was forked, and of those that the keeper has told of.
+    pub(crate) standing: Vec<(Role, OwnedFd)>,
+    /// Where the keeper tells of each when all stand.
+    pub(crate) later: Control,
+}
 
 /// The processes of the hosts' programs, while they live.
 #[derive(Debug, Default)]
 struct Programs(Vec<(Role, Pid)>);
 
 /// Is init, in a process forked for it. `keeper` is a handle of its parent.
-pub(crate) fn run(inside: &Inside<'_>, networks: &Networks, keeper: &OwnedFd) -> ! {
+pub(crate) fn run(inside: &Inside<'_>, networks: Networks, keeper: &OwnedFd) -> ! {
     process::die_with(keeper.as_fd());
     let _ = rustix::thread::set_name(c"lab init");
     // In a container that hides parts of /proc this is refused; then the programs see the outer one, as before.
@@ -30,8 +36,11 @@ pub(crate) fn run(inside: &Inside<'_>, networks: &Networks, keeper: &OwnedFd) ->
     serve(inside, networks, &ended)
 }
 
-fn serve(inside: &Inside<'_>, networks: &Networks, ended: &Signals) -> ! {
+fn serve(inside: &Inside<'_>, mut networks: Networks, ended: &Signals) -> ! {
     let mut programs = Programs::default();
+    if let Some(first) = inside.first {
+        start(first, inside, &mut networks, &mut programs);
+    }
     loop {
         let [ordered, somebody_ended] = wait_for_either(&inside.control, ended);
         if somebody_ended {
@@ -42,7 +51,7 @@ fn serve(inside: &Inside<'_>, networks: &Networks, ended: &Signals) -> ! {
             continue;
         }
         match inside.control.next_order() {
-            Ok(Some(Order::Start(role))) => start(role, inside, networks, &mut programs),
+            Ok(Some(Order::Start(role))) => start(role, inside, &mut networks, &mut programs),
             Ok(Some(Order::Signal(role, signal))) => {
                 send(programs.get(role), role != inside.config.leader, signal);
             }
@@ -62,21 +71,31 @@ fn wait_for_either(control: &Control, ended: &Signals) -> [bool; 2] {
     watched.map(|one| !one.revents().is_empty())
 }
 
-fn start(role: Role, inside: &Inside<'_>, networks: &Networks, programs: &mut Programs) {
-    let Some(network) = networks.get(role.index()) else { return };
-    let report = match process::fork() {
-        Ok(Forked::Child) => programs::run(role, inside, network.as_fd()),
-        Ok(Forked::Parent(pid)) => {
+fn start(role: Role, inside: &Inside<'_>, networks: &mut Networks, programs: &mut Programs) {
+    let Some(network) = networks.of(role) else { return };
+    match fork_program(role, inside, network) {
+        Ok(pid) => {
             if role != inside.config.leader {
                 // The child does the same: whoever comes first, it is done before the group is sent a signal.
                 let _ = rustix::process::setpgid(Some(pid), Some(pid));
             }
             programs.0.push((role, pid));
-            Report::Started(role)
         }
-        Err(errno) => Report::NotStarted(role, errno),
-    };
-    let _ = inside.control.report(report);
+        Err(errno) => {
+            let _ = inside.control.report(Report::NotStarted(role, errno));
+        }
+    }
+}
+
+/// A process for a host's program, which tells by itself that it is there.
+fn fork_program(role: Role, inside: &Inside<'_>, network: BorrowedFd<'_>) -> Result<Pid, i32> {
+    if programs::executes(role, inside) {
+        return process::fork_to_execute(|| programs::run(role, inside, network));
+    }
+    match process::fork()? {
+        Forked::Child => programs::run(role, inside, network),
+        Forked::Parent(pid) => Ok(pid),
+    }
 }
 
 /// Each program is a process group of its own, but for that which shares the terminal's foreground with the tool.
@@ -109,5 +128,16 @@ impl Programs {
     fn forget(&mut self, pid: Pid) -> Option<Role> {
         let place = self.0.iter().position(|(_, its)| *its == pid)?;
         Some(self.0.swap_remove(place).0)
+    }
+}
+
+impl Networks {
+    /// That of a host, once it stands; none when the keeper has gone.
+    fn of(&mut self, role: Role) -> Option<BorrowedFd<'_>> {
+        while self.standing.iter().all(|(of, _)| *of != role) {
+            let Ok(Some((Report::Stands(of), descriptors))) = self.later.next_report() else { return None };
+            self.standing.push((of, descriptors.into_iter().next()?));
+        }
+        self.standing.iter().find(|(of, _)| *of == role).map(|(_, network)| network.as_fd())
     }
 }

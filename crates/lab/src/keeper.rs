@@ -1,21 +1,23 @@
 //! The keeper: the process that makes the hosts and whose death, or whose parent's, ends everything inside.
 //!
-//! The tool stays outside of every namespace. The keeper goes in first, hands the link's descriptors out, and forks
-//! init, the first process of the new pid namespace. When the tool is killed, even by KILL, the kernel kills the keeper
+//! The tool stays outside of every namespace. The keeper goes in first, forks init, the first process of the new pid
+//! namespace, and hands the link's descriptors out. Init starts the server's program, if that is the first, as soon as its host
+//! stands: a program takes longer to get ready than the other host to be made. When the tool is killed, even by KILL, the kernel kills the keeper
 //! (PR_SET_PDEATHSIG), then init, and with a pid namespace's first process everything in it; no program inside can
 //! evade that, whatever it does to its own signals.
 
+use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
-use kernel::namespace::Ids;
+use kernel::namespace::{self, Ids, Namespace};
 use kernel::process::{self, Forked};
 use wire::refusal::Step;
 
-use crate::calibration::Calibration;
+use crate::calibration;
 use crate::config::Config;
 use crate::control::{Control, Report};
-use crate::hosts::{self, Hosts};
+use crate::event::Role;
+use crate::hosts::{Hosts, Making, Refused};
 use crate::init::{self, Networks};
 use crate::lesson::Part;
 use crate::programs::Outputs;
@@ -24,7 +26,11 @@ use crate::programs::Outputs;
 #[derive(Debug)]
 pub(crate) struct Inside<'a> {
     pub(crate) config: &'a Config,
+    /// Whose program is started without an order, as soon as its host stands.
+    pub(crate) first: Option<Role>,
     pub(crate) control: Control,
+    /// Where the loop waits for the gauge, if the link delays.
+    pub(crate) gauge: Option<Control>,
     /// Where the programs' output goes.
     pub(crate) outputs: Outputs,
     /// Who acts on a host in place of its program.
@@ -37,41 +43,49 @@ pub(crate) fn run(inside: Inside<'_>) -> ! {
     let _never_back = ExitOnUnwind;
     process::die_with_parent();
     let _ = rustix::thread::set_name(c"lab keeper");
-    match hosts::make(inside.config, Ids::own()) {
-        Ok(hosts) => keep(inside, hosts),
-        Err(refused) => refuse(&inside.control, refused),
-    }
+    let control = inside.control.try_clone();
+    let Err((step, errno)) = keep(inside);
+    // When the tool does not hear this, it is gone.
+    let _ = control.map(|control| control.report(Report::Refused(step, errno)));
+    process::exit_now(1)
 }
 
-fn keep(inside: Inside<'_>, hosts: Hosts) -> ! {
+/// Makes the hosts and starts init; ends when that has ended.
+fn keep(inside: Inside<'_>) -> Result<Infallible, Refused> {
+    let fork_failed = |errno| (Step::Fork, errno);
+    let mut making = Making::begin(inside.config, Ids::own())?;
     // Once more: the kernel forgets the death signal when a process changes its credentials, as in a user namespace.
     process::die_with_parent();
-    let handle = match process::own_handle() {
-        Ok(handle) => handle,
-        Err(errno) => refuse(&inside.control, (Step::Fork, errno)),
-    };
-    if let Err(errno) = hand_over(&inside.control, &hosts) {
-        refuse(&inside.control, (Step::Fork, errno));
+    if let Some(first) = inside.first {
+        making.make_first(first)?;
     }
-    if inside.config.link.delays() {
-        let _ = inside.control.report(calibrated(&hosts));
-    }
-    match process::fork() {
-        Ok(Forked::Child) => init::run(&inside, &networks(hosts), &handle),
-        Ok(Forked::Parent(init)) => {
-            drop(inside);
-            let _ = process::wait(init);
-            // The hosts' devices go here and not in the tool, which has better things to do: it takes RCU's time.
-            drop(hosts);
-            process::exit_now(0)
+    let handle = process::own_handle().map_err(fork_failed)?;
+    let (later, to_init) = Control::pair().map_err(fork_failed)?;
+    namespace::unshare(Namespace::Pid).map_err(|errno| (Step::PidNamespace, errno))?;
+    let init = match process::fork().map_err(fork_failed)? {
+        Forked::Child => {
+            drop(to_init);
+            init::run(&inside, Networks { standing: making.standing(), later }, &handle)
         }
-        Err(errno) => refuse(&inside.control, (Step::Fork, errno)),
+        Forked::Parent(init) => init,
+    };
+    // What the programs have of it ends with them.
+    let Inside { config, control, gauge, outputs, cast, .. } = inside;
+    drop((outputs, cast));
+    let hosts = making.finish()?;
+    for (role, host) in Role::all(config.hosts()).zip(&hosts.hosts) {
+        to_init.hand_over(Report::Stands(role), &[host.network.as_fd()]).map_err(fork_failed)?;
     }
-}
-
-/// All that init needs of the hosts; it and its programs hold nothing else of them.
-fn networks(hosts: Hosts) -> Networks {
-    hosts.hosts.into_iter().map(|host| host.network).collect()
+    drop((to_init, later));
+    hand_over(&control, &hosts).map_err(fork_failed)?;
+    if let (Some(link), Ok(ended)) = (gauge, process::handle(init)) {
+        // Without it delays are longer by what waking up costs.
+        let _ = be_the_gauge(config, &hosts, &link, ended.as_fd());
+    }
+    let _ = process::wait(init);
+    // The hosts' devices go here and not in the tool, which has better things to do: it takes RCU's time.
+    drop(hosts);
+    process::exit_now(0)
 }
 
 /// The order of the descriptors: all links, all conversations about interfaces, the tables that are there, then the
@@ -91,16 +105,11 @@ fn hand_over(control: &Control, hosts: &Hosts) -> Result<(), i32> {
     control.hand_over(Report::Made { backend: hosts.backend, tables, offload: hosts.offload }, &descriptors)
 }
 
-fn calibrated(hosts: &Hosts) -> Report {
-    let Calibration { entering, leaving } = hosts.calibration;
-    let nanos = |time: Duration| i32::try_from(time.as_nanos()).unwrap_or(i32::MAX);
-    Report::Calibrated { entering: nanos(entering), leaving: nanos(leaving) }
-}
-
-fn refuse(control: &Control, (step, errno): hosts::Refused) -> ! {
-    // When the tool does not hear this, it is gone.
-    let _ = control.report(Report::Refused(step, errno));
-    process::exit_now(1)
+/// Makes the gauge, hands it to the loop, and is the program on it until `end` is readable. Only now: nobody has to wait for it.
+fn be_the_gauge(config: &Config, hosts: &Hosts, link: &Control, end: BorrowedFd<'_>) -> Option<()> {
+    let gauge = hosts.gauge().ok()?;
+    link.hand_over(Report::Gauge, &[gauge.link.as_fd()]).ok()?;
+    calibration::program::run(gauge.ends, config.link.usual_delay(), end).ok()
 }
 
 /// A panic in a forked process must not run back into what the tool was doing when it forked.

@@ -57,6 +57,14 @@ impl Direction {
         }
     }
 
+    /// The other way.
+    pub(crate) fn back(self) -> Direction {
+        match self {
+            Direction::Up => Direction::Down,
+            Direction::Down => Direction::Up,
+        }
+    }
+
     pub(crate) fn index(self) -> usize {
         match self {
             Direction::Up => 0,
@@ -160,8 +168,8 @@ pub struct Link {
     needs_luck: bool,
     flows: Flows,
     ways: [Way; 2],
-    /// What getting in and out costs in itself, by direction.
-    costs: [Calibration; 2],
+    /// What getting in and out costs in itself.
+    costs: Calibration,
     /// When the first packet entered.
     began: Option<Time>,
     /// Until when the rules are what they are.
@@ -175,6 +183,8 @@ struct Way {
     rules: Rules,
     /// What the way in and out costs in itself, as far as the delay is not shorter.
     costs: Calibration,
+    /// The largest of them so far.
+    most: Calibration,
     line: Line,
     /// When the last packet that keeps its place leaves.
     last: Time,
@@ -195,20 +205,23 @@ impl Link {
         }
     }
 
-    /// Makes delays of a direction shorter by what getting in and out of the link costs in itself.
-    pub(crate) fn calibrate(&mut self, direction: Direction, costs: Calibration) {
-        self.costs[direction.index()] = costs;
+    /// Makes delays shorter by what getting in and out of the link costs in itself.
+    pub(crate) fn calibrate(&mut self, costs: Calibration) {
+        self.costs = costs;
+        for way in &mut self.ways {
+            way.calibrate(costs);
+        }
     }
 
-    /// By how much delays of a direction are shorter.
+    /// By how much delays of a direction have been shorter, at most.
     pub(crate) fn calibration(&self, direction: Direction) -> Calibration {
-        self.ways[direction.index()].costs
+        self.ways[direction.index()].most
     }
 
-    /// How much earlier than it was seen a packet entered that nobody was awake to see: as far as delays can make up for it.
-    pub(crate) fn unseen(&mut self, now: Time, direction: Direction) -> Duration {
+    /// What getting in and out in a direction costs now, as far as its delay can make up for it.
+    pub(crate) fn costs(&mut self, now: Time, direction: Direction) -> Calibration {
         self.keep_time(now);
-        self.ways[direction.index()].costs.entering
+        self.ways[direction.index()].costs
     }
 
     /// Decides what becomes of a packet that enters now. Times never decrease from call to call.
@@ -246,8 +259,9 @@ impl Link {
         let began = *self.began.get_or_insert(now);
         if is_first || self.until.is_some_and(|until| now >= until) {
             let (rules, until) = self.schedule.at(now.since(began));
-            for ((way, rules), costs) in self.ways.iter_mut().zip(rules).zip(self.costs) {
-                (way.rules, way.costs) = (rules, costs.within(rules.delay.floor));
+            for (way, rules) in self.ways.iter_mut().zip(rules) {
+                way.rules = rules;
+                way.calibrate(self.costs);
             }
             self.until = until.map(|until| began + until);
         }
@@ -255,6 +269,11 @@ impl Link {
 }
 
 impl Way {
+    fn calibrate(&mut self, costs: Calibration) {
+        self.costs = costs.within(self.rules.delay.floor);
+        self.most = self.most.max(self.costs);
+    }
+
     /// What becomes of one segment.
     fn decide(&mut self, now: Time, packet: &Offered<'_>, segment: u32, luck: &Luck) -> Departure {
         let rules = self.rules;

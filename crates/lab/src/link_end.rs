@@ -2,7 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::calibration::Calibration;
+use kernel::packet_ring::Ring;
+
 use crate::event::Role;
 
 /// How a [`LinkEnd`] is made.
@@ -23,6 +24,8 @@ pub struct LinkEnd {
     pub fd: OwnedFd,
     /// What it is.
     pub kind: LinkKind,
+    /// The socket's ring, where it has one: packets are taken from there.
+    pub ring: Option<Ring>,
     /// Whether each packet is preceded by a virtio-net header of 10 bytes, in native byte order, both ways.
     pub vnet_header: bool,
     /// Whether packets larger than the MTU, to be cut by the device (GSO), may be read and written.
@@ -30,6 +33,4 @@ pub struct LinkEnd {
     /// Bytes of Ethernet header between the virtio-net header and the IP header. The checksum start and header length
     /// in the virtio-net header count from here.
     pub l2_len: usize,
-    /// What getting a packet in and out costs here; delays are shorter by that. All zeros where it was not measured.
-    pub calibration: Calibration,
 }

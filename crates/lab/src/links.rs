@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wire::packet::dissect;
 use wire::{Fault, Time};
 
+use crate::calibration::{Costs, Current};
 use crate::config::Config;
 use crate::event::{DirectionReport, LinkFrame, Role};
-use crate::forward::{self, Report, Running, Stopped};
+use crate::forward::{self, Calibrated, Gauge, Report, Running, Stopped};
 use crate::link::Direction;
-use crate::network::Ends;
+use crate::network::{Ends, Wires};
 
 /// How long a packet is held back beyond its delay, for those of other links that left earlier and are told later.
 const HELD_BACK: Duration = Duration::from_millis(500);
@@ -42,13 +43,22 @@ struct Held(LinkFrame);
 
 impl Links {
     /// Starts them; nothing that forks may come after it.
-    pub(crate) fn start(ends: Vec<Ends>, config: &Config) -> Result<Links, Fault> {
+    pub(crate) fn start(wires: Wires, config: &Config) -> Result<Links, Fault> {
+        let Wires { ends, gauge } = wires;
+        let current = Current::default();
+        let mut gauge = gauge
+            .zip(ends.first())
+            .map(|(keeper, [end, _])| Gauge::made_by(keeper, end.l2_len, Costs::told_to(current.clone())));
         let is_one = ends.len() == 1;
-        let start = |(place, [a, b]): (u64, Ends)| match is_one {
-            true => forward::start(a, b, config),
-            false => {
+        let start = |(place, [a, b]): (u64, Ends)| {
+            // The first loop measures for all.
+            let calibrated = Calibrated { costs: current.clone(), gauge: gauge.take() };
+            if is_one {
+                forward::start_calibrated([a, b], config, calibrated)
+            } else {
                 let role = Role::numbered(u8::try_from(place + 1).unwrap_or(u8::MAX));
-                forward::start_uplink([a, b], Direction::from(role), seed(config.seed, place), config)
+                let seed = seed(config.seed, place);
+                forward::start_uplink([a, b], Direction::from(role), seed, config, calibrated)
             }
         };
         let links = (0..).zip(ends).map(start).collect::<Result<Vec<_>, _>>()?;
@@ -147,7 +157,7 @@ fn add(sum: &mut DirectionReport, more: DirectionReport) {
             None => sum.lateness_counts.push((limit, count)),
         }
     }
-    sum.calibration = more.calibration;
+    sum.calibration = sum.calibration.max(more.calibration);
 }
 
 fn add_touched(sum: &mut DirectionReport, more: Vec<(&'static str, u64)>) {

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::thread;
 
+use kernel::packet_ring::Ring;
 use kernel::process::{self, Forked, Pid};
 use kernel::rtnetlink::Rtnetlink;
 use kernel::{packet_socket, restrictions};
@@ -12,7 +13,6 @@ use wire::refusal::{Refusal, Step};
 use wire::socket_row::SocketRow;
 use wire::{Doing, End, Fault};
 
-use crate::calibration::Calibration;
 use crate::config::Config;
 use crate::control::{Control, Order, Report};
 use crate::event::{Backend, Role};
@@ -24,17 +24,32 @@ use crate::outcome::NotMade;
 use crate::programs::Outputs;
 use crate::sockets::{Kind, Left, Tables, left, tcp, waiting};
 
+/// Packets that may wait in the rings of all packet sockets together, 16 MB: of each of two hosts 65 ms at 500,000 packets a
+/// second.
+const ALL_SLOTS: usize = 65_536;
+
 /// A network that stands. Dropping it ends everything inside.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) backend: Backend,
     pub(crate) keeper: Keeper,
+    /// What was heard of the first program before the network stood.
+    pub(crate) early: Vec<Report>,
     /// In the order of their numbers.
     hosts: Vec<HostView>,
 }
 
 /// A link's two ends.
 pub(crate) type Ends = [LinkEnd; 2];
+
+/// What there is to start the links with.
+#[derive(Debug)]
+pub(crate) struct Wires {
+    /// Of one link between client and server, or of one between each host and the switch.
+    pub(crate) ends: Vec<Ends>,
+    /// Where the gauge comes from, if the link delays.
+    pub(crate) gauge: Option<Control>,
+}
 
 /// What the tool sees of a host.
 #[derive(Debug)]
@@ -54,19 +69,22 @@ pub(crate) struct Keeper {
     control: Control,
 }
 
-/// Makes the network: forks the keeper and waits for what it hands over. The links' ends come with it: of one link between
-/// client and server, or of one between each host and the switch.
-/// On a host with an actor it acts in place of the configured program.
+/// Makes the network: forks the keeper and waits for what it hands over. The links' ends come with it.
+/// On a host with an actor it acts in place of the configured program. The program of `first` is started by itself: maybe
+/// before the other hosts and the link stand, and what it sends then waits for them.
 pub(crate) fn make(
     config: &Config,
     outputs: Outputs,
     cast: Vec<Part>,
-) -> Result<(Network, Vec<Ends>), NotMade> {
-    let (outside, inside) = Control::pair().map_err(|errno| failed("a socket pair", errno))?;
-    let inside = Inside { config, control: inside, outputs, cast };
+    first: Option<Role>,
+) -> Result<(Network, Wires), NotMade> {
+    let pair = || Control::pair().map_err(|errno| failed("a socket pair", errno));
+    let (outside, inside) = pair()?;
+    let (gauge, loops) = config.link.delays().then(pair).transpose()?.unzip();
+    let inside = Inside { config, first, control: inside, gauge: loops, outputs, cast };
     let pid = match process::fork() {
         Ok(Forked::Child) => {
-            drop(outside);
+            drop((outside, gauge));
             keeper::run(inside)
         }
         Ok(Forked::Parent(pid)) => pid,
@@ -75,29 +93,23 @@ pub(crate) fn make(
     // It is the child's now; kept here, its pipes and its end of the conversation would never end.
     drop(inside);
     let keeper = Keeper { pid, control: outside };
-    let (report, descriptors) = keeper.next_report().map_err(|errno| failed("the keeper", errno))?;
+    let told = |errno| failed("the keeper", errno);
+    let mut early = Vec::new();
+    let (report, descriptors) = loop {
+        match keeper.next_report().map_err(told)? {
+            about_all @ (Report::Made { .. } | Report::Refused(..), _) => break about_all,
+            (about_first, _) => early.push(about_first),
+        }
+    };
     match report {
         Report::Made { backend, tables, offload } => {
-            let calibration = calibration(config, &keeper)?;
-            Handed { backend, tables, offload, calibration, descriptors }
+            let (mut network, ends) = Handed { backend, tables, offload, descriptors }
                 .unpack(config.hosts(), keeper)
-                .ok_or_else(|| failed("the keeper's descriptors", Errno::PROTO.raw_os_error()))
+                .ok_or_else(|| failed("the keeper's descriptors", Errno::PROTO.raw_os_error()))?;
+            network.early = early;
+            Ok((network, Wires { ends, gauge }))
         }
         Report::Refused(step, errno) => Err(refused(step, errno)),
-        _ => Err(failed("the keeper", Errno::PROTO.raw_os_error())),
-    }
-}
-
-/// What getting packets in and out costs; it is measured where the link delays.
-fn calibration(config: &Config, keeper: &Keeper) -> Result<Calibration, NotMade> {
-    if !config.link.delays() {
-        return Ok(Calibration::default());
-    }
-    match keeper.next_report().map_err(|errno| failed("the keeper", errno))? {
-        (Report::Calibrated { entering, leaving }, _) => {
-            let time = |nanos: i32| Duration::from_nanos(u64::try_from(nanos).unwrap_or_default());
-            Ok(Calibration { entering: time(entering), leaving: time(leaving) })
-        }
         _ => Err(failed("the keeper", Errno::PROTO.raw_os_error())),
     }
 }
@@ -115,7 +127,6 @@ struct Handed {
     backend: Backend,
     tables: u32,
     offload: bool,
-    calibration: Calibration,
     descriptors: Vec<OwnedFd>,
 }
 
@@ -135,22 +146,24 @@ impl Handed {
         if links.len() != hosts || interfaces.len() != hosts || (has_switch && ports.len() != hosts) {
             return None;
         }
+        let mut rings = rings(&links.iter().chain(&ports).collect::<Vec<_>>(), self.backend);
+        let port_rings = rings.split_off(hosts);
         let mut watched = [&links, &ports].map(|sockets| counted(sockets, self.backend).into_iter());
         let views = interfaces.into_iter().zip(tables).map(|(interfaces, tables)| {
             let [socket, port] = watched.each_mut().map(|sockets| sockets.next().flatten());
             HostView { interfaces: interfaces.into(), tables, socket, port }
         });
-        let network = Network { backend: self.backend, keeper, hosts: views.collect() };
-        let (backend, offload, calibration) = (self.backend, self.offload, self.calibration);
-        let end = |role, fd| link_end(role, fd, backend, offload, calibration);
+        let network = Network { backend: self.backend, keeper, early: Vec::new(), hosts: views.collect() };
+        let (backend, offload) = (self.backend, self.offload);
+        let end = |role, (fd, ring)| LinkEnd { ring, ..link_end(role, fd, backend, offload) };
+        let links = links.into_iter().zip(rings);
         let ends = match has_switch {
             true => links
-                .into_iter()
-                .zip(ports)
+                .zip(ports.into_iter().zip(port_rings))
                 .map(|pair| [end(Role::Client, pair.0), end(Role::Server, pair.1)])
                 .collect(),
             false => {
-                let [client, server] = <[OwnedFd; 2]>::try_from(links).ok()?;
+                let [client, server] = <[_; 2]>::try_from(links.collect::<Vec<_>>()).ok()?;
                 vec![[end(Role::Client, client), end(Role::Server, server)]]
             }
         };
@@ -169,12 +182,29 @@ fn counted(sockets: &[OwnedFd], backend: Backend) -> Vec<Option<OwnedFd>> {
     handles
 }
 
-fn link_end(role: Role, fd: OwnedFd, backend: Backend, offload: bool, calibration: Calibration) -> LinkEnd {
+/// A ring for each packet socket; none for other devices, and where the kernel gives none. To exchange a socket's queue for
+/// it the kernel waits until nobody can be looking at the queue any more, some ten milliseconds: for all at the same time.
+fn rings<'a>(sockets: &[&'a OwnedFd], backend: Backend) -> Vec<Option<Ring>> {
+    if backend != Backend::Packet {
+        return sockets.iter().map(|_| None).collect();
+    }
+    let slots = ALL_SLOTS / sockets.len().max(1);
+    thread::scope(|scope| {
+        let ring = |socket: &'a OwnedFd| {
+            thread::Builder::new().spawn_scoped(scope, move || Ring::new(socket.as_fd(), slots).ok())
+        };
+        let made: Vec<_> = sockets.iter().copied().map(ring).collect();
+        made.into_iter().map(|made| made.ok()?.join().ok()?).collect()
+    })
+}
+
+fn link_end(role: Role, fd: OwnedFd, backend: Backend, offload: bool) -> LinkEnd {
     let kind = match backend {
         Backend::Packet => LinkKind::Packet,
         Backend::Tun | Backend::Simulated => LinkKind::Tun,
     };
-    LinkEnd { role, fd, kind, vnet_header: true, offload, l2_len: link_layer_len(backend), calibration }
+    let l2_len = link_layer_len(backend);
+    LinkEnd { role, fd, kind, ring: None, vnet_header: true, offload, l2_len }
 }
 
 impl Keeper {
@@ -236,6 +266,22 @@ impl Network {
     /// What is left to be done on the hosts.
     pub(crate) fn left(&self) -> Left {
         self.hosts.iter().map(|host| left(&host.tables)).fold(Left::default(), Left::and)
+    }
+}
+
+/// The kernel waits before it takes a packet socket down, as when it got its ring: again for all at the same time, and while
+/// everything inside ends.
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.keeper.control.hang_up();
+        let sockets = self.hosts.iter_mut().flat_map(|host| [host.socket.take(), host.port.take()]);
+        let sockets: Vec<OwnedFd> = sockets.flatten().collect();
+        let close = |socket| thread::Builder::new().spawn(move || drop(socket));
+        // Where there is no thread for it, it is closed here.
+        let closing: Vec<_> = sockets.into_iter().flat_map(close).collect();
+        for thread in closing {
+            let _ = thread.join();
+        }
     }
 }
 

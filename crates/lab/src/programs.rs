@@ -29,10 +29,17 @@ use crate::keeper::Inside;
 /// none where one has the tool's.
 pub(crate) type Outputs = Vec<Option<[OwnedFd; 2]>>;
 
+/// Whether a host's program is another than this one, which a process for it does nothing but execute.
+pub(crate) fn executes(role: Role, inside: &Inside<'_>) -> bool {
+    let is_command = matches!(inside.config.program(role), Program::Command(_) | Program::Shell(_));
+    is_command && inside.cast.iter().all(|part| part.role != role)
+}
+
 /// Runs a host's program, in a process that init forked for it. Nothing here is dropped: the process ends, or becomes
 /// another program.
 pub(crate) fn run(role: Role, inside: &Inside<'_>, network: BorrowedFd<'_>) -> ! {
     let control = &inside.control;
+    let _ = control.report(Report::Started(role));
     let (config, program) = (inside.config, inside.config.program(role));
     let output = inside.outputs.get(role.index()).and_then(Option::as_ref);
     let part = inside.cast.iter().find(|part| part.role == role);

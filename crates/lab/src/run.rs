@@ -38,14 +38,14 @@ const KERNEL_LIMIT: Duration = Duration::from_secs(3);
 /// How long all that may take, however much changes: a program that the client has left behind may talk for ever.
 const FINISH_LIMIT: Duration = Duration::from_secs(30);
 /// How often to look, at first and at most, where nothing tells that there is something to see.
-const LOOKS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
+const LOOKS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(20));
 
 /// Makes a private network and takes it away again: whether, and how, this system allows it.
 ///
 /// # Errors
 /// As [`run`].
 pub fn probe(config: &Config) -> Result<Backend, NotMade> {
-    network::make(config, Vec::new(), Vec::new()).map(|(network, _)| network.backend)
+    network::make(config, Vec::new(), Vec::new(), None).map(|(network, _)| network.backend)
 }
 
 /// Makes a private network, runs all programs on it and tells what happens.
@@ -60,11 +60,9 @@ pub fn run(config: &Config, emit: &mut dyn FnMut(Event)) -> Result<Outcome, NotM
     let signals = Signals::take(&[Signal::INT, Signal::TERM, Signal::HUP])
         .map_err(|errno| Fault::errno(End::Us, Doing::Start, "the lab", errno))?;
     let (outputs, pipes) = pipes(config)?;
-    let (network, ends) = network::make(config, outputs, Vec::new())?;
-    let links = Links::start(ends, config)?;
-    // The link and the programs come first: what is told of them may come later.
-    let _ = rustix::process::nice(5);
-    emit(Event::Ready { backend: network.backend, seed: config.seed });
+    let first = before_leader(config).next();
+    let (network, wires) = network::make(config, outputs, Vec::new(), first)?;
+    let links = Links::start(wires, config)?;
     let mut lab = Lab { config, emit, signals, network, links, pipes, view: View::of(config.hosts()) };
     // The link is stopped and its counters are told also when something failed on the way.
     let played = lab.play();
@@ -124,6 +122,20 @@ struct Pipe {
     read: Option<OwnedFd>,
 }
 
+/// All that run something beside the leader; the server first.
+fn others(config: &Config) -> Vec<Role> {
+    let mut roles: Vec<Role> = Role::all(config.hosts())
+        .filter(|role| *role != config.leader && *config.program(*role) != Program::Idle)
+        .collect();
+    roles.sort_by_key(|role| *role != Role::Server);
+    roles
+}
+
+/// Those of them that are to wait for clients before the leader starts.
+fn before_leader(config: &Config) -> impl Iterator<Item = Role> {
+    others(config).into_iter().filter(|_| config.leader == Role::Client)
+}
+
 fn pipes(config: &Config) -> Result<(Outputs, Vec<Pipe>), Fault> {
     let mut pipes = Vec::new();
     let mut pair = |role| -> Result<[OwnedFd; 2], Fault> {
@@ -148,12 +160,17 @@ fn pipe(role: Role, fd: u8, pipes: &mut Vec<Pipe>) -> Result<OwnedFd, Fault> {
 impl Lab<'_> {
     fn play(&mut self) -> Result<(), Fault> {
         let leader = self.config.leader;
-        let others = self.others();
-        if leader == Role::Client {
-            for role in &others {
-                self.start(*role)?;
-                self.wait_until_it_waits(*role)?;
+        let others = others(self.config);
+        self.stand_back();
+        for report in std::mem::take(&mut self.network.early) {
+            self.take(report)?;
+        }
+        for (place, role) in before_leader(self.config).enumerate() {
+            // The first needs no order.
+            if place > 0 {
+                self.start(role)?;
             }
+            self.wait_until_it_waits(role)?;
         }
         let terminal = self.terminal();
         let led = self.run_leader(if leader == Role::Client { &[] } else { &others });
@@ -168,13 +185,10 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// All that run something beside the leader; the server first.
-    fn others(&self) -> Vec<Role> {
-        let mut roles: Vec<Role> = Role::all(self.config.hosts())
-            .filter(|role| *role != self.config.leader && *self.config.program(*role) != Program::Idle)
-            .collect();
-        roles.sort_by_key(|role| *role != Role::Server);
-        roles
+    /// The link and the programs come first: what is told of them may come later.
+    fn stand_back(&mut self) {
+        let _ = rustix::process::nice(5);
+        (self.emit)(Event::Ready { backend: self.network.backend, seed: self.config.seed });
     }
 
     /// The terminal as it is to be when a shell has gone.
@@ -200,13 +214,11 @@ impl Lab<'_> {
             match self.config.program(role) {
                 Program::Conversation | Program::Services => self.step(None)?,
                 Program::Command(_) | Program::Shell(_) | Program::Idle => {
-                    match self.waits(role, Instant::now() >= limit) {
-                        Some(event) => {
-                            (self.emit)(event);
-                            return Ok(());
-                        }
-                        None => self.step(Some(look.next_until(limit)))?,
+                    if let Some(event) = self.waits(role, Instant::now() >= limit) {
+                        (self.emit)(event);
+                        return Ok(());
                     }
+                    self.step(Some(look.next_until(limit)))?;
                 }
             }
         }
@@ -270,7 +282,7 @@ impl Lab<'_> {
             let now_left = self.network.left();
             let may_stay = match now_left.unfinished() {
                 Unfinished::Kernel => patience + delays,
-                Unfinished::Program if from == Unfinished::Program && self.any_runs(&self.others()) => {
+                Unfinished::Program if from == Unfinished::Program && self.any_runs(&others(self.config)) => {
                     PROGRAM_LIMIT
                 }
                 Unfinished::Program | Unfinished::Nothing => return Ok(false),
@@ -449,6 +461,10 @@ impl Lab<'_> {
 
     fn take_report(&mut self) -> Result<(), Fault> {
         let (report, _) = self.network.keeper.next_report().map_err(lost)?;
+        self.take(report)
+    }
+
+    fn take(&mut self, report: Report) -> Result<(), Fault> {
         match report {
             Report::Started(role) => {
                 self.view.process(role).running = true;
@@ -465,7 +481,7 @@ impl Lab<'_> {
             }
             Report::Exited(role, status) => self.ended(role, Some(status), None),
             Report::Killed(role, signal) => self.ended(role, None, Some(signal)),
-            Report::Refused(..) | Report::Made { .. } | Report::Calibrated { .. } => {
+            Report::Refused(..) | Report::Made { .. } | Report::Gauge | Report::Stands(_) => {
                 return Err(lost(Errno::PROTO.raw_os_error()));
             }
         }

@@ -100,6 +100,10 @@ fn each<T>(tables: &Tables, judge: impl Fn(Kind, &str) -> Option<T>) -> [Option<
     })
 }
 
+/// Fewer bytes than this are the end of a table: the kernel writes row by row into a page at least, and gives what there is
+/// only when the next row has no room (seq_file). To ask whether there is more would have it look through the table again.
+const LAST_BYTES: usize = 2048;
+
 /// Reads a table from its start: the kernel makes it anew then.
 fn read(table: &File) -> Option<String> {
     let mut text = Vec::new();
@@ -107,8 +111,12 @@ fn read(table: &File) -> Option<String> {
     loop {
         let at = u64::try_from(text.len()).ok()?;
         match table.read_at(&mut chunk, at) {
-            Ok(0) => return String::from_utf8(text).ok(),
-            Ok(len) => text.extend_from_slice(&chunk[..len]),
+            Ok(len) => {
+                text.extend_from_slice(&chunk[..len]);
+                if len < LAST_BYTES {
+                    return String::from_utf8(text).ok();
+                }
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => return None,
         }

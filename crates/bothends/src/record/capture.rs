@@ -292,7 +292,7 @@ fn direction(report: &DirectionReport) -> Value {
     let within = report.lateness_counts.iter();
     let within =
         Map::from_iter(within.map(|(limit, count)| (limit.as_micros().to_string(), (*count).into())));
-    let Calibration { entering, leaving } = report.calibration;
+    let Calibration { entering, answering, leaving } = report.calibration;
     object([
         ("offered", report.offered.into()),
         ("delivered", report.delivered.into()),
@@ -304,7 +304,14 @@ fn direction(report: &DirectionReport) -> Value {
             "lateness_us",
             object([("p50", p50), ("p99", p99), ("max", max), ("within", Value::Object(within))]),
         ),
-        ("calibrated_us", object([("entering", micros(entering)), ("leaving", micros(leaving))])),
+        (
+            "calibrated_us",
+            object([
+                ("entering", micros(entering)),
+                ("answering", micros(answering)),
+                ("leaving", micros(leaving)),
+            ]),
+        ),
     ])
 }
 

@@ -191,7 +191,11 @@ fn captured_records_are_what_they_were() {
         unplanned_drops: 0,
         lateness: [1, 2, 3].map(Duration::from_micros),
         lateness_counts: vec![(Duration::from_micros(1), 1), (Duration::from_micros(10), 1)],
-        calibration: Calibration { entering: Duration::from_micros(40), leaving: Duration::from_micros(60) },
+        calibration: Calibration {
+            entering: Duration::from_micros(40),
+            answering: Duration::from_micros(30),
+            leaving: Duration::from_micros(60),
+        },
     };
     let counts = Counts {
         frames: 3,

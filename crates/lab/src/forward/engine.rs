@@ -12,14 +12,15 @@ use wire::{Fate, Time};
 
 use super::bundle::Frame;
 use super::clock::Clock;
+use super::gauge::Gauge;
 use super::margin::Margin;
 use super::outgoing::{Buffers, Outgoing};
 use super::port::{Port, Written};
 use super::queue::{Origin, Queue, Waiting};
 use super::tally::{STOPPED, Tally};
 use super::teller::{Entering, Teller};
-use super::{Control, Stopped, clear};
-use crate::calibration::Calibration;
+use super::{Calibrated, Control, Stopped, clear};
+use crate::calibration::{Calibration, Current};
 use crate::event::{ANSWERED, Role};
 use crate::link::{Departure, Direction, Leaving, Link, Offered};
 use crate::link_end::LinkEnd;
@@ -31,7 +32,7 @@ const MOST_HELD: usize = 256 << 20;
 /// Packets that may wait for room on a descriptor; what comes on top is dropped, unplanned.
 const MOST_BLOCKED: usize = 1024;
 /// How long the loop stays awake behind a delivery at its time: the answer usually comes then.
-pub(crate) const STAYS_AWAKE: Duration = Duration::from_micros(150);
+const STAYS_AWAKE: Duration = Duration::from_micros(150);
 /// Whoever sleeps less does not sleep deeply: it wakes up at once.
 const DEEP_SLEEP: Duration = Duration::from_micros(100);
 /// How long after the stop packets are still delivered.
@@ -43,6 +44,7 @@ pub(super) struct Parts {
     pub(super) server: LinkEnd,
     pub(super) link: Link,
     pub(super) teller: Teller,
+    pub(super) calibrated: Calibrated,
     pub(super) control: Arc<Control>,
 }
 
@@ -61,25 +63,45 @@ struct Engine {
     buffers: Buffers,
     teller: Teller,
     tallies: [Tally; 2],
+    /// What getting in and out costs, as it changes, where it is measured, and as the link has it.
+    costs: Current,
+    gauge: Option<Gauge>,
+    calibration: Calibration,
     control: Arc<Control>,
     /// Until when nothing is slept, unless the processor is wanted.
     awake_until: Time,
+    /// The main thread has called since the loop last began to wait.
+    called: bool,
     /// When the loop was woken by a packet, if it was.
     woken: Option<Time>,
     /// When the last packet is taken to have entered.
     entered: Time,
     /// When the last packet of each direction is taken to have arrived: written, and somebody woken by it.
     arrived: [Time; 2],
+    /// The next packet of a direction is the first since its sender was woken by one.
+    answers: [bool; 2],
+}
+
+/// What happened while the loop rested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Woken {
+    /// On each end.
+    ends: [Option<PollFlags>; 2],
+    /// The gauge is readable.
+    gauge: bool,
+}
+
+/// What can be read.
+#[derive(Clone, Copy, Debug)]
+struct Readable {
+    ends: [bool; 2],
+    gauge: bool,
 }
 
 impl Engine {
     fn new(parts: Parts) -> Engine {
-        let Parts { client, server, mut link, teller, control } = parts;
-        for (direction, from, to) in [(Direction::Up, &client, &server), (Direction::Down, &server, &client)]
-        {
-            let (entering, leaving) = (from.calibration.entering, to.calibration.leaving);
-            link.calibrate(direction, Calibration { entering, leaving });
-        }
+        let Parts { client, server, link, teller, calibrated, control } = parts;
+        let Calibrated { costs, gauge } = calibrated;
         Engine {
             clock: Clock::start(),
             client: Port::new(client),
@@ -89,11 +111,16 @@ impl Engine {
             buffers: Buffers::default(),
             teller,
             tallies: [Tally::new(), Tally::new()],
+            costs,
+            gauge,
+            calibration: Calibration::default(),
             control,
             awake_until: Time::ZERO,
+            called: false,
             woken: None,
             entered: Time::ZERO,
             arrived: [Time::ZERO; 2],
+            answers: [false; 2],
         }
     }
 
@@ -116,50 +143,79 @@ impl Engine {
 
     /// Waits until a packet enters, one is due, there is room for a blocked one, or the main thread calls. Says which
     /// ends are readable.
-    fn wait(&mut self, reading: bool, margin: &mut Margin) -> [bool; 2] {
+    fn wait(&mut self, reading: bool, margin: &mut Margin) -> Readable {
         self.woken = None;
-        let mut woken = [None, None];
-        if self.teller.has_to_send() {
-            // Who is about to rest tells first.
-            woken = self.poll(reading, Some(Duration::ZERO));
-            if woken == [None, None] {
+        self.called = false;
+        let mut woken = Woken::default();
+        if self.teller.has_to_send() && !self.stays_awake(self.clock.now(), margin) {
+            // Who is about to rest tells first; as long as it stays awake, others than the listener are to come.
+            woken = self.poll(reading, Some(self.before_telling()));
+            if woken == Woken::default() {
                 self.teller.send_all();
             }
         }
-        if woken == [None, None] {
+        // Who was called does not rest: the call is not heard twice.
+        if woken == Woken::default() && !self.called {
             woken = self.rest(reading, margin);
         }
-        for (port, events) in [&mut self.client, &mut self.server].into_iter().zip(woken) {
+        for (port, events) in [&mut self.client, &mut self.server].into_iter().zip(woken.ends) {
             let failed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
             // An error ends every wait at once: a last read will tell more, and nothing is waited for any more.
             if events.is_some_and(|events| events.intersects(failed) && !events.contains(PollFlags::IN)) {
                 port.bury();
             }
         }
-        woken.map(|events| events.is_some_and(|events| events.intersects(PollFlags::IN)))
+        let is_readable =
+            |events: Option<PollFlags>| events.is_some_and(|events| events.intersects(PollFlags::IN));
+        Readable { ends: woken.ends.map(is_readable), gauge: woken.gauge }
+    }
+
+    /// How long to wait for more before telling: as long as that may wait, where the time of waking up means nothing because
+    /// nothing is under way and nothing is calibrated. Each time that the listener is woken costs more than many packets.
+    fn before_telling(&self) -> Duration {
+        let now = self.clock.now();
+        let is_timed = [Direction::Up, Direction::Down]
+            .into_iter()
+            .any(|direction| self.link.calibration(direction) != Calibration::default());
+        if is_timed || self.gauge.is_some() || !self.queue.is_empty() || now < self.awake_until {
+            return Duration::ZERO;
+        }
+        self.teller.may_wait(now)
     }
 
     /// Rests until something happens or is due; awake where it is due soon, or where something will probably happen.
-    fn rest(&mut self, reading: bool, margin: &mut Margin) -> [Option<PollFlags>; 2] {
+    fn rest(&mut self, reading: bool, margin: &mut Margin) -> Woken {
         let started = self.clock.now();
-        let mut nap = self.queue.next_due().map(|due| due.since(started).saturating_sub(margin.current()));
-        if started < self.awake_until && !margin.is_busy() {
+        let gauge = self.gauge.as_ref().and_then(Gauge::next_due);
+        let next_due = self.queue.next_due().into_iter().chain(gauge).min();
+        let mut nap = next_due.map(|due| due.since(started).saturating_sub(margin.current()));
+        let stays_awake = self.stays_awake(started, margin);
+        if stays_awake {
             nap = Some(Duration::ZERO);
         }
         let woken = self.poll(reading, nap);
         if nap == Some(Duration::ZERO) {
+            if woken == Woken::default() && stays_awake {
+                // Whoever was woken by the delivery may have to run on this very processor.
+                std::thread::yield_now();
+            }
             return woken;
         }
         let now = self.clock.now();
-        match (nap, woken) {
-            (Some(nap), [None, None]) => margin.overslept(now.since(started + nap)),
+        match nap {
+            Some(nap) if woken == Woken::default() => margin.overslept(now.since(started + nap)),
             _ => self.woken = (now.since(started) >= DEEP_SLEEP).then_some(now),
         }
         woken
     }
 
-    /// What happened on each end; nothing when the time was over, or only the main thread called.
-    fn poll(&self, reading: bool, timeout: Option<Duration>) -> [Option<PollFlags>; 2] {
+    /// Whether something will probably happen soon that is to be seen at once.
+    fn stays_awake(&self, now: Time, margin: &Margin) -> bool {
+        now < self.awake_until && !margin.is_busy()
+    }
+
+    /// What happened; nothing when the time was over, or only the main thread called.
+    fn poll(&mut self, reading: bool, timeout: Option<Duration>) -> Woken {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(timeout.subsec_nanos()),
@@ -167,53 +223,63 @@ impl Engine {
         let ends = [self.client.interest(reading), self.server.interest(reading)];
         let present = ends.each_ref().map(Option::is_some);
         let call = PollFd::new(&self.control.call, PollFlags::IN);
-        let mut fds: Vec<PollFd<'_>> = ends.into_iter().flatten().chain([call]).collect();
+        let gauge = self.gauge.as_ref().and_then(Gauge::interest);
+        let has_gauge = gauge.is_some();
+        let mut fds: Vec<PollFd<'_>> = ends.into_iter().flatten().chain([call]).chain(gauge).collect();
         if !matches!(poll(&mut fds, timeout.as_ref()), Ok(1..)) {
-            return [None, None];
+            return Woken::default();
         }
         let mut fds = fds.iter().map(PollFd::revents);
         let woken = present.map(|present| if present { fds.next() } else { None });
         if fds.next().is_some_and(|events| !events.is_empty()) {
             clear(&self.control.call);
+            self.called = true;
         }
-        woken.map(|events| events.filter(|events| !events.is_empty()))
+        let gauge = has_gauge && fds.next().is_some_and(|events| !events.is_empty());
+        Woken { ends: woken.map(|events| events.filter(|events| !events.is_empty())), gauge }
     }
 
-    fn read(&mut self, readable: [bool; 2]) {
+    fn read(&mut self, readable: Readable) {
         for direction in [Direction::Up, Direction::Down] {
-            if readable[direction.index()] {
+            if readable.ends[direction.index()] {
                 self.read_from(direction);
             }
+        }
+        if let (true, Some(gauge)) = (readable.gauge, &mut self.gauge) {
+            gauge.take(self.woken.is_some(), || self.clock.now());
         }
     }
 
     fn read_from(&mut self, direction: Direction) {
         for _ in 0..READS_AT_ONCE {
             let mut buffer = self.buffers.take();
-            match self.source(direction).read(&mut buffer) {
+            let read = Rc::get_mut(&mut buffer).and_then(|bytes| self.source(direction).read(bytes));
+            match read {
                 Some(len) => self.enter(direction, buffer, len),
                 None => {
-                    self.buffers.put(buffer);
+                    self.buffers.give_back(buffer);
                     break;
                 }
             }
             // Reading on does not make those late that are due meanwhile.
             self.release_due();
         }
+        let lost = self.source(direction).take_lost();
+        self.tallies[direction.index()].unplanned(lost);
         self.flush_all();
     }
 
     /// A packet enters the link.
-    fn enter(&mut self, direction: Direction, buffer: Vec<u8>, len: usize) {
+    fn enter(&mut self, direction: Direction, buffer: Rc<Vec<u8>>, len: usize) {
         let now = self.clock.now();
+        self.calibrate();
         let source = self.source(direction);
         let frame = source.frame();
         let Frame { packet_at, network } = frame;
         let Some(vnet) = source.vnet(&buffer[..len]) else {
             self.tallies[direction.index()].unplanned(1);
-            return self.buffers.put(buffer);
+            return self.buffers.give_back(buffer);
         };
-        let buffer = Rc::new(buffer);
         let packet = &buffer[packet_at..len];
         let offered = Offered::new(vnet, packet, network);
         self.tallies[direction.index()].offered(offered.segments());
@@ -255,28 +321,34 @@ impl Engine {
         self.buffers.give_back(buffer);
     }
 
+    /// Tells the link what getting in and out costs now.
+    fn calibrate(&mut self) {
+        let costs = self.costs.get();
+        if costs != self.calibration {
+            self.calibration = costs;
+            self.link.calibrate(costs);
+        }
+    }
+
     /// When a packet that is seen now entered: what woke the loop did so before, and what it reads next is ever less likely
-    /// to have waited. Never before the last one, and not before that has arrived which it may answer: a kernel answers what a
-    /// program would not have seen yet.
+    /// to have waited; an answer that the loop was awake for has taken its time all the same. Never before the last one, and
+    /// not before that has arrived which it may answer: a kernel answers what a program would not have seen yet.
     fn entered(&mut self, now: Time, direction: Direction) -> Time {
-        let unseen = self.woken.map_or(Duration::ZERO, |woken| {
-            self.link.unseen(now, direction).saturating_sub(now.since(woken))
-        });
-        let entered = Time(now.0.saturating_sub(u64::try_from(unseen.as_nanos()).unwrap_or_default()));
-        let answers = match direction {
-            Direction::Up => Direction::Down,
-            Direction::Down => Direction::Up,
+        let costs = self.link.costs(now, direction);
+        let answers = std::mem::take(&mut self.answers[direction.index()]);
+        let unseen = match self.woken {
+            Some(woken) => costs.entering.saturating_sub(now.since(woken)),
+            None if answers => costs.answering,
+            None => Duration::ZERO,
         };
-        self.entered = entered.max(self.entered).max(self.arrived[answers.index()]);
+        let entered = Time(now.0.saturating_sub(u64::try_from(unseen.as_nanos()).unwrap_or_default()));
+        self.entered = entered.max(self.entered).max(self.arrived[direction.back().index()]);
         self.entered
     }
 
     /// The link itself sends a packet to the sender of another one.
     fn answer(&mut self, direction: Direction, to: &Entering<'_>, frame: Frame, answer: &[u8]) {
-        let back = match direction {
-            Direction::Up => Direction::Down,
-            Direction::Down => Direction::Up,
-        };
+        let back = direction.back();
         let bytes = frame.answer(to.headers, answer);
         let packet = &bytes[frame.packet_at..];
         let from = sender(back);
@@ -371,7 +443,8 @@ impl Engine {
                 false => self.send_alone(waiting),
             }
         }
-        if is_due {
+        let gauge = self.gauge.as_mut().is_some_and(|gauge| gauge.release(|| self.clock.now()));
+        if is_due || gauge {
             self.flush_all();
             self.awake_until = self.clock.now() + STAYS_AWAKE;
         }
@@ -455,7 +528,9 @@ impl Engine {
     /// It was written between these times.
     fn delivered(&mut self, waiting: Waiting, released: Time, arrived: Time) {
         let late = released.since(waiting.due);
-        self.arrived[waiting.direction.index()] = released + self.link.calibration(waiting.direction).leaving;
+        let leaving = self.link.costs(released, waiting.direction).leaving;
+        self.arrived[waiting.direction.index()] = released + leaving;
+        self.answers[waiting.direction.back().index()] = true;
         let tally = &mut self.tallies[waiting.direction.index()];
         match waiting.origin {
             Origin::Host => tally.delivered(waiting.segments, late),
@@ -481,7 +556,7 @@ impl Engine {
             return;
         }
         let waits_to_enter = self.poll(true, Some(Duration::ZERO));
-        if waits_to_enter == [None, None] {
+        if waits_to_enter.ends == [None, None] {
             self.control.idle_asked.store(false, Ordering::Release);
             self.teller.idle();
         }
@@ -493,7 +568,7 @@ impl Engine {
 
     /// Takes in what is waiting to enter, and delivers what is under way as far as patience goes.
     fn drain(&mut self, margin: &mut Margin) {
-        self.read([true, true]);
+        self.read(Readable { ends: [true; 2], gauge: false });
         let deadline = self.clock.now() + PATIENCE;
         while !self.is_empty()
             && self.queue.next_due().is_none_or(|due| due <= deadline)

@@ -117,25 +117,19 @@ impl Outgoing {
 /// Buffers to read into, used again.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Rc<Vec<u8>>>,
 }
 
 impl Buffers {
-    /// A buffer of [`READ_LEN`] bytes.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_else(|| vec![0; READ_LEN])
+    /// A buffer of [`READ_LEN`] bytes, which nobody else holds.
+    pub(super) fn take(&mut self) -> Rc<Vec<u8>> {
+        self.spare.pop().unwrap_or_else(|| Rc::new(vec![0; READ_LEN]))
     }
 
     /// Takes a buffer back if nobody else holds it.
-    pub(super) fn give_back(&mut self, buffer: Rc<Vec<u8>>) {
-        if let Ok(buffer) = Rc::try_unwrap(buffer) {
-            self.put(buffer);
-        }
-    }
-
-    /// Takes a buffer back.
-    pub(super) fn put(&mut self, buffer: Vec<u8>) {
-        if buffer.len() == READ_LEN && self.spare.len() < SPARE_BUFFERS {
+    pub(super) fn give_back(&mut self, mut buffer: Rc<Vec<u8>>) {
+        let is_free = buffer.len() == READ_LEN && Rc::get_mut(&mut buffer).is_some();
+        if is_free && self.spare.len() < SPARE_BUFFERS {
             self.spare.push(buffer);
         }
     }
@@ -167,8 +161,9 @@ mod tests {
         let run = Uncut::new(vnet, &packet, 0).unwrap().run(1..2);
         let mut buffers = Buffers::default();
         let mut buffer = buffers.take();
-        buffer[virtio_net::LEN..][..packet.len()].copy_from_slice(&packet);
-        let mut segment = Outgoing::run(Rc::new(buffer), run, virtio_net::LEN);
+        let bytes = Rc::get_mut(&mut buffer).expect("nobody else holds it");
+        bytes[virtio_net::LEN..][..packet.len()].copy_from_slice(&packet);
+        let mut segment = Outgoing::run(buffer, run, virtio_net::LEN);
         let before = segment.bytes();
         assert!(segment.held() >= READ_LEN);
         segment.compact(&mut buffers);

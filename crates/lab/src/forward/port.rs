@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 
+use kernel::packet_ring::{Next, Ring};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use wire::virtio_net::{self, VirtioNetHeader};
@@ -17,6 +18,10 @@ use crate::link_end::LinkEnd;
 #[derive(Debug)]
 pub(super) struct Port {
     fd: OwnedFd,
+    /// Where packets come in without a call for each, on a socket that has it.
+    ring: Option<Ring>,
+    /// Packets that came in and found no room, of which nobody else knows.
+    lost: u32,
     vnet_header: bool,
     l2_len: usize,
     /// It failed or ended: never read again.
@@ -42,9 +47,10 @@ pub(super) enum Written {
 
 impl Port {
     pub(super) fn new(end: LinkEnd) -> Port {
-        let LinkEnd { fd, vnet_header, l2_len, .. } = end;
+        let LinkEnd { fd, ring, vnet_header, l2_len, .. } = end;
         let (blocked, bundle) = (VecDeque::new(), Bundle::default());
-        Port { fd, vnet_header, l2_len, dead: false, blocked, bundle, refuses_joined: false }
+        let (lost, dead, refuses_joined) = (0, false, false);
+        Port { fd, ring, lost, vnet_header, l2_len, dead, blocked, bundle, refuses_joined }
     }
 
     /// How packets lie in what is read and written.
@@ -59,6 +65,26 @@ impl Port {
 
     /// Reads one packet; none when there is none now or never will be one again.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        while let Some(ring) = self.ring.as_mut().filter(|_| !self.dead) {
+            match ring.take(buffer) {
+                Next::Packet(len) => return Some(len),
+                Next::Nothing => return None,
+                Next::InSocket => match self.read_descriptor(buffer) {
+                    Some(len) => return Some(len),
+                    None => self.lost += 1,
+                },
+                Next::Lost => self.lost += 1,
+            }
+        }
+        self.read_descriptor(buffer)
+    }
+
+    /// How many packets came in and found no room, since this was last asked; what the device counts is not among them.
+    pub(super) fn take_lost(&mut self) -> u32 {
+        std::mem::take(&mut self.lost)
+    }
+
+    fn read_descriptor(&mut self, buffer: &mut [u8]) -> Option<usize> {
         loop {
             match rustix::io::read(&self.fd, &mut *buffer) {
                 Ok(0) => self.dead = true,
@@ -140,10 +166,10 @@ mod tests {
             role: Role::Client,
             fd,
             kind,
+            ring: None,
             vnet_header: true,
             offload: true,
             l2_len: 0,
-            calibration: Default::default(),
         });
         assert_eq!(port.read(&mut [0; 100]), None);
         assert!(port.interest(true).is_some(), "nothing to read is not the end");

@@ -19,7 +19,7 @@ use crate::link::Rule;
 
 /// How many frames travel at once, at most.
 const MOST_AT_ONCE: usize = 256;
-/// How long they wait for company, while the loop has no time to rest.
+/// How long they wait for company.
 const MOST_WAITING: Duration = Duration::from_millis(1);
 /// Frames of more bytes travel in the memory where they are.
 const WORTH_COPYING: usize = 256;
@@ -45,15 +45,27 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, mut frame: LinkFrame) {
-        let mut len = 0;
-        if frame.bytes.len() <= WORTH_COPYING {
-            len = frame.bytes.len();
-            self.bytes.extend_from_slice(&frame.bytes);
-            frame.bytes = Vec::new();
+    /// An empty one with room for as much as this one has.
+    fn like(other: &Batch) -> Batch {
+        Batch {
+            frames: Vec::with_capacity(other.frames.len()),
+            bytes: Vec::with_capacity(other.bytes.len()),
+            lens: Vec::with_capacity(other.lens.len()),
         }
-        self.lens.push(len);
+    }
+
+    /// Takes a frame; gives back the memory of its bytes where they travel here.
+    fn push(&mut self, mut frame: LinkFrame) -> Option<Vec<u8>> {
+        let copied = (frame.bytes.len() <= WORTH_COPYING).then(|| std::mem::take(&mut frame.bytes));
+        self.bytes.extend_from_slice(copied.as_deref().unwrap_or_default());
+        self.lens.push(copied.as_ref().map_or(0, Vec::len));
         self.frames.push(frame);
+        copied
+    }
+
+    /// The bytes of all.
+    fn bytes_len(&self) -> usize {
+        self.bytes.len() + self.frames.iter().map(|frame| frame.bytes.len()).sum::<usize>()
     }
 
     /// The frames, whole again.
@@ -102,10 +114,11 @@ impl Budget {
         fits
     }
 
-    /// The listener has fetched this frame.
-    pub(super) fn give_back(&self, frame: &LinkFrame) {
-        self.frames_out.fetch_sub(1, Ordering::Relaxed);
-        self.bytes_out.fetch_sub(frame.bytes.len(), Ordering::Relaxed);
+    /// The listener has fetched these frames. Once for all of them: two processors that write to the same memory packet by
+    /// packet wait for each other.
+    pub(super) fn give_back(&self, batch: &Batch) {
+        self.frames_out.fetch_sub(batch.frames.len(), Ordering::Relaxed);
+        self.bytes_out.fetch_sub(batch.bytes_len(), Ordering::Relaxed);
     }
 }
 
@@ -147,6 +160,8 @@ pub(super) struct Teller {
     untold: VecDeque<Untold>,
     /// The ticket of the first of them.
     first: u64,
+    /// Memory for the bytes of frames, used again.
+    spare: Vec<Vec<u8>>,
     missed: u64,
     rang: bool,
 }
@@ -171,6 +186,7 @@ impl Teller {
             entered: 0,
             untold,
             first: 0,
+            spare: Vec::new(),
             missed: 0,
             rang: false,
         }
@@ -194,7 +210,7 @@ impl Teller {
             from: entering.from,
             by_link: entering.by_link,
             link_type: LinkType::RAW,
-            bytes: kept(entering, ip, self.keep),
+            bytes: kept(entering, ip, self.keep, self.spare.pop().unwrap_or_default()),
             wire_len: u32::try_from(len).unwrap_or(u32::MAX),
             passage: Passage {
                 fate: entering.fate,
@@ -230,8 +246,16 @@ impl Teller {
         while self.untold.front().is_some_and(|untold| untold.is_final) {
             if let Some(untold) = self.untold.pop_front() {
                 self.first += 1;
-                self.batch.push(untold.frame);
+                let memory = self.batch.push(untold.frame);
+                self.keep_spare(memory);
             }
+        }
+    }
+
+    fn keep_spare(&mut self, memory: Option<Vec<u8>>) {
+        if let Some(mut memory) = memory.filter(|_| self.spare.len() < MOST_AT_ONCE) {
+            memory.clear();
+            self.spare.push(memory);
         }
     }
 
@@ -254,12 +278,22 @@ impl Teller {
 
     /// Sends what has waited for company long enough.
     pub(super) fn send_due(&mut self, now: Time) {
-        match self.batch.frames.len() {
-            0 => self.since = now,
-            MOST_AT_ONCE.. => self.send_all(),
-            _ if now.since(self.since) >= MOST_WAITING => self.send_all(),
-            _ => {}
+        let is_due = match self.batch.frames.len() {
+            0 => false,
+            MOST_AT_ONCE.. => true,
+            _ => self.may_wait(now) == Duration::ZERO,
+        };
+        if is_due {
+            self.send_all();
         }
+        if self.batch.frames.is_empty() {
+            self.since = now;
+        }
+    }
+
+    /// How much longer what is told may wait for company.
+    pub(super) fn may_wait(&self, now: Time) -> Duration {
+        MOST_WAITING.saturating_sub(now.since(self.since))
     }
 
     /// Sends all that is told, and wakes the listener: nothing more comes for now.
@@ -270,7 +304,8 @@ impl Teller {
 
     fn send_batch(&mut self) {
         if !self.batch.frames.is_empty() {
-            let batch = std::mem::take(&mut self.batch);
+            let next = Batch::like(&self.batch);
+            let batch = std::mem::replace(&mut self.batch, next);
             self.send(Told::Frames(batch));
         }
         let room = self.budget.frames_out.load(Ordering::Relaxed) < self.budget.frames;
@@ -304,11 +339,12 @@ impl Teller {
 
 /// The first bytes of the IP packet; a packet that is kept whole has its checksum completed, as if it had left the
 /// device.
-fn kept(entering: &Entering<'_>, ip: &[u8], keep: Keep) -> Vec<u8> {
+fn kept(entering: &Entering<'_>, ip: &[u8], keep: Keep, memory: Vec<u8>) -> Vec<u8> {
     let limit = keep.limit();
     let in_headers = ip.len().min(limit);
     let in_payload = entering.payload.len().min(limit - in_headers);
-    let mut bytes = Vec::with_capacity(in_headers + in_payload);
+    let mut bytes = memory;
+    bytes.reserve_exact(in_headers + in_payload);
     bytes.extend_from_slice(&ip[..in_headers]);
     bytes.extend_from_slice(&entering.payload[..in_payload]);
     if bytes.len() == ip.len() + entering.payload.len() {

@@ -49,14 +49,15 @@ impl Bench {
             role,
             fd,
             kind: LinkKind::Tun,
+            ring: None,
             vnet_header: true,
             offload: true,
             l2_len,
-            calibration: Default::default(),
         };
         packets.iter().for_each(|packet| send(&client, packet));
         let (a, b) = (end(Role::Client, client_fd), end(Role::Server, server_fd));
-        let running = start_within(budget, a, b, config).unwrap();
+        let link = Link::new(config.seed, config.link.clone());
+        let running = start_link(budget, [a, b], link, config, Calibrated::default()).unwrap();
         Bench { client, server, running, reports: Vec::new() }
     }
 
@@ -415,10 +416,10 @@ fn ends_that_frame_differently_are_refused() {
         role,
         fd,
         kind: LinkKind::Tun,
+        ring: None,
         vnet_header: true,
         offload: true,
         l2_len,
-        calibration: Default::default(),
     };
     let result = start(end(Role::Client, fd, 0), end(Role::Server, other, 14), &Config::default());
     assert!(result.is_err());

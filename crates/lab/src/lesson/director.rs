@@ -519,7 +519,7 @@ fn on_a_network(cast: Vec<Part>, rules: &[&str], disturbance: Option<Disturbance
         keep: Keep::Whole,
         ..Config::default()
     };
-    let (network, ends) = network::make(&config, Vec::new(), cast)?;
+    let (network, ends) = network::make(&config, Vec::new(), cast, None)?;
     let links = Links::start(ends, &config)?;
     for role in roles {
         network.keeper.order(Order::Start(role)).map_err(|errno| fault("the lab", errno))?;

@@ -506,3 +506,29 @@ fn directions_have_rules_of_their_own() {
 fn a_rule_speaks_the_words_of_the_command_line() {
     assert_eq!(rules_of(&["loss 20%"]).list()[0].to_string(), "loss 20%");
 }
+
+proptest! {
+    #[test]
+    fn what_getting_in_and_out_costs_shortens_delays_and_turns_nothing_around(
+        delay in 0u64..400,
+        packets in prop::collection::vec((0u64..200, 0u64..300, 0u64..300, any::<bool>()), 1..60),
+    ) {
+        let micros = Duration::from_micros;
+        let mut link = with_rules(1, &[&format!("delay {delay}us")]);
+        let bytes = udp(5000, 100);
+        let (mut now, mut last, mut most) = (Time(1_000_000), [Time::ZERO; 2], micros(0));
+        for (pause, entering, leaving, up) in packets {
+            now = now + micros(pause);
+            link.calibrate(Calibration { entering: micros(entering), answering: micros(0), leaving: micros(leaving) });
+            let direction = if up { Direction::Up } else { Direction::Down };
+            let costs = link.costs(now, direction);
+            prop_assert!(costs.of_a_delay() <= micros(delay), "{costs:?}");
+            let plan = link.offer(now, direction, &whole(&bytes));
+            let Departure::Leaves(leaving) = plan.runs[0].departure else { panic!("{plan:?}") };
+            let before = &mut last[direction.index()];
+            prop_assert_eq!(leaving.at, (now + (micros(delay) - costs.leaving)).max(*before));
+            (*before, most) = (leaving.at, costs.leaving.max(most));
+            prop_assert_eq!(link.calibration(direction).leaving, most);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use flow::State;
 use kernel::namespace::{self, Ids, Namespace};
 use kernel::packet_socket;
-use kernel::rtnetlink::{InterfaceAddress, Rtnetlink, Setting, VethEnd};
+use kernel::rtnetlink::{Changes, InterfaceAddress, Rtnetlink, Setting, VethEnd};
 use lab::config::{CLIENT_ADDRESS, PREFIX_LEN, SERVER_ADDRESS};
 use lab::event::Role;
 use wire::socket_row::{SocketRow, SocketState, rows};
@@ -84,11 +84,13 @@ fn far_end(network: &OwnedFd, role: Role) -> Result<OwnedFd, i32> {
 fn configure(role: Role) -> Result<(), i32> {
     let mut interfaces = Rtnetlink::open()?;
     let index = interfaces.index("eth0")?;
-    interfaces.set(index, Setting { silent_ipv6: true, ..Setting::default() })?;
+    let mut changes = Changes::default();
+    changes.set(index, Setting { silent_ipv6: true, ..Setting::default() });
     let ip = address(role).into();
-    interfaces.add_address(index, InterfaceAddress { ip, prefix_len: PREFIX_LEN, preferred: true })?;
-    interfaces.set(index, Setting { up: true, ..Setting::default() })?;
-    interfaces.add_neighbour(index, address(other(role)).into(), mac(other(role), 0))
+    changes.add_address(index, InterfaceAddress { ip, prefix_len: PREFIX_LEN, preferred: true });
+    changes.set(index, Setting { up: true, ..Setting::default() });
+    changes.add_neighbour(index, address(other(role)).into(), mac(other(role), 0));
+    interfaces.make(changes)
 }
 
 fn mac(role: Role, side: u8) -> [u8; 6] {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lab::Config;
 use lab::config::{Choice, Family, LINES};
 use lab::event::{Backend, Event, Role};
 use lab::link::Schedule;
-use lab::{Calibration, Config};
 use wire::Fate;
 use wire::link_type::LinkType;
 use wire::packet::dissect;
@@ -78,12 +78,12 @@ pub(crate) fn is_waited_for_when_delayed() {
         let (up, down) = seen.counters();
         for frame in seen.frames() {
             let way = if frame.from == Role::Client { up } else { down };
-            let Calibration { entering, leaving } = way.calibration;
-            assert!(leaving > Duration::ZERO, "{backend:?}: getting out of the link costs something");
-            assert!(entering + leaving < delay / 2, "{backend:?}: {:?}", way.calibration);
+            let cost = way.calibration.of_a_delay();
+            assert!(cost > Duration::ZERO, "{backend:?}: getting in and out of the link costs something");
+            assert!(cost < delay / 2, "{backend:?}: {:?}", way.calibration);
             let arrived = frame.passage.arrived.expect("nothing is lost");
             // The rest of the delay is what waking up takes.
-            assert!(arrived.since(frame.time) + entering + leaving >= delay, "{frame:?}");
+            assert!(arrived.since(frame.time) + cost >= delay, "{frame:?}");
         }
     }
 }

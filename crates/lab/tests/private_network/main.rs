@@ -11,6 +11,7 @@ mod more_hosts;
 #[path = "../../../kernel/tests/one_thread/mod.rs"]
 mod one_thread;
 mod refusals;
+mod ring;
 mod seen;
 mod users;
 
@@ -50,6 +51,9 @@ fn main() {
         }),
         ("a_refusal_names_the_step", || users::each(refusals::name_the_step)),
         ("without_tun_packet_sockets_carry", || users::each(refusals::without_tun_packet_sockets_carry)),
+        ("a_ring_keeps_the_order_of_all_sizes", || users::each(ring::keeps_the_order_of_all_sizes)),
+        ("a_ring_holds_many_small_packets", || users::each(ring::holds_many_small_packets)),
+        ("a_ring_tells_what_is_lost", || users::each(ring::tells_what_is_lost)),
         ("a_full_process_table_is_a_refusal", refusals::full_process_table),
         ("threads_are_refused", refusals::threads_are_refused),
     ]);

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use lab::Config;
 use lab::config::{Family, Program};
 use lab::event::{Backend, Event, Role};
 use lab::link::Schedule;
-use lab::{Calibration, Config};
 use wire::Fate;
 use wire::packet::{Transport, dissect};
 
@@ -100,10 +100,10 @@ pub(crate) fn pass_the_rules_once() {
     let round_trips: Vec<f64> =
         lines.filter_map(|line| line.strip_prefix("time=")?.strip_suffix(" ms")?.parse().ok()).collect();
     assert_eq!(round_trips.len(), 2, "{output}");
-    let Calibration { entering, leaving } = seen.counters().0.calibration;
+    let cost = seen.counters().0.calibration.of_a_delay();
     for frame in seen.frames() {
         let arrived = frame.passage.arrived.expect("delivered");
-        assert!(arrived.since(frame.time) + entering + leaving >= delay);
+        assert!(arrived.since(frame.time) + cost >= delay);
     }
     // Its four packets leave one another's delay behind; a second passage would make it 80 ms. What waking up costs is known
     // only as far as it is the same every time.

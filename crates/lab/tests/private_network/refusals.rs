@@ -46,7 +46,7 @@ pub(crate) fn name_the_step() {
     }
 }
 
-fn enter_outer_world() -> Result<(), i32> {
+pub(crate) fn enter_outer_world() -> Result<(), i32> {
     let ids = Ids::own();
     namespace::unshare(Namespace::User)?;
     namespace::keep_ids(ids)
