@@ -26,7 +26,7 @@ Examples:
   bothends trace -r talk.pcapng    who said what in a capture, and how it ended
   bothends addr 192.168.1.4        an address in every form",
     after_help = "`bothends help COMMAND` tells all about a command; `bothends help exit-codes`, \
-                  `help addresses`, `help sockets` and `help sockopts` what they are.",
+                  `help addresses`, `help records`, `help sockets` and `help sockopts` what they are.",
     disable_help_subcommand = true,
     disable_help_flag = true,
     disable_version_flag = true,
@@ -57,7 +57,11 @@ pub struct Global {
     #[arg(short, long, global = true, help = "Tell errors only.")]
     pub quiet: bool,
     /// Records.
-    #[arg(long, global = true, help = "Write records to standard output, one JSON object a line.")]
+    #[arg(
+        long,
+        global = true,
+        help = "Write records to standard output, one JSON object a line; `bothends help records` tells their fields."
+    )]
     pub json: bool,
     /// Colours.
     #[arg(

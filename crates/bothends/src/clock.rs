@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use wire::Time;
+
 use crate::record::Record;
 
 /// The clock of a run.
@@ -38,6 +40,11 @@ pub fn stamped(name: &'static str) -> Record {
 /// Seconds to the nanosecond.
 pub fn seconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e9
+}
+
+/// Seconds from one time to another, to the nanosecond; negative where that is earlier, as in a capture of several clocks.
+pub fn seconds_from(start: Time, time: Time) -> f64 {
+    time.signed_nanos_since(start) as f64 / 1e9
 }
 
 /// `2026-11-24T10:28:05.123Z`, as RFC 3339 §5.6 has it.

@@ -10,11 +10,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ends::listen::{At, Options, Place};
-use explain::errno::{EADDRINUSE, ECONNREFUSED, EMFILE, ENFILE};
+use explain::errno::{EADDRINUSE, ECONNREFUSED, EMFILE, ENFILE, ETIMEDOUT};
 use explain::evidence::{Asked, Found, Sight, Sockets, place};
 use explain::reach::Reach;
 use kernel::owners::Owners;
-use wire::{Address, Doing, Fault, Transport};
+use wire::{Address, Cause, Doing, Fault, Transport};
 
 use crate::users;
 
@@ -54,6 +54,8 @@ fn of(fault: &Fault, asked: Asked, place: Option<&Place>) -> Found {
     match (fault.raw_errno(), fault.doing) {
         (Some(EADDRINUSE), Doing::Bind | Doing::Listen) => in_use(fault, asked, place),
         (Some(ECONNREFUSED), Doing::Connect) => refused(fault),
+        (Some(ETIMEDOUT), Doing::Connect) => silent(fault),
+        (None, Doing::Connect) if fault.cause == Cause::TimedOut => silent(fault),
         (Some(EMFILE), _) => Found { descriptors: descriptors(), ..Found::default() },
         (Some(ENFILE), _) => Found { system_files: files::of_the_system(), ..Found::default() },
         _ => Found::default(),
@@ -100,6 +102,12 @@ fn refused(fault: &Fault) -> Found {
         }
         None => Found::default(),
     }
+}
+
+/// Of a server on this machine its queue can be seen.
+fn silent(fault: &Fault) -> Found {
+    let Found { is_here, sockets, file, .. } = refused(fault);
+    Found { is_here, sockets, file, ..Found::default() }
 }
 
 /// Fills in who has the sockets that are kept.

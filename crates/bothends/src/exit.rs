@@ -168,10 +168,11 @@ fn own_side(fault: &Fault) -> Exit {
 fn connecting(fault: &Fault) -> Exit {
     match &fault.cause {
         Cause::TimedOut | Cause::Errno(ETIMEDOUT) => Exit::Timeout,
-        Cause::Errno(EACCES | EPERM) => Exit::Permission,
+        // A route that says no is no permission that could be given.
+        Cause::Errno(EACCES | EPERM) if fault.end != End::Path => Exit::Permission,
         Cause::Errno(EADDRINUSE | EADDRNOTAVAIL) => Exit::Local,
-        // A reset in answer to a SYN is ECONNREFUSED: this one came when it was open already, before we looked.
-        Cause::Errno(ECONNRESET) => Exit::Reset,
+        // A reset in answer to a SYN is ECONNREFUSED: this one, or what broke it off here, came when it was open already, before we looked.
+        Cause::Errno(ECONNRESET | ECONNABORTED) => Exit::Reset,
         Cause::Errno(_) | Cause::Words(_) => Exit::Connect,
     }
 }
@@ -206,6 +207,8 @@ mod tests {
         let words = |doing, cause| Exit::of(&Fault { end: End::Us, doing, at: "x".to_owned(), cause }).code();
         assert_eq!(errno(End::Peer, Doing::Connect, 111), 7);
         assert_eq!(errno(End::Path, Doing::Connect, 101), 7);
+        assert_eq!(errno(End::Path, Doing::Connect, 13), 7, "a prohibit route");
+        assert_eq!(errno(End::Us, Doing::Connect, 13), 77);
         assert_eq!(errno(End::Path, Doing::Connect, 110), 28);
         assert_eq!(words(Doing::Connect, Cause::TimedOut), 28);
         assert_eq!(words(Doing::Accept, Cause::TimedOut), 28);

@@ -1,9 +1,10 @@
 //! Files that a run writes: opened before anything else happens, so that a wrong path is told at once.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use wire::capture::Format;
 use wire::{Doing, End, Fault};
 
 /// A file to write by its name on the command line. `-` is standard output elsewhere; here that has its own to show.
@@ -12,6 +13,15 @@ pub fn named(path: PathBuf) -> Result<PathBuf, &'static str> {
         b"" => Err("it has to be the name of a file"),
         b"-" => Err("it has to be the name of a file, for standard output shows the result"),
         _ => Ok(path),
+    }
+}
+
+/// The format of a capture that is written, by its name: pcap where that ends in `.pcap`, else pcapng, which has room for
+/// comments.
+pub fn capture_format(path: &Path) -> Format {
+    match path.extension() {
+        Some(extension) if extension.eq_ignore_ascii_case("pcap") => Format::Pcap,
+        _ => Format::Pcapng,
     }
 }
 
@@ -44,6 +54,57 @@ impl Write for OutputFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// A file that is opened early, so that a wrong path is told, and is what it was until something is written. One that was
+/// not there goes again where nothing is.
+pub struct LateFile {
+    path: PathBuf,
+    file: File,
+    /// It was not there, and nothing has been written.
+    is_new: bool,
+}
+
+impl LateFile {
+    /// Opens the file, or makes it.
+    pub fn create(path: &Path) -> Result<LateFile, Fault> {
+        let new = OpenOptions::new().write(true).create_new(true).open(path);
+        let is_new = new.is_ok();
+        // A link that leads to no file is none that can be made anew, but one that can be followed.
+        let file = new.or_else(|_| OpenOptions::new().write(true).create(true).truncate(false).open(path));
+        let file = file.map_err(|error| write_fault(path, &error))?;
+        Ok(LateFile { path: path.to_owned(), file, is_new })
+    }
+
+    /// Writes this instead of what is in it.
+    pub fn finish(mut self, text: &str) -> Result<(), Fault> {
+        self.is_new = false;
+        // What has no length, as a terminal or a pipe, cannot be emptied.
+        let emptied = match self.file.metadata() {
+            Ok(metadata) if metadata.is_file() => self.file.set_len(0),
+            _ => Ok(()),
+        };
+        let written = emptied.and_then(|()| self.file.write_all(text.as_bytes()));
+        written.map_err(|error| write_fault(&self.path, &error))
+    }
+
+    /// Its name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it was not there before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+}
+
+impl Drop for LateFile {
+    fn drop(&mut self) {
+        if self.is_new {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -102,6 +163,23 @@ mod tests {
         assert!(!path.exists());
         file.publish("7\n").unwrap();
         assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), left()), ("7\n", 1));
+    }
+
+    #[test]
+    fn a_late_file_stays_as_it_was_until_something_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old.svg", "new.svg"].map(|name| folder.path().join(name));
+        std::fs::write(&old, "a longer picture").unwrap();
+        drop([&old, &new].map(|path| LateFile::create(path).unwrap()));
+        assert_eq!(
+            (std::fs::read_to_string(&old).unwrap().as_str(), new.exists()),
+            ("a longer picture", false)
+        );
+        for path in [&old, &new] {
+            LateFile::create(path).unwrap().finish("short").unwrap();
+            assert_eq!(std::fs::read_to_string(path).unwrap(), "short");
+        }
+        LateFile::create(Path::new("/dev/null")).unwrap().finish("gone").unwrap();
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Help and errors of the command line: clap's texts in our form, and the topics that are made from tables.
 
+mod habits;
+mod records;
 mod sockets;
 mod sockopts;
 
@@ -24,16 +26,19 @@ pub struct Topic {
 }
 
 /// All topics.
-pub const TOPICS: [Topic; 4] = [
+pub const TOPICS: [Topic; 5] = [
     Topic { name: "exit-codes", text: exit_codes },
     Topic { name: "addresses", text: addresses },
+    Topic { name: "records", text: records::text },
     Topic { name: "sockets", text: sockets::text },
     Topic { name: "sockopts", text: sockopts::text },
 ];
 
 /// Prints what clap has to say: help and version are results, all else is a usage error in our form.
 pub fn told(error: &clap::Error, words: &[OsString]) -> Exit {
+    let is_json = words.iter().any(|word| word == "--json");
     match error.kind() {
+        ErrorKind::DisplayVersion if is_json => out::print_help(&record::version().line()),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let styled = error.render();
             let color = style_of(&std::io::stdout(), When::Auto, None).color;
@@ -48,7 +53,7 @@ pub fn told(error: &clap::Error, words: &[OsString]) -> Exit {
             let (sentence, hint) = sentence_and_hint(&error.render().to_string(), words);
             let (shown, hint) = (visible(&sentence, false), visible(&hint, false));
             out::print_usage_error(&format!("bothends: {shown}\n  hint: {hint}\n"));
-            if words.iter().any(|word| word == "--json") {
+            if is_json {
                 out::print_help(&record::usage_error("read", "command line", &sentence).line());
             }
             Exit::Usage
@@ -66,7 +71,16 @@ const NUMBERS: [(&str, &str); 4] = [
 
 /// What is wrong with a number, in words that people can use.
 pub(crate) fn numbers_in_our_words(told: &str) -> String {
-    NUMBERS.iter().fold(told.to_owned(), |told, (rusts, ours)| told.replace(rusts, ours))
+    let told = NUMBERS.iter().fold(told.to_owned(), |told, (rusts, ours)| told.replace(rusts, ours));
+    range_in_our_words(&told).unwrap_or(told)
+}
+
+/// `80000 is not in 0..=65535`, which is how Rust writes a range.
+fn range_in_our_words(told: &str) -> Option<String> {
+    let (front, range) = told.split_once(" is not in ")?;
+    let (first, last) = range.split_once("..=")?;
+    let before = front.rfind(": ").map_or("", |at| &front[..at + 2]);
+    Some(format!("{before}it has to be from {first} to {last}"))
 }
 
 /// clap's error as one sentence, and the most useful hint.
@@ -75,12 +89,39 @@ fn sentence_and_hint(told: &str, words: &[OsString]) -> (String, String) {
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let sentence = numbers_in_our_words(&first.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     let line = |start: &str| told.lines().find_map(|line| line.trim_start().strip_prefix(start));
-    let hint = match (line("tip: "), line("Usage: ")) {
-        (Some(tip), _) => tip.to_owned(),
+    if let Some(hint) = trace_hint(&sentence, words) {
+        return (sentence, hint);
+    }
+    let tip = line("tip: ").filter(|tip| !tip.starts_with("to pass "));
+    let hint = match (habits::hint(words).or(tip.map(str::to_owned)), line("Usage: ")) {
+        (Some(tip), _) => tip,
         (None, Some(usage)) => format!("usage: {usage}"),
         (None, None) => help_hint(words),
     };
     (sentence, hint)
+}
+
+/// For who gives `trace` a capture as other tools have it.
+fn trace_hint(sentence: &str, words: &[OsString]) -> Option<String> {
+    let is_trace = words.iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'));
+    is_trace.filter(|word| *word == "trace")?;
+    if sentence.starts_with("the following required arguments") {
+        return Some("bothends trace -r FILE reads a capture, -r - standard input".to_owned());
+    }
+    let word = sentence.strip_prefix("unexpected argument '")?.strip_suffix("' found")?;
+    match word {
+        word if word == "-" || !word.starts_with('-') => {
+            Some(format!("to read it: bothends trace -r {word}"))
+        }
+        _ => None,
+    }
+}
+
+/// The one of these that is most like the word, if any is like it.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // The measure by which clap finds similar flags.
+    let like = |one: &str| strsim::jaro(word, one);
+    known.filter(|one| like(one) > 0.8).max_by(|one, other| like(one).total_cmp(&like(other)))
 }
 
 /// Points to the help of the command that was meant.
@@ -170,6 +211,7 @@ mod tests {
         assert_eq!(sentence, "unexpected argument '--egnine' found");
         assert_eq!(hint, "a similar argument exists: '--engine'");
         for (words, why) in [
+            (["connect", "--source-port", "80000"], "it has to be from 0 to 65535"),
             (["lab", "--seed", "x"], "it has to be a whole number, without a sign"),
             (["lab", "--seed", "-1"], "it has to be a whole number, without a sign"),
             (["lab", "--seed", "18446744073709551616"], "it is too large"),
@@ -177,13 +219,37 @@ mod tests {
         ] {
             let (sentence, hint) = refused(&words);
             assert!(sentence.ends_with(&format!(": {why}")), "{sentence}");
-            assert_eq!(hint, "`bothends help lab` tells all about it");
+            assert_eq!(hint, format!("`bothends help {}` tells all about it", words[0]));
         }
         for words in [["lab", "--write", "-"], ["lab", "--svg", "-"]] {
             assert!(refused(&words).0.contains("it has to be the name of a file"), "{words:?}");
         }
         let (sentence, _) = refused(&["trace"]);
         assert_eq!(sentence, "the following required arguments were not provided: --read <FILE>");
+    }
+
+    #[test]
+    fn who_gives_trace_a_file_learns_how() {
+        for (words, hint) in [
+            (&["trace"][..], "bothends trace -r FILE"),
+            (&["trace", "talk.pcap"], "bothends trace -r talk.pcap"),
+            (&["--json", "trace", "talk.pcap", "--ladder"], "bothends trace -r talk.pcap"),
+            (&["trace", "-"], "bothends trace -r -"),
+            (&["trace", "-i", "lo"], "tcpdump -U -w - -i lo | bothends trace -r -"),
+            (&["trace", "-r", "x", "--filter", "tcp"], "--only :443"),
+            (&["trace", "-r", "x", "--leddar"], "'--ladder'"),
+        ] {
+            let (_, told) = refused(words);
+            assert!(told.contains(hint), "{words:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_right_is_found() {
+        let known = ["handshake", "close-and-shutdown", "time-wait"];
+        assert_eq!(nearest("handshak", known.into_iter()), Some("handshake"));
+        assert_eq!(nearest("timewait", known.into_iter()), Some("time-wait"));
+        assert_eq!(nearest("zzz", known.into_iter()), None);
     }
 
     #[test]

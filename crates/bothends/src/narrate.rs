@@ -9,7 +9,7 @@ use ends::event::{Account, Away, ClosedBy, Event, How};
 use explain::evidence::Descriptors;
 use lab::Calibration;
 use lab::event::{ANSWERED, Backend, DirectionReport, LinkFrame, Role};
-use wire::{Fate, Time, Transport, visible};
+use wire::{Fate, Time, Transport, visible_bytes};
 
 use crate::evidence;
 use crate::record::role_word;
@@ -122,13 +122,23 @@ fn signal_name(signal: i32) -> String {
     named.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
 }
 
+/// How many of these are shown: no character is cut.
+fn shown_bytes(bytes: &[u8]) -> usize {
+    if bytes.len() <= SHOWN {
+        return bytes.len();
+    }
+    let is_cut = |at: &usize| bytes[*at] & 0xc0 == 0x80;
+    let whole = (SHOWN - 3..=SHOWN).rev().find(|at| !is_cut(at));
+    whole.unwrap_or(SHOWN)
+}
+
 /// Bytes as a message in quotation marks, shortened, with everything invisible made visible.
 fn message(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
-    let shown = visible(&text, false);
-    let more = match bytes.len() {
-        0..=SHOWN => String::new(),
-        length => format!(" and {} more", size_in_words((length - SHOWN) as u64)),
+    let begun = &bytes[..shown_bytes(bytes)];
+    let shown = visible_bytes(begun, false);
+    let more = match bytes.len() - begun.len() {
+        0 => String::new(),
+        length => format!(" and {} more", size_in_words(length as u64)),
     };
     format!("\"{shown}\"{more} ({})", size_in_words(bytes.len() as u64))
 }
@@ -145,11 +155,13 @@ fn end(account: &Account, transport: Transport) -> &'static str {
     match (account.how, account.closed_by) {
         (How::Fin, ClosedBy::Peer) if !has_fin => "it closed first,",
         (How::Fin, ClosedBy::Us) if !has_fin => "we closed first,",
+        (How::Fin, ClosedBy::Both) if !has_fin => "both closed at about the same time,",
         (How::Fin, ClosedBy::Peer) => "it closed first, with FIN,",
         (How::Fin, ClosedBy::Us) => "we closed first, with FIN,",
-        (How::Fin, ClosedBy::Both) => "both closed at once, with FIN,",
+        (How::Fin, ClosedBy::Both) => "both closed at about the same time, with FIN,",
         (How::Fin, ClosedBy::Path | ClosedBy::Kernel) => "closed with FIN",
-        (How::Reset, ClosedBy::Us) => "we reset the connection",
+        (How::Reset, ClosedBy::Us) => "we reset the connection, closing before all was read or sent,",
+        (How::Reset, ClosedBy::Kernel) => "this machine broke the connection off",
         (How::Reset, _) => "it reset the connection",
         (How::TimedOut, _) => "it stopped answering and was given up",
         (How::Refused, _) => "it refused",
@@ -166,15 +178,18 @@ pub fn says(bytes: &[u8]) -> String {
     format!("says {}", message(bytes))
 }
 
-/// `12 bytes in, 12 bytes out; 4 bytes of ours unacknowledged`.
+/// `12 bytes in, 12 bytes out; 4 bytes of ours never sent`.
 fn amounts(account: &Account) -> String {
     let mut told =
         format!("{} in, {} out", size_in_words(account.in_bytes), size_in_words(account.out_bytes));
-    if account.unsent_bytes > 0 {
-        told.push_str(&format!("; {} of ours unacknowledged", size_in_words(account.unsent_bytes)));
-    }
-    if account.unread_bytes > 0 {
-        told.push_str(&format!("; {} of theirs unread", size_in_words(account.unread_bytes)));
+    let sent = account.unsent_bytes.saturating_sub(account.never_sent_bytes);
+    let rest = [
+        (sent, "of ours sent and not acknowledged"),
+        (account.never_sent_bytes, "of ours never sent"),
+        (account.unread_bytes, "of theirs unread"),
+    ];
+    for (bytes, what) in rest.into_iter().filter(|(bytes, _)| *bytes > 0) {
+        told.push_str(&format!("; {} {what}", size_in_words(bytes)));
     }
     told
 }
@@ -209,7 +224,10 @@ pub fn link(up: &DirectionReport, down: &DirectionReport, measured: bool) -> Str
     let direction = |from: &str, to: &str, report: &DirectionReport| {
         let lost: Vec<String> =
             report.lost.iter().map(|(rule, lost)| format!("{lost} lost by {rule}")).collect();
-        let lost = if lost.is_empty() { String::new() } else { format!(", {}", lost.join(", ")) };
+        let mut lost = if lost.is_empty() { String::new() } else { format!(", {}", lost.join(", ")) };
+        if report.stopped > 0 {
+            lost.push_str(&format!(", {} still under way at the end", report.stopped));
+        }
         let sent = count(report.offered, "packet");
         match report.offered {
             0 => format!("{from} to {to}: {sent}{}\n", touched(report)),
@@ -305,9 +323,19 @@ mod tests {
             in_bytes: 12,
             out_bytes: 1,
             unsent_bytes: 0,
+            never_sent_bytes: 0,
             unread_bytes: 0,
             open: Duration::from_millis(31),
         }
+    }
+
+    #[test]
+    fn bytes_of_a_message_are_told_apart_and_no_character_is_cut() {
+        assert_eq!(says(b"\0\x01\xff\xfe"), "says \"\\u{0}\\u{1}\\xff\\xfe\" (4 bytes)");
+        let long = format!("{}\u{20ac}x", "a".repeat(SHOWN - 1));
+        let told = says(long.as_bytes());
+        assert!(told.ends_with("aaa\" and 4 bytes more (259 bytes)"), "{told}");
+        assert!(says(&[0x80; 300]).ends_with("\\x80\" and 44 bytes more (300 bytes)"));
     }
 
     #[test]
@@ -316,11 +344,16 @@ mod tests {
             super::account(&account(ClosedBy::Peer, How::Fin), Transport::Tcp),
             "it closed first, with FIN, after 31.0 ms: 12 bytes in, 1 byte out"
         );
-        let cut = Account { unsent_bytes: 4, unread_bytes: 1, ..account(ClosedBy::Peer, How::Reset) };
+        let cut = Account {
+            unsent_bytes: 4,
+            never_sent_bytes: 1,
+            unread_bytes: 1,
+            ..account(ClosedBy::Peer, How::Reset)
+        };
         assert_eq!(
             super::account(&cut, Transport::Tcp),
             "it reset the connection after 31.0 ms: 12 bytes in, 1 byte out; \
-             4 bytes of ours unacknowledged; 1 byte of theirs unread"
+             3 bytes of ours sent and not acknowledged; 1 byte of ours never sent; 1 byte of theirs unread"
         );
         let unix = super::account(&account(ClosedBy::Us, How::Fin), Transport::Unix);
         assert!(unix.starts_with("we closed first, after"), "{unix}");

@@ -267,11 +267,15 @@ fn asciified(text: &str) -> String {
     shown
 }
 
-/// Prints text for people who asked for it (help, version) on standard output, or where that cannot be, nothing.
+/// Prints text for people who asked for it (help, version) on standard output. A reader who has gone wants no more of it.
 pub fn print_help(text: &str) -> Exit {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Write,
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let fault = Fault::io(End::You, Doing::Write, "standard output", &error);
+            print_usage_error(&format!("bothends: {}\n", explain::sentence(&fault)));
+            Exit::Write
+        }
         _ => Exit::Ok,
     }
 }

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use draw::list::Entry;
 use draw::{Names, Style, ladder, list, verdict};
-use flow::{Counters, DatagramFlow, Departed, Flow, Row};
+use flow::{Counters, DatagramFlow, Departed, Flow};
 use lab::event::Role;
 use wire::{Fault, Time};
 
-use crate::files::OutputFile;
+use crate::files::LateFile;
 use crate::out::Out;
-use crate::record::{self, World};
+use crate::record::{self, Record, World};
 
 /// What the ends are called, by the addresses of opener and other end.
 pub type Naming = fn([SocketAddr; 2]) -> Names;
@@ -62,6 +62,14 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// What became of it, in words.
+    pub fn verdict(self, naming: Naming, style: &Style) -> String {
+        match self {
+            Conversation::Tcp(flow) => verdict::wrapped(flow, &naming([flow.a, flow.b]), style),
+            Conversation::Udp(flow) => verdict::datagrams::wrapped(flow, &naming([flow.a, flow.b]), style),
+        }
+    }
+
     /// Its line in a list.
     pub fn entry(self) -> Entry {
         match self {
@@ -97,35 +105,51 @@ pub fn story(flow: &Flow, naming: Naming, style: &Style) -> String {
     format!("{}\n{}", ladder::text(flow, &names, style), verdict::wrapped(flow, &names, style))
 }
 
-/// The stories of several conversations, with a blank line between them.
-pub fn stories(flows: &[&Flow], naming: Naming, style: &Style) -> String {
-    let stories: Vec<String> = flows.iter().map(|flow| story(flow, naming, style)).collect();
-    stories.join("\n")
+/// The ladders of several conversations, with a blank line between them.
+pub fn ladders(conversations: &[Conversation<'_>], naming: Naming, style: &Style) -> String {
+    let ladders: Vec<String> = conversations.iter().map(|one| one.ladder(naming, style)).collect();
+    ladders.join("\n")
 }
 
 /// What became of the conversations, in words: one gets its verdict, several get a list.
-pub fn verdicts(flows: &[&Flow], naming: Naming, style: &Style) -> String {
-    match flows {
-        [flow] => verdict::wrapped(flow, &naming([flow.a, flow.b]), style),
-        _ => list::text(flows.iter().copied(), style),
+pub fn verdicts(conversations: &[Conversation<'_>], naming: Naming, style: &Style) -> String {
+    match conversations {
+        [one] => one.verdict(naming, style),
+        _ => {
+            let entries: Vec<Entry> = conversations.iter().map(|one| one.entry()).collect();
+            list::of_all(&entries, style)
+        }
     }
 }
 
-/// Every segment in the order of the capture, then every conversation.
-pub fn records(flows: &[&Flow], start: Time, world: World, with_segments: bool, out: &Out) {
-    if with_segments {
-        let rows = flows.iter().flat_map(|flow| flow.rows.iter().map(move |row| (*flow, row)));
-        let mut rows: Vec<(&Flow, &Row)> = rows.collect();
-        rows.sort_by_key(|(_, row)| row.frame);
-        rows.iter().for_each(|(flow, row)| out.record(&record::segment(flow.stream, row, start, world)));
+/// Every segment and datagram in the order of the capture, where they are wanted, then every conversation: those of TCP, then
+/// those of UDP.
+pub fn records(
+    tcp: &[&Flow],
+    udp: &[&DatagramFlow],
+    start: Time,
+    world: World,
+    with_packets: bool,
+    out: &Out,
+) {
+    if with_packets {
+        let segments = tcp.iter().flat_map(|flow| {
+            flow.rows.iter().map(|row| (row.frame, record::segment(flow.stream, row, start, world)))
+        });
+        let datagrams = udp.iter().flat_map(|flow| {
+            flow.rows.iter().map(|row| (row.frame, record::datagram(flow.stream, row, start, world)))
+        });
+        let mut packets: Vec<(u64, Record)> = segments.chain(datagrams).collect();
+        packets.sort_by_key(|(frame, _)| *frame);
+        packets.iter().for_each(|(_, packet)| out.record(packet));
     }
-    flows.iter().for_each(|flow| out.record(&record::flow(flow, start, world)));
+    tcp.iter().for_each(|flow| out.record(&record::flow(flow, start, world)));
+    udp.iter().for_each(|flow| out.record(&record::datagram_flow(flow, start, world)));
 }
 
-/// The frames that no conversation of TCP is made of, by what they are: those that there are.
-pub fn not_tcp(counters: Counters) -> Vec<(&'static str, u64)> {
+/// The frames that belong to no conversation that is followed, by what they are: those that there are.
+pub fn not_followed(counters: Counters) -> Vec<(&'static str, u64)> {
     let kinds = [
-        ("udp", counters.udp),
         ("icmp", counters.icmp),
         ("arp", counters.arp),
         ("igmp", counters.igmp),
@@ -137,19 +161,14 @@ pub fn not_tcp(counters: Counters) -> Vec<(&'static str, u64)> {
     kinds.into_iter().filter(|(_, frames)| *frames > 0).collect()
 }
 
-/// The frames that belong to no conversation that is followed, by what they are.
-pub fn not_followed(counters: Counters) -> Vec<(&'static str, u64)> {
-    not_tcp(Counters { udp: 0, ..counters })
-}
-
-/// The file that a picture goes to, opened early.
+/// The file that a picture goes to, opened early. It stays as it was where there is nothing to draw.
 #[derive(Default)]
-pub struct Svg(Option<OutputFile>);
+pub struct Svg(Option<LateFile>);
 
 impl Svg {
     /// Opens the file, if one was asked for.
     pub fn create(path: Option<&PathBuf>) -> Result<Svg, Fault> {
-        path.map(|path| OutputFile::create(path)).transpose().map(Svg)
+        path.map(|path| LateFile::create(path)).transpose().map(Svg)
     }
 
     /// Draws the conversation as a ladder.
@@ -168,5 +187,13 @@ impl Svg {
     /// Whether a picture was asked for.
     pub fn is_wanted(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// There is nothing to draw: says so, where a picture was asked for, and what became of its file.
+    pub fn nothing_to_draw(self, out: &Out) {
+        if let Some(file) = self.0 {
+            let became = if file.is_new() { "is not made" } else { "stays as it was" };
+            out.tell(&format!("there is no conversation to draw, so {} {became}\n", file.path().display()));
+        }
     }
 }

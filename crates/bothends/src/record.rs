@@ -31,7 +31,7 @@ pub use conversation::{closed, data, message, of_event, opened, said};
 pub use lesson::{call, lesson, moment};
 pub use packet::packet;
 pub use problem::problem;
-pub use socket::{socket, socket_count, socket_event};
+pub use socket::{Shape, shaped, socket, socket_count, socket_event};
 pub use stream::stream_item;
 
 /// The version of all records.
@@ -113,6 +113,11 @@ pub fn refusal(refusal: &Refusal) -> Record {
     let record = Record::new("error").with("end", end_word(End::Us)).with("doing", "make a private network");
     let record = record.with("at", refusal.step.words()).with("cause", explain::refusal::sentence(refusal));
     record.with("exit", Exit::Permission.code()).with("errno", explain::errno::name(refusal.errno))
+}
+
+/// Which version of this program it is.
+pub fn version() -> Record {
+    Record::new("version").with("version", env!("CARGO_PKG_VERSION"))
 }
 
 /// A mistake on the command line.

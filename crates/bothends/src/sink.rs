@@ -16,7 +16,7 @@ use draw::number::{count, size_in_words};
 use ends::serve::Sink;
 use ends::service::Line;
 use rustix::process::{Signal, getpid, kill_process};
-use wire::{Address, Fault, visible};
+use wire::{Address, Fault, visible_bytes};
 
 use crate::clock::{Clock, stamped};
 use crate::out::{Narrator, Out};
@@ -273,9 +273,9 @@ impl Shared {
         match self.looks {
             Looks::Records => record::said(self.clock.record("data"), remote, line).line().into_bytes(),
             Looks::Plain => labelled(remote, line, <[u8]>::to_vec),
-            Looks::Terminal { ascii } => labelled(remote, line, |bytes| {
-                visible(&String::from_utf8_lossy(bytes), ascii).into_owned().into_bytes()
-            }),
+            Looks::Terminal { ascii } => {
+                labelled(remote, line, |bytes| visible_bytes(bytes, ascii).into_bytes())
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use flow::{DatagramFlow, Flow, PathError, Phase, Side, State};
 
 use crate::columns::{cut, cut_middle, width as columns};
 use crate::line::Line;
-use crate::number::since_start;
+use crate::number::from_start;
 use crate::palette::Role;
 use crate::{Names, Style};
 use wire::{Time, visible};
@@ -22,9 +22,12 @@ mod steps;
 pub(crate) use conversation::{Conversation, Sending};
 pub(crate) use label::{AGAIN, fitting};
 pub(crate) use remark::{
-    Remark, asked_by_sack, is_at_once, is_by_the_other, is_rto, merged_remark, told_labels, told_remark,
+    Remark, STOPPED, asked_by_sack, is_at_once, is_by_the_other, is_rto, merged_remark, told_labels,
+    told_remark,
 };
-pub(crate) use steps::{Merged, Part, Programs, Segment, Step, at, fate, is_lost, steps, steps_beside};
+pub(crate) use steps::{
+    Merged, Part, Programs, Segment, Step, at, fate, is_lost, is_received, steps, steps_beside,
+};
 
 pub use crate::svg::{draw as svg, draw_datagrams as svg_of_datagrams};
 use layout::{Flight, Layout, layout};
@@ -142,7 +145,7 @@ impl<C: Conversation> Drawing<'_, C> {
         let labels = C::labels(segment, self.layout.window.is_none());
         let arrow = lane::arrow(segment, &labels, self.layout.lane);
         let remark = self.conversation.remark(segment);
-        let time = self.time(segment.time);
+        let time = self.time(segment.written_time());
         let mut line = self.lifelines(&time, segment.states[0], &arrow);
         if self.layout.beside.is_none() {
             lines.push(line);
@@ -175,7 +178,7 @@ impl<C: Conversation> Drawing<'_, C> {
     }
 
     fn time(&self, time: Time) -> String {
-        since_start(time.since(self.conversation.first()))
+        from_start(self.conversation.first(), time)
     }
 
     /// Time, A's state, and the lane between the lifelines.

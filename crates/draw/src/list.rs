@@ -15,10 +15,14 @@ use crate::number::{duration, size};
 use crate::palette::Role;
 use crate::{Style, verdict};
 
-/// Columns that the verdict gets at least, before others are given up for it.
+/// Columns that the verdict gets at least, before others are given up for it, unless most verdicts need less.
 const VERDICT: usize = 34;
+/// What it gets at least, before addresses are shortened for it: `closed by client, 3…`.
+const SHORT_VERDICT: usize = 20;
 /// The narrowest address: enough for most of an IPv4 one with its port.
 const ADDRESS: usize = 15;
+/// Of a host that is shortened: a character, the mark and another one.
+const LEAST_OF_HOST: usize = 3;
 /// The narrowest table.
 const NARROWEST: usize = 40;
 /// The bytes each way are given up together, for their sum: one of them alone would be half a truth.
@@ -123,10 +127,17 @@ impl Table {
     fn with(style: &Style, start: Time, entries: &[Entry], least: fn(Kind) -> usize) -> Table {
         let mut columns =
             HEADS.map(|(head, kind)| Column { kind, wanted: width(head).max(least(kind)), width: 0 });
+        let mut verdicts = Vec::with_capacity(entries.len());
         for entry in entries {
             for (column, cell) in columns.iter_mut().zip(entry.cells(start)) {
-                column.wanted = column.wanted.max(width(&cell));
+                match column.kind {
+                    Kind::Verdict => verdicts.push(width(&cell)),
+                    _ => column.wanted = column.wanted.max(width(&cell)),
+                }
             }
+        }
+        if let Some(verdict) = columns.last_mut() {
+            verdict.wanted = verdict.wanted.max(usual(verdicts));
         }
         fit(&mut columns, style.width.max(NARROWEST));
         Table { style: *style, start, columns }
@@ -166,7 +177,7 @@ impl Table {
                 Kind::Key | Kind::Number(_) | Kind::Instead => {
                     line.pad_to(start).right_aligned(role, &cut(cell, room), end)
                 }
-                Kind::Address => line.pad_to(start).push(role, &cut_middle(cell, column.width.min(room))),
+                Kind::Address => line.pad_to(start).push(role, &cut_address(cell, column.width.min(room))),
                 Kind::Verdict => line.pad_to(start).push(role, &cut(cell, room)),
             };
             column_start = end + GAP;
@@ -230,22 +241,41 @@ struct Column {
 /// Gives each column its width: addresses shrink first, then columns are given up, the last one takes the rest.
 fn fit(columns: &mut [Column], total: usize) {
     show(columns, |kind| kind != Kind::Instead);
-    shrink_addresses(columns, total, ADDRESS);
+    shrink_addresses(columns, total, VERDICT, ADDRESS);
     for priority in 1..=BOTH_WAYS {
-        if needed(columns) > total {
+        if needed(columns, VERDICT) > total {
             give_up(columns, Kind::Number(priority));
             show(columns, |kind| priority == BOTH_WAYS && kind == Kind::Instead);
         }
     }
-    if needed(columns) > total {
+    if needed(columns, VERDICT) > total {
         give_up(columns, Kind::Instead);
     }
-    // Room may be left again now, or there is still too little.
+    // Room may be left again now, or there is still too little: then the verdict is cut before the addresses are.
     show(columns, |kind| kind == Kind::Address);
-    shrink_addresses(columns, total, 5);
-    let before: usize = needed(columns) - verdict_width(columns);
+    shrink_addresses(columns, total, VERDICT, ADDRESS);
+    shrink_addresses(columns, total, SHORT_VERDICT, 5);
+    let before: usize = needed(columns, 0);
     if let Some(verdict) = columns.last_mut() {
         verdict.width = total.saturating_sub(before);
+    }
+}
+
+/// What three of four need: one long verdict among many short ones is cut, for which no row gives up a column.
+fn usual(mut widths: Vec<usize>) -> usize {
+    widths.sort_unstable();
+    let last = widths.len().saturating_sub(1);
+    widths.get(last * 3 / 4).copied().unwrap_or(0)
+}
+
+/// The host is shortened in its middle; the port, by which ends of one host are told apart, stays whole as long as there is
+/// room for anything beside it.
+fn cut_address(address: &str, room: usize) -> String {
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    let of_port = if port.is_empty() { 0 } else { width(port) + 1 };
+    match room.checked_sub(of_port).filter(|of_host| *of_host >= LEAST_OF_HOST) {
+        Some(of_host) if of_port > 0 => format!("{}:{port}", cut_middle(host, of_host)),
+        _ => cut_middle(address, room),
     }
 }
 
@@ -260,8 +290,8 @@ fn give_up(columns: &mut [Column], kind: Kind) {
     columns.iter_mut().filter(|column| column.kind == kind).for_each(|column| column.width = 0);
 }
 
-fn shrink_addresses(columns: &mut [Column], total: usize, least: usize) {
-    while needed(columns) > total {
+fn shrink_addresses(columns: &mut [Column], total: usize, of_verdict: usize, least: usize) {
+    while needed(columns, of_verdict) > total {
         let addresses =
             columns.iter_mut().filter(|column| column.kind == Kind::Address && column.width > least);
         let Some(widest) = addresses.max_by_key(|column| column.width) else { return };
@@ -269,14 +299,11 @@ fn shrink_addresses(columns: &mut [Column], total: usize, least: usize) {
     }
 }
 
-/// All columns with their gaps; of the verdict only what it needs at least.
-fn needed(columns: &[Column]) -> usize {
+/// All columns with their gaps; of the verdict no more than this.
+fn needed(columns: &[Column], of_verdict: usize) -> usize {
     let shown = columns.iter().filter(|column| column.width > 0 && column.kind != Kind::Verdict);
-    shown.map(|column| column.width + GAP).sum::<usize>() + verdict_width(columns)
-}
-
-fn verdict_width(columns: &[Column]) -> usize {
-    columns.last().map_or(0, |verdict| verdict.width.min(VERDICT))
+    let verdict = columns.last().map_or(0, |verdict| verdict.width.min(of_verdict));
+    shown.map(|column| column.width + GAP).sum::<usize>() + verdict
 }
 
 #[cfg(test)]
@@ -318,6 +345,34 @@ mod tests {
     #[test]
     fn addresses_are_shortened_in_the_middle() {
         insta::assert_snapshot!(draw(100));
+    }
+
+    /// Fifteen short verdicts and a long one, on one machine.
+    fn one_long_verdict(width: usize) -> String {
+        let flows = (0..16).map(|number: u16| {
+            let mut flow = if number == 7 { sample::one_loss() } else { sample::refused() };
+            (flow.a, flow.b) = (([127, 0, 0, 1], 43_200 + number).into(), ([127, 0, 0, 1], 8000).into());
+            flow.stream = number.into();
+            flow
+        });
+        text(&flows.collect::<Vec<_>>(), &Style { width, ..Style::default() })
+    }
+
+    #[test]
+    fn one_long_verdict_costs_the_others_nothing() {
+        let narrow = one_long_verdict(60);
+        assert_eq!(narrow.matches("127.0.0.1:432").count(), 16, "{narrow}");
+        assert_eq!(narrow.matches("127.0.0.1:8000").count(), 16, "{narrow}");
+        let wide = one_long_verdict(80);
+        assert!(["lasted", "a → b", "b → a"].iter().all(|head| wide.contains(head)), "{wide}");
+    }
+
+    #[test]
+    fn a_port_stays_whole() {
+        assert_eq!(cut_address("127.0.0.1:43266", 15), "127.0.0.1:43266");
+        assert_eq!(cut_address("192.168.100.200:43266", 12), "19…200:43266");
+        assert_eq!(cut_address("[2001:db8::7]:443", 9), "[2…7]:443");
+        assert_eq!(width(&cut_address("127.0.0.1:43266", 5)), 5);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wire::Time;
+
 /// `451776` as `451,776`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -94,6 +96,11 @@ pub fn since_start(time: Duration) -> String {
         whole @ 3_600..86_400 => two(whole / 3_600, 'h', whole % 3_600 / 60, 'm'),
         whole => two((whole / 86_400).min(9_999), 'd', whole % 86_400 / 3_600, 'h'),
     }
+}
+
+/// The same between two times; behind a minus where the time lies before the beginning, as in a capture of several clocks.
+pub fn from_start(start: Time, time: Time) -> String {
+    if time < start { format!("-{}", since_start(start.since(time))) } else { since_start(time.since(start)) }
 }
 
 fn at_most_three_decimals(value: f64) -> String {

@@ -112,7 +112,7 @@ impl Talk {
         row.passage = Some(Passage { fate, rule: Some(rule.to_owned()), arrived, segments: 1 });
         let from = row.from;
         let totals = self.totals(from);
-        totals.lost_segments += u64::from(!fate.is_received());
+        totals.lost_segments += u64::from(fate.is_lost());
         totals.corrupted_segments += u64::from(fate == Fate::Corrupted);
         self
     }

@@ -24,7 +24,7 @@ use crate::palette::Role;
 pub use address::end;
 pub use column::{Column, NAMES as COLUMN_NAMES};
 pub use pairs::{Pair, pairs, pairs_explained};
-pub use tree::tree;
+pub use tree::{Under, order, tree};
 pub use words::Extras;
 
 /// What the table of sockets does not hold: looked up by the caller, who knows what may be asked.

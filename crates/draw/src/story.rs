@@ -8,7 +8,7 @@ use wire::visible;
 
 use crate::columns::wrap;
 use crate::line::Line;
-use crate::number::{count, since_start, size};
+use crate::number::{count, from_start, size};
 use crate::palette::Role;
 use crate::{Names, Style, verdict};
 
@@ -79,7 +79,7 @@ fn lines(entry: &Entry, flow: &Flow, names: &[String; 2], style: &Style) -> Vec<
     for words in wrap(&entry.words, width - WORDS) {
         let mut line = Line::default();
         if lines.is_empty() {
-            let time = entry.time.map(|time| since_start(time.since(flow.first)));
+            let time = entry.time.map(|time| from_start(flow.first, time));
             line.right_aligned(Role::Frame, &time.unwrap_or_else(|| "…   ".to_owned()), WORDS - 2);
         }
         line.pad_to(WORDS);

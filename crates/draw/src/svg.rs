@@ -9,7 +9,7 @@ use crate::ladder::{
     self, Conversation, Merged, Part, Sending, Step, at, fate, merged_remark, phase_word, told_labels,
     told_remark,
 };
-use crate::number::{count, duration, since_start};
+use crate::number::{count, duration, from_start};
 use crate::palette::Tint;
 use crate::{Names, Style};
 
@@ -23,7 +23,7 @@ mod stack;
 use axis::{Axis, Kind, Moment, axis};
 pub use calls::{draw_calls, draw_calls_of_datagrams};
 use markup::{Markup, short};
-use plan::{Arrow, Plan};
+use plan::{Arrow, Plan, Run};
 pub(crate) use stack::stack;
 
 /// Where things stand across the page, in pixels.
@@ -75,14 +75,19 @@ fn picture<C: Conversation>(conversation: &C, names: &Names) -> String {
     let plan = Plan::of(conversation, &steps);
     let axis = axis(&plan.moments, &plan.flights(), TOP);
     let [title, verdict] = conversation.verdict(names);
-    let mut picture =
-        Picture { conversation, page: PAGE, axis, first: conversation.first(), out: Markup::default() };
+    let (first, written) = (conversation.first(), Vec::new());
+    let mut picture = Picture { conversation, page: PAGE, axis, first, written, out: Markup::default() };
     picture.phases(&plan);
     picture.lifelines(&plan);
     picture.pauses();
-    plan.arrows.iter().for_each(|arrow| picture.arrow(arrow, &plan.crossings(arrow, &picture.axis)));
+    picture.keep_clear(&plan.runs);
+    let runs: Vec<f64> = plan.runs.iter().flat_map(|run| picture.run_lines(run)).map(|(_, y)| y).collect();
+    for arrow in &plan.arrows {
+        let crossings = plan.crossings(arrow, &picture.axis);
+        picture.arrow(arrow, &[crossings, plan.meetings(arrow, &picture.axis, &runs)].concat());
+    }
     plan.told.iter().for_each(|&(error, moment)| picture.told(error, moment));
-    plan.runs.iter().for_each(|run| picture.run(&run.merged, run.begins, run.ends));
+    plan.runs.iter().for_each(|run| picture.run(run));
     picture.states(&plan);
     picture.times(&plan);
     picture.names(names);
@@ -105,6 +110,8 @@ struct Picture<'a, C> {
     axis: Axis,
     /// The time that is zero.
     first: Time,
+    /// Where letters stand that labels of arrows keep away from.
+    written: Vec<[f64; 2]>,
     out: Markup,
 }
 
@@ -183,7 +190,7 @@ impl<C: Conversation> Picture<'_, C> {
         let start = [self.page.lifelines[from] + direction * 6.0, self.y(arrow.sent)];
         let mut end =
             [self.page.lifelines[1 - from] - direction * 6.0, arrow.arrived.map_or(start[1], |m| self.y(m))];
-        let lost = fate(segment.row) == Some(Fate::Lost);
+        let lost = matches!(fate(segment.row), Some(Fate::Lost | Fate::Stopped));
         if lost {
             end = [start[0] + (end[0] - start[0]) * 0.6, start[1] + 8.0];
         }
@@ -194,7 +201,14 @@ impl<C: Conversation> Picture<'_, C> {
                 self.cross(end);
                 let anchor = if direction > 0.0 { "start" } else { "end" };
                 let place = [end[0] + direction * 12.0, end[1] + 4.0];
-                self.out.text("remark lost", place, anchor, "lost on the link");
+                let middle = width(LOST) as f64 * LETTER / 2.0;
+                self.written.extend(points_of(LOST, [place[0] + direction * middle, place[1] + 5.0], 0.0));
+                self.out.text("remark lost", place, anchor, LOST);
+            }
+            Some(Fate::Stopped) => {
+                let anchor = if direction > 0.0 { "start" } else { "end" };
+                let place = [end[0] + direction * 12.0, end[1] + 4.0];
+                self.out.text("remark dim", place, anchor, ladder::STOPPED);
             }
             Some(Fate::Corrupted) => self.cross(end),
             Some(Fate::Duplicated) => {
@@ -208,8 +222,13 @@ impl<C: Conversation> Picture<'_, C> {
             &C::labels(segment, true),
             if lost { self.page.short_label } else { self.page.label },
         );
-        let along = free_place(&label, crossings, self.page.lane());
-        let place = [0, 1].map(|axis| start[axis] + (end[axis] - start[axis]) * along);
+        let on_it = |along: f64| [0, 1].map(|axis| start[axis] + (end[axis] - start[axis]) * along);
+        let covered = |along: f64| {
+            let points = points_of(&label, on_it(along), slope);
+            points.filter(|point| self.written.iter().any(|other| is_near(*point, *other))).count()
+        };
+        let place = on_it(free_place(&label, crossings, (end[0] - start[0]).abs(), covered));
+        self.written.extend(points_of(&label, place, slope));
         self.out.slanted([place[0], place[1] - 5.0], slope.atan().to_degrees(), &label);
     }
 
@@ -257,17 +276,34 @@ impl<C: Conversation> Picture<'_, C> {
         self.out.line("cross", [x - 5.0, y + 5.0], [x + 5.0, y - 5.0]);
     }
 
-    /// A merged run: a dotted arrow for each side that sent something.
-    fn run(&mut self, merged: &Merged, begins: usize, ends: usize) {
-        let (top, bottom) = (self.y(begins), self.y(ends));
+    /// The lines of a merged run: one for each side that sent something, and where it stands.
+    fn run_lines(&self, run: &Run) -> Vec<(Side, f64)> {
+        let (top, bottom) = (self.y(run.begins), self.y(run.ends));
         let sent = [Side::A, Side::B].into_iter().filter(|&side| {
-            let side = merged.sides[at(side)];
+            let side = run.merged.sides[at(side)];
             side.data + side.acks > 0
         });
         let sent: Vec<Side> = sent.collect();
-        for (place, &side) in sent.iter().enumerate() {
+        let share = (bottom - top) / sent.len() as f64;
+        sent.iter().enumerate().map(|(place, &side)| (side, top + share * (place as f64 + 0.5))).collect()
+    }
+
+    /// Notes where the labels of merged runs will stand.
+    fn keep_clear(&mut self, runs: &[Run]) {
+        let middle = f64::midpoint(self.page.lifelines[0], self.page.lifelines[1]);
+        for run in runs {
+            for (side, y) in self.run_lines(run) {
+                let label = ladder::fitting(&C::merged_labels(&run.merged.sides[at(side)]), self.page.label);
+                self.written.extend(points_of(&label, [middle, y], 0.0));
+            }
+        }
+    }
+
+    /// A merged run: a dotted arrow for each side that sent something. Its label stands on a patch of the page, for segments
+    /// may be under way across it.
+    fn run(&mut self, run: &Run) {
+        for (side, y) in self.run_lines(run) {
             let from = at(side);
-            let y = top + (bottom - top) * (place as f64 + 0.5) / sent.len() as f64;
             let direction = if from == 0 { 1.0 } else { -1.0 };
             let class = ["a", "b"][from];
             let end = self.page.lifelines[1 - from] - direction * 6.0;
@@ -277,12 +313,15 @@ impl<C: Conversation> Picture<'_, C> {
                 [end, y],
             );
             self.tip(class, [end, y], direction, 0.0);
-            let label = ladder::fitting(&C::merged_labels(&merged.sides[from]), self.page.label);
+            let label = ladder::fitting(&C::merged_labels(&run.merged.sides[from]), self.page.label);
             let middle = f64::midpoint(self.page.lifelines[0], self.page.lifelines[1]);
+            let patch = width(&label) as f64 * LETTER + 8.0;
+            self.out.rectangle("page", [middle - patch / 2.0, y - 16.0], [patch, 14.0], 3.0);
             self.out.text("dim", [middle, y - 5.0], "middle", &label);
         }
-        if let Some(remark) = merged_remark(merged) {
-            let place = [self.page.lifelines[1] + 14.0, f64::midpoint(top, bottom)];
+        if let Some(remark) = merged_remark(&run.merged) {
+            let middle = f64::midpoint(self.y(run.begins), self.y(run.ends));
+            let place = [self.page.lifelines[1] + 14.0, middle];
             self.out.text("remark finding", place, "start", &remark.cut(34));
         }
     }
@@ -331,7 +370,7 @@ impl<C: Conversation> Picture<'_, C> {
                 continue;
             }
             last = y;
-            let time = since_start(time.since(self.first));
+            let time = from_start(self.first, time);
             self.out.text("time dim", [EDGE + 76.0, y + 4.0], "end", &time.replace(' ', "\u{a0}"));
         }
     }
@@ -356,17 +395,44 @@ impl<C: Conversation> Picture<'_, C> {
     }
 }
 
+/// Beside the cross of what never arrives.
+const LOST: &str = "lost on the link";
+
+/// The width of a letter in a label.
+const LETTER: f64 = 6.8;
+
 /// How far along an arrow the middle of its label stands: in the middle, unless another arrow crosses there.
-fn free_place(label: &str, crossings: &[f64], lane: f64) -> f64 {
+/// `covered` says how much of it would then stand on what is written already.
+fn free_place(label: &str, crossings: &[f64], lane: f64, covered: impl Fn(f64) -> usize) -> f64 {
     // Half of the label and a little space, as a part of the lane.
-    let half = (width(label) as f64 * 3.4 + 8.0) / lane;
+    let half = (width(label) as f64 * LETTER / 2.0 + 8.0) / lane;
     let distance = |place: f64| crossings.iter().map(|at| (at - place).abs()).fold(1.0, f64::min);
     let places = [0.5, 0.35, 0.65, 0.25, 0.75, 0.18, 0.82];
     let inside = places.into_iter().filter(|place| *place >= half && *place <= 1.0 - half);
     let places: Vec<f64> = inside.collect();
-    let free = places.iter().copied().find(|&place| distance(place) > half);
-    let farthest = || places.iter().copied().max_by(|one, other| distance(*one).total_cmp(&distance(*other)));
-    free.or_else(farthest).unwrap_or(0.5)
+    let free = places.iter().copied().find(|&place| distance(place) > half && covered(place) == 0);
+    let best = || {
+        let far = |one: &f64, other: &f64| distance(*other).total_cmp(&distance(*one));
+        let by = |one: &f64, other: &f64| covered(*one).cmp(&covered(*other)).then(far(one, other));
+        places.iter().copied().min_by(by)
+    };
+    free.or_else(best).unwrap_or(0.5)
+}
+
+/// Points in the middle of a label's letters, for a label whose middle stands above this place, on a line of this slope.
+fn points_of(label: &str, middle: [f64; 2], slope: f64) -> impl Iterator<Item = [f64; 2]> {
+    let letters = width(label);
+    let step = LETTER / slope.hypot(1.0);
+    let first = -(letters as f64 - 1.0) / 2.0;
+    (0..letters).map(move |letter| {
+        let along = (first + letter as f64) * step;
+        [middle[0] + along, middle[1] - 9.0 + along * slope]
+    })
+}
+
+/// Whether letters there would stand on each other.
+fn is_near(one: [f64; 2], other: [f64; 2]) -> bool {
+    (one[0] - other[0]).abs() < 7.0 && (one[1] - other[1]).abs() < 12.0
 }
 
 #[cfg(test)]

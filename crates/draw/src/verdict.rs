@@ -128,8 +128,10 @@ fn unanswered(flow: &Flow, a: &str) -> String {
         (2.., span) if span > Duration::ZERO => format!(" in {}", duration(span)),
         _ => String::new(),
     };
-    let lost = flow.totals_a.lost_segments;
-    let why = if lost >= syns {
+    let SideTotals { lost_segments: lost, stopped_segments: stopped, .. } = flow.totals_a;
+    let why = if stopped > 0 && lost + stopped >= syns {
+        ": at the end none of them had got across the link"
+    } else if lost >= syns {
         ": none of them got across the link"
     } else if flow.path_errors.count > 0 {
         ""

@@ -42,6 +42,7 @@ pub fn hold<L: AsRef<[u8]>>(address: SocketAddr, lines: &[L]) -> Result<Account,
         in_bytes: said,
         out_bytes: said,
         unsent_bytes: 0,
+        never_sent_bytes: 0,
         unread_bytes: 0,
         open: opened.elapsed(),
     })

@@ -160,6 +160,8 @@ struct Conversation<'o, 'c> {
     /// The socket could not be read: when to try again.
     failed_until: Option<Instant>,
     unnamed_told: bool,
+    /// Somebody has spoken who cannot be answered.
+    unnamed_spoke: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -230,6 +232,7 @@ impl<'o, 'c> Conversation<'o, 'c> {
             unsent_bytes: 0,
             server_error: None,
             failed_until: None,
+            unnamed_spoke: false,
             unnamed_told: false,
         }
     }
@@ -375,6 +378,7 @@ impl<'o, 'c> Conversation<'o, 'c> {
             if self.outbox.is_empty() {
                 let Some(said) = self.input.next() else { return };
                 self.put(said, now);
+                self.tell_of_the_unnamed();
             }
             let may_try = self.outbox.is_empty() || self.outbox.may_try(now, has_room);
             if !may_try || !self.try_to_send(now) {
@@ -560,12 +564,19 @@ impl<'o, 'c> Conversation<'o, 'c> {
             let (local, remote) = (local.clone(), from.clone());
             (self.tell)(Event::Opened { client, transport, local, remote });
         }
-        if !is_answerable && !self.rules.recv_only && !std::mem::replace(&mut self.unnamed_told, true) {
+        self.unnamed_spoke |= !is_answerable;
+        self.tell_of_the_unnamed();
+        self.arrivals.take(speaker.number, speaker.is_new, &from, &local, received.length);
+    }
+
+    /// What is to be said waits for somebody who can be answered, and the last to speak cannot.
+    fn tell_of_the_unnamed(&mut self) {
+        let waits = self.outbox.message().is_some_and(|message| self.recipient(message).is_none());
+        if waits && self.unnamed_spoke && !std::mem::replace(&mut self.unnamed_told, true) {
             let cause = Cause::Words("it has no address, so nothing can be sent to it".to_owned());
             let at = "an unnamed peer".to_owned();
             (self.tell)(Event::Trouble(Fault { end: End::Peer, doing: Doing::Send, at, cause }));
         }
-        self.arrivals.take(speaker.number, speaker.is_new, &from, &local, received.length);
     }
 
     /// Its interface may be gone, and come back.
@@ -592,12 +603,14 @@ impl<'o, 'c> Conversation<'o, 'c> {
             (_, None) => (ClosedBy::Us, How::Fin),
         };
         let waiting = self.outbox.message().map_or(0, |message| message.bytes.len());
+        let unsent_bytes = self.unsent_bytes + (waiting + self.input.held()) as u64;
         let account = Account {
             closed_by,
             how,
-            in_bytes: self.arrivals.in_bytes(),
+            in_bytes: self.arrivals.in_bytes().saturating_sub(self.arrivals.unwritten()),
             out_bytes: self.out_bytes,
-            unsent_bytes: self.unsent_bytes + (waiting + self.input.held()) as u64,
+            unsent_bytes,
+            never_sent_bytes: unsent_bytes,
             unread_bytes: self.arrivals.unwritten(),
             open: self.began.elapsed(),
         };

@@ -55,7 +55,7 @@ pub enum Target {
 /// How to call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How long everything together may take, pauses too; none: as long as the kernel tries.
+    /// How long each try may take, at all addresses together; none: as long as the kernel tries.
     pub timeout: Option<Duration>,
     /// The address to call from; none: the kernel chooses.
     pub source: Option<IpAddr>,
@@ -118,6 +118,7 @@ pub enum Dialled {
 struct Call<'a> {
     options: &'a Options,
     began: Instant,
+    /// When the time of this try is over.
     until: Option<Instant>,
     stop: Option<&'a Stop>,
     tell: &'a dyn Fn(Event),
@@ -128,7 +129,7 @@ enum Waited {
     /// Some of the sockets are ready, by their places in the list; or the time to wake has come.
     Ready(Vec<usize>),
     Asked(Asked),
-    /// The time for the whole call is over.
+    /// The time for this try is over.
     TimedOut,
 }
 
@@ -158,18 +159,20 @@ pub fn dial(
     stop: Option<&Stop>,
     tell: &dyn Fn(Event),
 ) -> Result<Dialled, Fault> {
-    let began = Instant::now();
-    let until = options.timeout.and_then(|timeout| began.checked_add(timeout));
-    let call = Call { options, began, until, stop, tell };
+    let mut call = Call { options, began: Instant::now(), until: None, stop, tell };
     let mut pauses = options.retry.pauses();
     loop {
+        call.until = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let fault = match call.once(target) {
             Err(fault) => fault,
             dialled => return dialled,
         };
         let pause = if may_pass(&fault) { pauses.next() } else { None };
-        let Some(again_at) = pause.and_then(|pause| call.within_time(pause)) else { return Err(fault) };
+        let Some(again_at) = pause.and_then(|pause| Instant::now().checked_add(pause)) else {
+            return Err(fault);
+        };
         tell(Event::Trouble(fault));
+        call.until = None;
         match call.wait(&[], PollFlags::OUT, Some(again_at)) {
             Waited::Asked(asked) => return Ok(Dialled::Interrupted(asked)),
             Waited::Ready(_) | Waited::TimedOut => {}
@@ -214,12 +217,6 @@ impl Call<'_> {
     fn connected(&self, socket: OwnedFd, transport: Transport, remote: Address) -> Connected {
         let local = local(&socket);
         Connected { socket, transport, local, remote, times: Times { connect: self.began.elapsed() } }
-    }
-
-    /// When a pause from now on ends, if that is in time.
-    fn within_time(&self, pause: Duration) -> Option<Instant> {
-        let then = Instant::now().checked_add(pause)?;
-        self.until.is_none_or(|until| then < until).then_some(then)
     }
 
     /// Waits for any of the sockets, for the time to wake, for the end of the time, for a request to stop.
@@ -277,7 +274,8 @@ fn may_pass(fault: &Fault) -> bool {
         Errno::NOENT,
     ];
     let is_passing = |errno| passing.iter().any(|passing| passing.raw_os_error() == errno);
-    fault.doing == Doing::Connect && fault.raw_errno().is_some_and(is_passing)
+    let passes = fault.cause == Cause::TimedOut || fault.raw_errno().is_some_and(is_passing);
+    fault.doing == Doing::Connect && passes
 }
 
 /// Whose side a failed connect is on.
@@ -285,9 +283,17 @@ fn fault_of(address: &Address, errno: Errno) -> Fault {
     let end = match errno {
         Errno::CONNREFUSED | Errno::CONNRESET => End::Peer,
         Errno::TIMEDOUT | Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN => End::Path,
+        Errno::ACCESS | Errno::INVAL if is_the_routes(address, errno) => End::Path,
         _ => End::Us,
     };
     Fault::errno(end, Doing::Connect, address.to_string(), errno.raw_os_error())
+}
+
+/// Whether a route says no with this error: `prohibit` with EACCES, `blackhole` with EINVAL (ip-route(8)). Others give the
+/// same for other reasons, so the kernel is asked for the way.
+fn is_the_routes(address: &Address, errno: Errno) -> bool {
+    let way = address.internet().map(|address| kernel::route::to(address.ip()));
+    way.is_some_and(|way| way == Err(errno.raw_os_error()))
 }
 
 fn timed_out(at: String) -> Fault {

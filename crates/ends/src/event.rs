@@ -34,7 +34,7 @@ pub enum ClosedBy {
     Us,
     /// The other end.
     Peer,
-    /// Both at once.
+    /// Both at about the same time.
     Both,
     /// The network between.
     Path,
@@ -49,12 +49,14 @@ pub struct Account {
     pub closed_by: ClosedBy,
     /// How.
     pub how: How,
-    /// Bytes received and taken.
+    /// Bytes received and taken. With those that nobody read it is all that had arrived.
     pub in_bytes: u64,
-    /// Bytes handed to the kernel.
+    /// Bytes that were sent, each counted once.
     pub out_bytes: u64,
-    /// Bytes for the other end that it never acknowledged, or that were never sent.
+    /// Bytes for the other end that it has not acknowledged, sent or not.
     pub unsent_bytes: u64,
+    /// Of these those that were never sent: they waited in the kernel's queue or in ours.
+    pub never_sent_bytes: u64,
     /// Bytes that had arrived and nobody read.
     pub unread_bytes: u64,
     /// How long it was open.

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use kernel::socket;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{Shutdown, shutdown};
 use wire::frame::Frame;
 use wire::tcp_info::TcpInfo;
 use wire::{Address, Doing, End, Fault, Transport};
@@ -22,7 +21,7 @@ use self::arrival::Arrivals;
 use self::outgoing::Outgoing;
 use self::output::Wrote;
 use crate::dial::Connected;
-use crate::ending::{Ending, Sums, abort_at_close};
+use crate::ending::{Ending, Left, Sums, abort_at_close, first_at_their_fin, send_fin};
 use crate::engine::timespec_until;
 use crate::event::{Account, ClosedBy, Event, How};
 use crate::shortage::{PAUSE, is_short_of_memory};
@@ -41,6 +40,9 @@ pub use self::source::{Input, Script};
 /// How long to wait between two looks at whether the peer has acknowledged everything, at first and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(50);
+
+/// How long nothing has to come from a pipe, or be taken by the peer, before we leave behind the peer's FIN.
+const PIPE_PAUSES: Duration = Duration::from_millis(500);
 
 /// Makes what is written for the bytes of one arrival.
 pub type Show<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
@@ -75,7 +77,8 @@ pub struct Options<'a> {
     pub recv_only: bool,
     /// Send no FIN at the input's end.
     pub keep_half_open: bool,
-    /// At the peer's FIN it is over although the input has not ended; otherwise the input is sent to its end.
+    /// At the peer's FIN it is over although the input has not ended, but for what a pipe says without a pause; otherwise the
+    /// input is sent to its end.
     pub may_leave_open_input: bool,
     /// How long the peer may go on after our input's end; none: as long as it likes.
     pub linger: Option<Duration>,
@@ -139,18 +142,30 @@ pub enum Over {
 pub struct Outcome {
     /// Why it is over.
     pub over: Over,
-    /// The account. Its unsent bytes are all that were read from the input and not acknowledged.
+    /// The account. Bytes never sent are also those that were left in the input: of a file all to its end, of a pipe what
+    /// waits in it.
     pub account: Account,
-    /// Of the unsent bytes those that never left this machine: they are still in our buffer or the kernel's.
-    pub never_sent_bytes: u64,
     /// The output was left in the middle of something: what comes next there would stand in the middle of it too.
     pub output_was_cut: bool,
     /// From the beginning to the first byte received.
     pub first_byte: Option<Duration>,
-    /// How long the other half stayed open after one end had sent its FIN; none where only one did.
-    pub half_open: Option<Duration>,
+    /// How the other half stayed open after one end had sent its FIN; none where only one did.
+    pub half_open: Option<HalfOpen>,
+    /// The peer closed in order while there was more to send, and we left as we were to.
+    pub input_was_cut: bool,
+    /// The error by which the connection was found to be broken.
+    pub errno: Option<i32>,
     /// What the kernel knew of the connection before it was closed, where that was wanted and is TCP.
     pub tcp_info: Option<TcpInfo>,
+}
+
+/// One half of the connection is closed, the other is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalfOpen {
+    /// When the first half closed, from the beginning.
+    pub after: Duration,
+    /// How long after that the other half did.
+    pub lasted: Duration,
 }
 
 /// Carries bytes until the conversation is over, and closes the connection. What goes by is told as [`Event::Trouble`].
@@ -218,19 +233,32 @@ struct Rules {
 /// The FINs of both ends.
 #[derive(Clone, Copy, Debug, Default)]
 struct Closes {
+    /// Who was first, as far as is known.
     first: Option<ClosedBy>,
-    first_at: Option<Instant>,
-    /// From the first to the second.
-    apart: Option<Duration>,
+    ours: Option<Instant>,
+    /// When it was read.
+    theirs: Option<Instant>,
+}
+
+/// One of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    Ours,
+    Theirs,
 }
 
 impl Closes {
-    fn note(&mut self, by: ClosedBy) {
-        match (self.first, self.first_at) {
-            (Some(first), Some(at)) if first != by => self.apart = self.apart.or(Some(at.elapsed())),
-            (None, _) => (self.first, self.first_at) = (Some(by), Some(Instant::now())),
-            (Some(_), _) => {}
-        }
+    fn note(&mut self, whose: Closing, first: ClosedBy) {
+        self.first = Some(first);
+        let at = if whose == Closing::Ours { &mut self.ours } else { &mut self.theirs };
+        at.get_or_insert_with(Instant::now);
+    }
+
+    /// When the first of them was, and how long after it the second.
+    fn half_open(&self, opened: Instant) -> Option<HalfOpen> {
+        let (ours, theirs) = (self.ours?, self.theirs?);
+        let (first, second) = (ours.min(theirs), ours.max(theirs));
+        Some(HalfOpen { after: first - opened, lasted: second - first })
     }
 }
 
@@ -281,6 +309,7 @@ impl<'o, 'c> Pump<'o, 'c> {
             self.input_has_ended();
         }
         loop {
+            self.look_behind_both_fins();
             if let Some(over) = self.is_over() {
                 return Ok(over);
             }
@@ -314,8 +343,11 @@ impl<'o, 'c> Pump<'o, 'c> {
         if let Some(over) = self.arrivals.verdict().filter(|_| all_written) {
             return Some(over);
         }
-        let may_leave = self.rules.may_leave_open_input || self.has_sent_all() || self.broken.is_some();
-        if self.peer_ended && all_written && (may_leave || self.peer_is_gone) {
+        let is_owed = self.rules.send_only && self.fin_sent && self.unacknowledged() > 0;
+        let may_leave_open = self.rules.may_leave_open_input && !self.is_amid_a_pipe();
+        let may_leave = may_leave_open || (self.has_sent_all() && !is_owed);
+        let must_leave = self.broken.is_some() || self.peer_is_gone;
+        if self.peer_ended && all_written && (may_leave || must_leave) {
             return Some(Over::Closed);
         }
         if self.rules.send_only && self.has_sent_all() && self.unacknowledged() == 0 {
@@ -330,6 +362,30 @@ impl<'o, 'c> Pump<'o, 'c> {
             return Some(Over::TotalEnded);
         }
         is_past(self.idle_ends()).then_some(Over::IdleEnded)
+    }
+
+    /// Whether a pipe is in the middle of saying something that the peer, who has closed, may still hear. Nobody says when a pipe
+    /// will say more: so it is left once it pauses, or the peer takes nothing.
+    fn is_amid_a_pipe(&self) -> bool {
+        if !self.outgoing.is_of_pipe() || self.broken.is_some() || self.peer_is_gone {
+            return false;
+        }
+        let has_just_said = self.out_bytes > 0 && self.last_said.elapsed() < PIPE_PAUSES;
+        has_just_said || (self.outgoing.is_empty() && self.outgoing.left_in_input() > 0)
+    }
+
+    fn pipe_pauses(&self) -> Option<Instant> {
+        let waits = self.peer_ended && self.rules.may_leave_open_input && self.outgoing.is_of_pipe();
+        (waits && self.out_bytes > 0 && self.arrivals.are_written()).then(|| self.last_said + PIPE_PAUSES)
+    }
+
+    /// Whoever waits behind both FINs for the last acknowledgement hears of a reset only by asking.
+    fn look_behind_both_fins(&mut self) {
+        let waits = self.rules.send_only && self.peer_ended && self.fin_sent && self.broken.is_none();
+        if waits && self.unacknowledged() > 0 && crate::ending::is_over(self.socket) {
+            let pending = rustix::net::sockopt::socket_error(self.socket).ok().and_then(Result::err);
+            self.broken = Some(pending.unwrap_or(Errno::CONNRESET));
+        }
     }
 
     fn has_sent_all(&self) -> bool {
@@ -399,8 +455,9 @@ impl<'o, 'c> Pump<'o, 'c> {
 
     fn timeout(&mut self) -> Option<Timespec> {
         let due = self.outgoing.due().filter(|_| self.outgoing.is_empty() && self.broken.is_none());
-        let times = [self.linger_ends, self.total_ends(), self.idle_ends(), self.memory_again, due];
-        let mut until = times.into_iter().flatten().min();
+        let ends = [self.linger_ends, self.total_ends(), self.idle_ends(), self.pipe_pauses()];
+        let times = ends.into_iter().chain([self.memory_again, due]);
+        let mut until = times.flatten().min();
         if self.rules.send_only && self.has_sent_all() {
             // No event tells that the last acknowledgement has come.
             let look = Instant::now() + self.next_look;
@@ -424,10 +481,12 @@ impl<'o, 'c> Pump<'o, 'c> {
             let _ = socket2::SockRef::from(&self.socket).set_tcp_nodelay(true);
             return;
         }
-        self.fin_sent = true;
-        self.closes.note(ClosedBy::Us);
-        if let Err(error) = shutdown(self.socket, Shutdown::Write) {
-            self.broken = Some(error);
+        match send_fin(self.socket, self.closes.first) {
+            Ok(first) => {
+                self.fin_sent = true;
+                self.closes.note(Closing::Ours, first);
+            }
+            Err(error) => self.broken = Some(error),
         }
     }
 
@@ -461,7 +520,8 @@ impl<'o, 'c> Pump<'o, 'c> {
         match self.arrivals.receive(self.socket)? {
             Ok(0) => {
                 self.peer_ended = true;
-                self.closes.note(ClosedBy::Peer);
+                let first = first_at_their_fin(self.socket, self.closes.first);
+                self.closes.note(Closing::Theirs, first);
             }
             Ok(_) => self.last_said = Instant::now(),
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -494,35 +554,62 @@ impl<'o, 'c> Pump<'o, 'c> {
         }
     }
 
-    fn outcome(&self, over: Over) -> Outcome {
+    fn outcome(&mut self, over: Over) -> Outcome {
+        let ending = self.close(over);
         let tcp_info = Some(self.socket).filter(|_| self.rules.want_tcp_info).and_then(socket::tcp_info);
-        let ending = self.ending(over);
+        let discarded = self.arrivals.unwritten();
         let sums = Sums {
-            in_bytes: self.arrivals.in_bytes(),
+            in_bytes: self.arrivals.in_bytes().saturating_sub(discarded),
             out_bytes: self.out_bytes,
-            queued: self.outgoing.queued(),
-            discarded: self.arrivals.unwritten(),
+            queued: self.outgoing.queued() + self.outgoing.left_in_input(),
+            discarded,
             fin_sent: self.fin_sent,
             open: self.opened.elapsed(),
         };
-        let mut account = ending.account(self.socket, &sums);
         // In order or not: what the peer has not acknowledged by now may never reach it.
-        account.unsent_bytes = sums.queued + self.unacknowledged();
-        account.unread_bytes = sums.discarded + socket::unread(self.socket);
-        ending.abort_what_was_cut(self.socket, &sums);
-        if sums.queued > 0 && matches!(over, Over::Expected | Over::Once | Over::IdleEnded) {
-            abort_at_close(self.socket);
-        }
-        let in_kernel = socket::never_sent(self.socket).saturating_sub(u64::from(self.fin_sent));
+        let left = match self.transport {
+            Transport::Tcp => Left::of(self.socket, self.fin_sent),
+            _ => Left { unread: socket::unread(self.socket), ..Left::default() },
+        };
         Outcome {
             over,
-            account,
-            never_sent_bytes: sums.queued + in_kernel,
+            account: ending.leaving_unread(self.socket, left.unread).account_with(&left, &sums),
             output_was_cut: self.arrivals.output_is_cut(),
             first_byte: self.arrivals.first().map(|first| first.duration_since(self.opened)),
-            half_open: self.closes.apart,
+            half_open: self.closes.half_open(self.opened),
+            input_was_cut: self.broken.is_none() && self.cuts_input(over),
+            errno: self.broken.map(Errno::raw_os_error),
             tcp_info: tcp_info.map(|bytes| TcpInfo::decode(&bytes)),
         }
+    }
+
+    /// Settles what the close of the socket will be: a reset where a FIN would pass for an end that it is not, else a FIN, which
+    /// is sent at once, so that it is known who was first.
+    fn close(&mut self, over: Over) -> Ending {
+        let ending = self.ending(over);
+        if self.broken.is_some() {
+            return ending;
+        }
+        if self.outgoing.queued() > 0 || self.cuts_input(over) {
+            abort_at_close(self.socket);
+            return if self.closes.first.is_none() { ending.by_reset(self.socket) } else { ending };
+        }
+        let ending = ending.leaving_unread(self.socket, socket::unread(self.socket));
+        if ending.how != How::Fin || self.closes.first.is_some() {
+            return ending;
+        }
+        match send_fin(self.socket, None) {
+            Ok(first) => {
+                self.fin_sent = true;
+                Ending::fin(first)
+            }
+            Err(_) => ending,
+        }
+    }
+
+    /// Whether the peer has closed while there was more to send, and we leave.
+    fn cuts_input(&self, over: Over) -> bool {
+        over == Over::Closed && (self.outgoing.queued() > 0 || self.outgoing.left_in_input() > 0)
     }
 
     fn ending(&self, over: Over) -> Ending {

@@ -94,11 +94,7 @@ impl Examination<'_> {
                 )
             },
             Some(on) => point("userns switch", true, format!("kernel.unprivileged_userns_clone = {on}")),
-            None => point(
-                "userns switch",
-                true,
-                "this kernel has none (kernel.unprivileged_userns_clone)".to_owned(),
-            ),
+            None => point("userns switch", true, "none here (kernel.unprivileged_userns_clone)".to_owned()),
         };
         let name = "kernel.apparmor_restrict_unprivileged_userns";
         let apparmor = match clues.apparmor_restrict_unprivileged_userns {
@@ -111,12 +107,12 @@ impl Examination<'_> {
                 ..point("AppArmor", false, format!("{name} = 1"))
             },
             Some(value) => point("AppArmor", true, format!("{name} = {value}")),
-            None => point("AppArmor", true, format!("no restriction ({name} is not there)")),
+            None => point("AppArmor", true, format!("no restriction here ({name})")),
         };
         let selinux = match clues.selinux_enforcing {
             Some(true) => point("SELinux", self.network.is_ok(), "enforces".to_owned()),
-            Some(false) => point("SELinux", true, "is there and does not enforce".to_owned()),
-            None => point("SELinux", true, "is not there".to_owned()),
+            Some(false) => point("SELinux", true, "there, and does not enforce".to_owned()),
+            None => point("SELinux", true, "none here".to_owned()),
         };
         let within =
             clues.container.as_ref().map(|kind| format!(", in a container ({kind})")).unwrap_or_default();

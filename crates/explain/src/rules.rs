@@ -1,6 +1,7 @@
 //! The rules, one problem per file. The first that recognises the evidence is the answer, so the narrow ones stand
 //! before the wide ones.
 
+mod aborted;
 mod address_in_use;
 mod address_not_here;
 mod broadcast;
@@ -22,7 +23,7 @@ use crate::evidence::{Evidence, Found};
 use crate::problem::{Problem, Rule};
 
 /// Every rule, in the order in which they are asked.
-pub const ALL: [Rule; 14] = [
+pub const ALL: [Rule; 15] = [
     address_in_use::RULE,
     privileged_port::RULE,
     address_not_here::RULE,
@@ -34,6 +35,7 @@ pub const ALL: [Rule; 14] = [
     unreachable::RULE,
     no_ipv6::RULE,
     reset::RULE,
+    aborted::RULE,
     broken_pipe::RULE,
     dead_peer::RULE,
     too_many_files::RULE,

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use wire::{Cause, Fault, visible};
+use wire::{Cause, Doing, End, Fault, visible};
 
-use crate::errno;
+use crate::errno::{self, EACCES, EINVAL};
 
 /// `connect to [::1]:80: connection refused`: lower case, no full stop, safe to show on a terminal.
 pub fn sentence(fault: &Fault) -> String {
     let verb = fault.doing.verb();
     let why = match &fault.cause {
+        Cause::Errno(EACCES) if is_a_way(fault) => Cow::Borrowed("a route of this machine forbids it"),
+        Cause::Errno(EINVAL) if is_a_way(fault) => Cow::Borrowed("a route of this machine throws it away"),
         Cause::Errno(number) => errno::words(*number).into(),
         Cause::TimedOut => Cow::Borrowed("timed out"),
         Cause::Words(words) => visible(words, false),
@@ -21,11 +23,14 @@ pub fn sentence(fault: &Fault) -> String {
     format!("{verb} {}: {why}", visible(&fault.at, false))
 }
 
+/// Whether the way there said no. The kernel's words for that would point elsewhere.
+fn is_a_way(fault: &Fault) -> bool {
+    fault.end == End::Path && fault.doing == Doing::Connect
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{Doing, End};
-
     #[test]
     fn a_fault_says_operation_address_and_cause() {
         let refused = Fault::errno(End::Peer, Doing::Connect, "[::1]:80", errno::ECONNREFUSED);

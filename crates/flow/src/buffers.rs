@@ -38,7 +38,7 @@ pub fn buffers(flow: &Flow, sender: Side) -> (Vec<Buffers>, u64) {
     for (place, row) in flow.rows.iter().enumerate() {
         moments.push((row.time, place, false));
         match &row.passage {
-            Some(passage) if passage.fate == Fate::Lost => {}
+            Some(passage) if matches!(passage.fate, Fate::Lost | Fate::Stopped) => {}
             passage => {
                 let arrived = passage.as_ref().and_then(|passage| passage.arrived);
                 moments.push((arrived.unwrap_or(row.time), place, true));

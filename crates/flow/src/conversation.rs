@@ -176,6 +176,8 @@ pub struct SideTotals {
     pub lost_segments: u64,
     /// Of these, those that it corrupted, so that the receiver dropped them.
     pub corrupted_segments: u64,
+    /// Segments of this side that were still under way when the lab ended.
+    pub stopped_segments: u64,
     /// The MSS that this side announced it accepts.
     pub mss: Option<u16>,
     /// The window scale that this side announced.
@@ -249,6 +251,8 @@ pub enum FindingId {
     TimeWait,
     /// The path said that a packet did not get through.
     PathError,
+    /// Frames are earlier than those in front of them.
+    TimeBackwards,
 }
 
 /// One fact about a conversation, with the frames that show it.

@@ -110,7 +110,7 @@ impl DatagramFlow {
         totals.datagrams += 1;
         totals.bytes += u64::from(len_bytes);
         totals.largest_bytes = totals.largest_bytes.max(len_bytes);
-        let lost = seen.passage.is_some_and(|passage| !passage.fate.is_received());
+        let lost = seen.passage.is_some_and(|passage| passage.fate.is_lost());
         totals.lost += u64::from(lost);
         totals.corrupted += u64::from(seen.is_corrupted());
         self.last = self.last.max(seen.time);

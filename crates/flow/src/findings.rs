@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
+use wire::Time;
+
 use crate::State;
-use crate::conversation::{ClosedBy, Closing, Finding, FindingId, Flow, Side};
+use crate::backwards::Backwards;
+use crate::conversation::{ClosedBy, Closing, Finding, FindingId, Flow, Side, SideTotals};
 
 /// Frames told per finding; the first ones.
-const EVIDENCE: usize = 16;
+pub(crate) const EVIDENCE: usize = 16;
 
 /// The first frames of each kind.
 #[derive(Clone, Debug, Default)]
@@ -19,12 +22,14 @@ pub(crate) struct Evidence {
     resent: Vec<u64>,
     needless: Vec<u64>,
     needless_count: u64,
+    backwards: Backwards,
 }
 
 impl Evidence {
     /// Any frame.
-    pub(crate) fn any(&mut self, frame: u64) {
+    pub(crate) fn any(&mut self, frame: u64, time: Time) {
         self.first.get_or_insert(frame);
+        self.backwards.take(frame, time);
     }
 
     /// A SYN, with or without ACK.
@@ -76,6 +81,7 @@ pub(crate) fn of(flow: &Flow, evidence: &Evidence) -> Vec<Finding> {
         needless(evidence),
         time_wait(flow, evidence),
         began_earlier(flow, evidence),
+        evidence.backwards.finding(),
     ];
     found.into_iter().flatten().collect()
 }
@@ -95,8 +101,12 @@ fn refused(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
 
 fn unanswered(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
     let syns = count(flow.totals_a.segments, "SYN");
-    let text = match (flow.totals_a.lost_segments, flow.totals_a.segments) {
-        (lost, sent) if lost == sent => format!("{} never answered: the link dropped {syns}", flow.b),
+    let SideTotals { lost_segments, stopped_segments, segments, .. } = flow.totals_a;
+    let text = match (lost_segments, stopped_segments) {
+        (lost, _) if lost == segments => format!("{} never answered: the link dropped {syns}", flow.b),
+        (lost, stopped) if lost + stopped == segments => {
+            format!("{} never answered: no SYN had reached it when the lab ended", flow.b)
+        }
         _ => format!("{} never answered {syns}", flow.b),
     };
     finding(flow.closing == Closing::Unanswered, FindingId::Unanswered, text, evidence.syns.clone())
@@ -205,6 +215,6 @@ fn joined(some: &[u64], more: &[u64]) -> Vec<u64> {
     frames
 }
 
-fn count(number: u64, what: &str) -> String {
+pub(crate) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -456,7 +456,7 @@ impl Following {
             self.story.syn();
             self.evidence.syn(seen.frame);
         }
-        self.evidence.any(seen.frame);
+        self.evidence.any(seen.frame, seen.time);
     }
 
     /// Enters the segment into what its sender has sent; true if it only probes.
@@ -506,7 +506,9 @@ impl Following {
         totals.bytes += novelty.fresh_bytes;
         totals.resent_bytes += novelty.repeated_bytes;
         totals.duplicate_sacks += u64::from(placed.duplicate_sack);
-        if seen.certainty() == Certainty::Lost {
+        if seen.is_stopped() {
+            totals.stopped_segments += segments;
+        } else if seen.certainty() == Certainty::Lost {
             totals.lost_segments += segments;
             totals.corrupted_segments += if seen.is_corrupted() { segments } else { 0 };
             self.evidence.lost(seen.frame);

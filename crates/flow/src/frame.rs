@@ -104,6 +104,11 @@ impl<'a> Sighting<'a> {
         self.passage.is_some_and(|passage| passage.fate == Fate::Corrupted)
     }
 
+    /// Whether it was still under way when the lab ended.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.passage.is_some_and(|passage| passage.fate == Fate::Stopped)
+    }
+
     pub(crate) fn certainty(&self) -> Certainty {
         match self.passage {
             Some(passage) if !passage.fate.is_received() => Certainty::Lost,

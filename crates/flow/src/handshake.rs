@@ -59,7 +59,9 @@ impl Handshake {
         self.waiting.clear();
         self.sent = 0;
         if let Some(syn) = answered.filter(|_| self.round_trip.is_none() && !answer.lost) {
-            self.round_trip = Some(answer.arrives.unwrap_or(answer.time).since(syn.time));
+            let seen = answer.arrives.unwrap_or(answer.time);
+            // No answer comes before the question: such times are those of two clocks.
+            self.round_trip = (seen >= syn.time).then(|| seen.since(syn.time));
         }
     }
 
@@ -111,6 +113,12 @@ mod tests {
         assert_eq!(measured(&stamped, answer(1030, Some(7), None)), Some(Duration::from_millis(1030)));
         let alike = [syn(0, Some(7), None), syn(1000, Some(7), None)];
         assert_eq!(measured(&alike, answer(1030, Some(7), None)), None);
+    }
+
+    #[test]
+    fn an_answer_before_the_question_measures_nothing() {
+        assert_eq!(measured(&[syn(30, None, None)], answer(0, None, None)), None);
+        assert_eq!(measured(&[syn(30, None, None)], answer(30, None, None)), Some(Duration::ZERO));
     }
 
     #[test]

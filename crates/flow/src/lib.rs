@@ -16,6 +16,7 @@
 //! [`reassembly`] puts the bytes of one direction back in order; who wants them takes the positions from the tracker.
 
 mod analysis;
+mod backwards;
 pub mod buffers;
 pub mod calls;
 mod choice;
@@ -52,6 +53,7 @@ mod transit;
 mod waiting;
 
 pub use analysis::{AnalysisFlags, Completeness};
+pub use backwards::Backwards;
 pub use choice::{Choice, NoPart, Part, Protocol};
 pub use conversation::{
     ClosedBy, Closing, Finding, FindingId, Flow, Limits, Phase, Resent, RoundTrips, Row, Rows, Side,

@@ -163,6 +163,7 @@ fn parse_line(line: &str, words: &[&str], link: Option<f64>, isn: [u32; 2]) -> L
             }
             "to" => parsed.passage = Some(delivered(ms(next().parse().unwrap()))),
             "lost" => parsed.passage = Some(lost()),
+            "stopped" => parsed.passage = Some(Passage { fate: Fate::Stopped, ..lost() }),
             "segments" => {
                 let segments = next().parse().unwrap();
                 parsed.passage.iter_mut().for_each(|passage| passage.segments = segments);

@@ -157,7 +157,7 @@ impl Sender {
         let resent = row.resent.as_ref();
         Moment {
             sent_bytes: row.len_bytes.into(),
-            lost: row.passage.as_ref().is_some_and(|passage| !passage.fate.is_received()),
+            lost: row.passage.as_ref().is_some_and(|passage| passage.fate.is_lost()),
             resent: resent.is_some(),
             by_timer: resent.is_some_and(|resent| !resent.asked_for),
             ..self.now(time)

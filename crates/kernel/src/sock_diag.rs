@@ -37,6 +37,12 @@ pub enum Table {
     Packet,
 }
 
+/// What unix_diag calls the file of a socket: the lower half of its inode, and its device as struct inode has it, the major
+/// number above twenty bits of the minor one. Both are given as stat(2) has them.
+pub fn file_identity(device: u64, inode: u64) -> (u32, u32) {
+    ((inode & 0xffff_ffff) as u32, rustix::fs::major(device) << 20 | rustix::fs::minor(device))
+}
+
 /// Whether the rows are all that there were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {

@@ -32,6 +32,11 @@ pub fn tcp_info(socket: impl AsFd) -> Option<Vec<u8>> {
     crate::sockopt::get(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_INFO).ok()
 }
 
+/// The state of a TCP connection by the kernel's number (include/net/tcp_states.h: 1 is ESTABLISHED); none for other sockets.
+pub fn tcp_state(socket: impl AsFd) -> Option<u8> {
+    tcp_info(socket)?.first().copied()
+}
+
 /// How many bytes a pipe takes at once without waiting, once poll says that it takes any: `PIPE_BUF`, pipe(7).
 pub const PIPE_TAKES: usize = libc::PIPE_BUF;
 
@@ -93,6 +98,19 @@ mod tests {
         let deaf = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
         udp.send_to(b"hello", deaf.local_addr().expect("bound")).expect("it leaves");
         assert_eq!(unacknowledged(&udp), 0);
+    }
+
+    #[test]
+    fn the_state_is_that_of_the_protocol() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (server, _) = listener.accept().expect("a client is there");
+        assert_eq!((tcp_state(&listener), tcp_state(&client)), (Some(10), Some(1)), "LISTEN, ESTABLISHED");
+        drop(server);
+        // Loopback delivers the FIN before close returns.
+        assert_eq!(tcp_state(&client), Some(8), "CLOSE_WAIT");
+        let (one, _other) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        assert_eq!(tcp_state(&one), None);
     }
 
     #[test]

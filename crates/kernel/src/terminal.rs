@@ -39,29 +39,27 @@ impl Kept {
     }
 }
 
-/// Waits for a key, whichever; it is not shown. The keys that mean a signal still do, when the terminal is as it was before.
-/// False where this is no terminal, or it has gone: nobody was waited for.
-pub fn wait_for_key(terminal: BorrowedFd<'_>) -> bool {
+/// Waits for a key, whichever, and says which byte it sent first; it is not shown. The keys that mean a signal still do, when the
+/// terminal is as it was before. None where this is no terminal, or it has gone: nobody was waited for.
+pub fn wait_for_key(terminal: BorrowedFd<'_>) -> Option<u8> {
     loop {
-        let Ok(before) = tcgetattr(terminal) else { return false };
+        let before = tcgetattr(terminal).ok()?;
         let mut keys = before.clone();
         keys.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
         keys.special_codes[SpecialCodeIndex::VMIN] = 1;
         keys.special_codes[SpecialCodeIndex::VTIME] = 0;
-        if tcsetattr(terminal, OptionalActions::Now, &keys).is_err() {
-            return false;
-        }
+        tcsetattr(terminal, OptionalActions::Now, &keys).ok()?;
         let mut key = [0];
         let read = rustix::io::retry_on_intr(|| rustix::io::read(terminal, &mut key));
         // The rest of what one key sends, as an arrow does, is thrown away.
         let _ = tcsetattr(terminal, OptionalActions::Flush, &before);
         match (read, signal_of(&before, key[0])) {
-            (Ok(1), None) => return true,
+            (Ok(1), None) => return Some(key[0]),
             // As the terminal would have done it: to all of its foreground. Who stops here goes on waiting afterwards.
             (Ok(1), Some(signal)) => {
                 let _ = rustix::process::kill_current_process_group(signal);
             }
-            _ => return false,
+            _ => return None,
         }
     }
 }

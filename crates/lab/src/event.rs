@@ -144,6 +144,8 @@ pub struct DirectionReport {
     pub touched: Vec<(&'static str, u64)>,
     /// Packets that a rule dropped, by rule.
     pub lost: Vec<(String, u64)>,
+    /// Packets that were still under way when the lab ended.
+    pub stopped: u64,
     /// Packets that were dropped though no rule asked for it.
     pub unplanned_drops: u64,
     /// Release time minus planned time: median, 99th percentile and maximum.

@@ -161,7 +161,7 @@ impl Running {
     }
 
     /// Ends the loop and emits what still waits. What is under way is delivered if its time comes within a second;
-    /// what is not, is told as lost by the rule `stopped`.
+    /// what is not, is told as stopped.
     pub fn stop(self, emit: &mut dyn FnMut(Report)) -> Stopped {
         self.control.stop.store(true, Ordering::Release);
         ring(&self.control.call);

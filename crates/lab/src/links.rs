@@ -140,6 +140,7 @@ fn add(sum: &mut DirectionReport, more: DirectionReport) {
     sum.offered += more.offered;
     sum.delivered += more.delivered;
     sum.copies += more.copies;
+    sum.stopped += more.stopped;
     sum.unplanned_drops += more.unplanned_drops;
     add_touched(sum, more.touched);
     for (rule, lost) in more.lost {

@@ -37,6 +37,8 @@ const PROGRAM_LIMIT: Duration = Duration::from_millis(200);
 const KERNEL_LIMIT: Duration = Duration::from_secs(3);
 /// How long all that may take, however much changes: a program that the client has left behind may talk for ever.
 const FINISH_LIMIT: Duration = Duration::from_secs(30);
+/// The same where somebody has asked the lab to end: nobody who has typed ^C waits for a slow link.
+const INTERRUPTED_LIMIT: Duration = Duration::from_millis(500);
 /// How often to look, at first and at most, where nothing tells that there is something to see.
 const LOOKS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(20));
 
@@ -272,13 +274,16 @@ impl Lab<'_> {
     /// changes for their sockets. True where a kernel was given up: nothing has changed for `patience`, and the delays.
     fn let_finish(&mut self, from: Unfinished, patience: Duration) -> Result<bool, Fault> {
         let delays = 4 * self.config.link.usual_delay();
-        let limit = Instant::now() + FINISH_LIMIT + 2 * delays;
+        let began = Instant::now();
+        let in_order = began + FINISH_LIMIT + 2 * delays;
+        let interrupted = began + INTERRUPTED_LIMIT;
         let mut looks = Looks::new();
         let mut left = Left::default();
         let mut changed = Instant::now();
         let mut hopeless = changed;
         while !self.view.abandoned {
-            self.wait_for_empty_link(Instant::now() + PROGRAM_LIMIT + delays)?;
+            self.wait_for_empty_link([in_order.min(Instant::now() + PROGRAM_LIMIT + delays), interrupted])?;
+            let limit = if self.view.interrupted.is_some() { interrupted } else { in_order };
             let now_left = self.network.left();
             let may_stay = match now_left.unfinished() {
                 Unfinished::Kernel => patience + delays,
@@ -318,11 +323,15 @@ impl Lab<'_> {
     }
 
     /// Waits until every packet has arrived, and every answer to it; not for ever, for what still runs inside may have
-    /// much to say.
-    fn wait_for_empty_link(&mut self, limit: Instant) -> Result<(), Fault> {
+    /// much to say, and not as long where somebody has asked the lab to end.
+    fn wait_for_empty_link(&mut self, [in_order, interrupted]: [Instant; 2]) -> Result<(), Fault> {
         self.view.idle = false;
         self.links.ask_idle();
-        while !self.view.idle && !self.view.abandoned && Instant::now() < limit {
+        while !self.view.idle && !self.view.abandoned {
+            let limit = if self.view.interrupted.is_some() { in_order.min(interrupted) } else { in_order };
+            if Instant::now() >= limit {
+                break;
+            }
             self.step(Some(limit))?;
         }
         Ok(())

@@ -56,4 +56,4 @@ pub use address::{Address, Transport};
 pub use fault::{Cause, Doing, End, Fault};
 pub use passage::{Fate, Passage};
 pub use time::Time;
-pub use visible::{VisibleStream, visible};
+pub use visible::{VisibleStream, visible, visible_bytes};

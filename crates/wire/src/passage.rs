@@ -38,10 +38,12 @@ pub enum Fate {
     Corrupted,
     /// The link dropped it on purpose.
     Lost,
+    /// It was still under way when the lab ended.
+    Stopped,
 }
 
 /// The words used in records, comments and drawings.
-const WORDS: [(Fate, &str); 7] = [
+const WORDS: [(Fate, &str); 8] = [
     (Fate::Delivered, "delivered"),
     (Fate::Queued, "queued"),
     (Fate::Reordered, "reordered"),
@@ -49,12 +51,13 @@ const WORDS: [(Fate, &str); 7] = [
     (Fate::Altered, "altered"),
     (Fate::Corrupted, "corrupted"),
     (Fate::Lost, "lost"),
+    (Fate::Stopped, "stopped"),
 ];
 
 impl Fate {
     /// All there are, the mildest first.
-    pub const ALL: [Fate; 7] = {
-        let mut all = [Fate::Delivered; 7];
+    pub const ALL: [Fate; 8] = {
+        let mut all = [Fate::Delivered; 8];
         let mut at = 0;
         while at < all.len() {
             all[at] = WORDS[at].0;
@@ -68,9 +71,14 @@ impl Fate {
         WORDS.iter().find(|(fate, _)| *fate == self).map_or("", |(_, word)| word)
     }
 
-    /// Whether the receiver takes it in: what is lost never comes, and what is corrupted it drops.
+    /// Whether the receiver takes it in: what is lost or stopped never comes, and what is corrupted it drops.
     pub fn is_received(self) -> bool {
-        !matches!(self, Fate::Lost | Fate::Corrupted)
+        !self.is_lost() && self != Fate::Stopped
+    }
+
+    /// Whether it is the link's doing that the receiver does not take it in.
+    pub fn is_lost(self) -> bool {
+        matches!(self, Fate::Lost | Fate::Corrupted)
     }
 }
 
@@ -189,7 +197,9 @@ mod tests {
     #[test]
     fn every_fate_has_a_word_of_its_own() {
         let words = Fate::ALL.map(Fate::word);
-        assert_eq!(words, ["delivered", "queued", "reordered", "duplicated", "altered", "corrupted", "lost"]);
+        let expected =
+            ["delivered", "queued", "reordered", "duplicated", "altered", "corrupted", "lost", "stopped"];
+        assert_eq!(words, expected);
     }
 
     #[test]

@@ -32,6 +32,16 @@ pub fn visible(text: &str, ascii: bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Bytes as a text in which every one can be told: what is no UTF-8 stands there as `\\xff`, all else as [`visible`] has it.
+pub fn visible_bytes(bytes: &[u8], ascii: bool) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        shown.push_str(&visible(chunk.valid(), ascii));
+        chunk.invalid().iter().for_each(|byte| shown.push_str(&format!("\\x{byte:02x}")));
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -43,6 +53,12 @@ mod tests {
         assert_eq!(visible("a\x1b[31mb\r\n", false), "a\\u{1b}[31mb\\r\\n");
         assert_eq!(visible("x\u{202e}y\u{200b}z\u{2028}", false), "x\\u{202e}y\\u{200b}z\\u{2028}");
         assert_eq!(visible("Köln", true), "K\\u{f6}ln");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_apart() {
+        assert_eq!(visible_bytes(b"\0a\xff\xfe\xe2\x82\n", false), "\\u{0}a\\xff\\xfe\\xe2\\x82\\n");
+        assert_eq!(visible_bytes("K\u{f6}ln".as_bytes(), false), "K\u{f6}ln");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod tests;
 use clap::{Args, Subcommand, ValueEnum};
 use wire::byte_order::{Number, Order, Width};
 use wire::endpoint::{EndpointError, Grammar, Use};
-use wire::notation::{self, Reading, Written, spelling};
+use wire::notation::{self, Reading, Written, WrittenNumber, spelling};
 use wire::{embedded, special_purpose};
 
 use self::input::Wrongs;
@@ -103,8 +103,10 @@ impl Asked {
 Examples:
   bothends addr swap 0x0102      258 becomes 513
   bothends addr swap 36895       8080, where htons was forgotten
+  bothends addr swap 80          20480
 
-The width is the smallest that holds the number; hexadecimal digits say how many bits are meant."
+The width is the smallest that holds the number, and 16 bits at least of a decimal one, as ports have; other digits say \
+how many bits are meant."
 )]
 struct SwapFlags {
     /// Numbers.
@@ -157,6 +159,11 @@ enum Form {
 }
 
 pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
+    // What was wrong is a record too, and has to be written.
+    out.finish(answer(flags, out))
+}
+
+fn answer(flags: &Flags, out: &Out) -> Exit {
     // Not told to clap: it would take what stands behind a flag of all commands for an address, `addr --json port 80`.
     let has_own = !flags.words.is_empty() || flags.form.is_some() || flags.line;
     if let Some(asked) = flags.asked.as_ref().filter(|_| has_own) {
@@ -216,7 +223,11 @@ struct Shown<'a> {
 fn show(shown: &Shown<'_>, out: &Out) -> Result<(), EndpointError> {
     let (text, order) = (shown.text, Order::native());
     if let Some(form) = shown.flags.form {
-        out.print(&format!("{}\n", in_form(shown.reading, form)?));
+        let value = in_form(shown.reading, form)?;
+        match (out.json, form.to_possible_value()) {
+            (true, Some(word)) => out.record(&record::address::form(text, word.get_name(), &value)),
+            _ => out.print(&format!("{value}\n")),
+        }
         return Ok(());
     }
     if out.json {
@@ -323,6 +334,10 @@ fn swap(flags: &SwapFlags, out: &Out) -> Exit {
     let mut wrongs = Wrongs::default();
     for (at, text) in flags.words.iter().enumerate() {
         let number = match notation::read(text, Order::native(), &endpoints()) {
+            // Digits alone do not say how many bits are meant, and a port is what is swapped most.
+            Ok(Reading::Number(WrittenNumber { number, radix: 10 })) if number.width == Width::W8 => {
+                Number { width: Width::W16, ..number }
+            }
             Ok(Reading::Number(written)) => written.number,
             Ok(Reading::Address(written)) => Number {
                 value: spelling::integer(written.address),

@@ -40,7 +40,8 @@ Examples:
   bothends connect /run/x.sock --until quit
 
 When your input ends, the other end is told (FIN), and what it still has to say is received; when it has closed, the \
-conversation is over, even if you could type on. A reset is never success: exit code 56. On a terminal, or with -v, a \
+conversation is over, even if you could type on; a file is sent to its end before, and a pipe until it pauses (to its \
+end with --send-only); exit code 55 says that something was left. A reset is never success: exit code 56. On a terminal, or with -v, a \
 line at the end says who closed first, how, and what was left unsent or unread.
 
 Over UDP one line is one datagram, its line end included, and the conversation ends a second (--linger) after your \
@@ -63,13 +64,13 @@ pub struct Flags {
 struct Calling {
     /// For opening.
     #[arg(short = 'w', long, value_name = "D", value_parser = quantity::duration,
-          help = "Give up when the connection is not open after this time: 2s.")]
+          help = "Give up a call when the connection is not open after this time, such as 2s; else the kernel does, after minutes.")]
     timeout: Option<Duration>,
     /// Again.
     #[arg(
         long,
         value_name = "N",
-        help = "Call again up to N times when nobody answers, after 0.25 s, 0.5 s, 1 s and so on up to 30 s."
+        help = "Call again up to N times when refused or not answered in time (-w), after 0.25 s, 0.5 s, 1 s and so on up to 30 s."
     )]
     retry: Option<NonZeroU32>,
     /// Our address.

@@ -8,10 +8,10 @@ use crate::out::Out;
 
 /// What `help` understands.
 #[derive(Clone, Debug, Args)]
-#[command(about = "Tell all about a command, or about exit-codes, addresses, sockets or sockopts.")]
+#[command(about = "Tell all about a command, or about exit-codes, addresses, records, sockets or sockopts.")]
 pub struct Flags {
     /// The subject.
-    #[arg(value_name = "SUBJECT", help = "A command, exit-codes, addresses, sockets or sockopts.")]
+    #[arg(value_name = "SUBJECT", help = "A command, exit-codes, addresses, records, sockets or sockopts.")]
     subject: Option<String>,
 }
 

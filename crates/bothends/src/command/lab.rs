@@ -1,6 +1,7 @@
 //! `lab`: a private network, two programs on it, and the picture of their conversation.
 
 mod again;
+pub(crate) mod capture_file;
 mod doctor;
 mod lessons;
 mod rules;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use flow::{Flow, Tracker};
+use flow::Counters;
 use lab::config::{Config, ECHO_PORT, Family, Keep, Program};
 use lab::event::Role;
 use lab::outcome::{Ending, NotMade, Outcome};
@@ -30,7 +31,7 @@ use self::watch::Watch;
 use crate::exit::Exit;
 use crate::files;
 use crate::out::Out;
-use crate::picture::{self, Svg};
+use crate::picture::{self, Conversation, Svg};
 
 /// What `lab` understands.
 #[derive(Clone, Debug, Args)]
@@ -87,7 +88,8 @@ pub struct Flags {
         long,
         value_name = "FILE",
         value_parser = PathBufValueParser::new().try_map(files::named),
-        help = "Write every packet to this pcapng file, with what the link did to it."
+        help = "Write every packet into this capture, with what the link did to it; pcap, without that, where the name \
+                ends in .pcap, else pcapng."
     )]
     write: Option<PathBuf>,
     /// No kernel.
@@ -139,7 +141,7 @@ pub struct Flags {
     /// Lesson by lesson.
     #[arg(
         long,
-        help = "Wait for a key behind each part of a lesson, or for a line where standard input is no terminal."
+        help = "Wait for a key behind each part of a lesson, or for a line where standard input is no terminal; q ends."
     )]
     step: bool,
     /// For docs/lessons.md.
@@ -253,51 +255,48 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
     let report = watch.report();
     let (mut seen, written) = watch.finish();
     seen.tracker.finish();
-    let flows: Vec<&Flow> = seen.tracker.flows().collect();
+    let (tcp, udp) =
+        (seen.tracker.flows().collect::<Vec<_>>(), seen.tracker.datagram_flows().collect::<Vec<_>>());
+    let conversations = Conversation::merged(&tcp, &udp);
     let cut_short = failure(&outcome).is_some() || outcome.interrupted.is_some();
-    if !cut_short || !flows.is_empty() {
-        show(flags, config, &seen.tracker, out);
+    if !cut_short || !conversations.is_empty() {
+        show(flags, config, &conversations, seen.tracker.counters(), out);
     }
-    picture::records(&flows, seen.start, Some(world), true, out);
+    picture::records(&tcp, &udp, seen.start, Some(world), true, out);
     let wanted = if with_commands(config) && !config.link.is_perfect() { 0 } else { 1 };
     out.narrate(wanted, &format!("{report}again: {}\n", again::command(std::env::args_os(), config.seed)));
-    written.and(draw(svg, &flows, out))?;
+    written.and(draw(svg, &conversations, out))?;
     Ok(exit(&outcome, config.leader, out))
 }
 
 /// Without commands the picture is the result; with them the client's output is.
-fn show(flags: &Flags, config: &Config, tracker: &Tracker, out: &Out) {
-    let flows: &[&Flow] = &tracker.flows().collect::<Vec<_>>();
+fn show(flags: &Flags, config: &Config, conversations: &[Conversation<'_>], counters: Counters, out: &Out) {
     if !with_commands(config) {
         if !out.json {
-            out.print(&picture::stories(flows, picture::roles, &out.stdout));
+            out.print(&picture::ladders(conversations, picture::roles, &out.stdout));
         }
-        return;
-    }
-    if flows.is_empty() {
-        let others: Vec<String> = picture::not_tcp(tracker.counters())
-            .iter()
-            .map(|(kind, packets)| format!("{packets} {kind}"))
-            .collect();
+    } else if conversations.is_empty() {
+        let others = picture::not_followed(counters);
+        let others: Vec<String> = others.iter().map(|(kind, packets)| format!("{packets} {kind}")).collect();
         let but = if others.is_empty() { String::new() } else { format!(", but {}", others.join(", ")) };
-        out.tell(&format!("no TCP conversation went over the link{but}\n"));
+        out.tell(&format!("no conversation of TCP or UDP went over the link{but}\n"));
     } else if flags.ladder {
-        out.tell(&picture::stories(flows, picture::roles, &out.stderr));
+        out.tell(&picture::ladders(conversations, picture::roles, &out.stderr));
     } else {
-        out.tell(&picture::verdicts(flows, picture::roles, &out.stderr));
+        out.tell(&picture::verdicts(conversations, picture::roles, &out.stderr));
     }
 }
 
 /// A picture shows one conversation; when it is not the only one, or there is none, that is told.
-fn draw(svg: Svg, flows: &[&Flow], out: &Out) -> Result<(), Fault> {
-    match flows {
-        [] if svg.is_wanted() => out.tell("there is no conversation to draw, so the picture is empty\n"),
-        [_, _, ..] if svg.is_wanted() => {
-            out.tell(&format!("the picture shows the first of {} conversations\n", flows.len()));
-        }
-        _ => {}
+fn draw(svg: Svg, conversations: &[Conversation<'_>], out: &Out) -> Result<(), Fault> {
+    let Some(first) = conversations.first() else {
+        svg.nothing_to_draw(out);
+        return Ok(());
+    };
+    if svg.is_wanted() && conversations.len() > 1 {
+        out.tell(&format!("the picture shows the first of {} conversations\n", conversations.len()));
     }
-    flows.first().map_or(Ok(()), |flow| svg.finish(flow, picture::roles))
+    svg.finish_with(&first.svg(picture::roles))
 }
 
 /// One sentence: why this is the simulated network, and how to allow the real one.

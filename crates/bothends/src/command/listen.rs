@@ -65,7 +65,7 @@ pub struct Flags {
 struct Waiting {
     /// For a peer.
     #[arg(short = 'w', long, value_name = "D", value_parser = quantity::duration,
-          help = "Give up when nobody has come after this time: 30s.")]
+          help = "Give up when nobody has come after this time, such as 30s; never by itself.")]
     timeout: Option<Duration>,
     /// Who may come.
     #[arg(long, value_name = "NET", value_parser = network,

@@ -133,6 +133,9 @@ fn wanted(flags: &Flags) -> Result<(Make, Vec<Place>), Wrong> {
         return Err(Wrong::Use(sentence));
     }
     let places = places_of(flags, addresses)?;
+    if let Some(sentence) = stands_there_twice(&places) {
+        return Err(Wrong::Use(sentence));
+    }
     if let Some(sentence) = mode_without_a_file(&places) {
         return Err(Wrong::Use(sentence));
     }
@@ -148,6 +151,10 @@ fn wanted(flags: &Flags) -> Result<(Make, Vec<Place>), Wrong> {
         }
     }
     let max_message = flags.limits.max_message.map(NonZeroUsize::get);
+    let shapes: Vec<Shape> = places.iter().map(|place| shape_at(&place.at)).collect();
+    if let Some(sentence) = flags.service.no_messages(&flags.of_service, max_message, &shapes) {
+        return Err(Wrong::Use(sentence));
+    }
     Ok((flags.service.make(word, &flags.of_service, max_message), places))
 }
 
@@ -168,6 +175,25 @@ fn places_of(flags: &Flags, addresses: &[String]) -> Result<Vec<Place>, Wrong> {
         all.extend(places(&endpoint, flags.families, &sockets.options()).map_err(Wrong::Fault)?);
     }
     Ok(all)
+}
+
+/// Two places that are the same, as a sentence: the second would find the first in its way. A port that the kernel chooses
+/// is another each time, and one that is shared is shared among ourselves too.
+fn stands_there_twice(places: &[Place]) -> Option<String> {
+    let is_free_or_shared = |place: &Place| match &place.at {
+        At::Address(_, address) => address.port() == 0 || place.options.reuse_port,
+        At::EveryInterface(_, port) => *port == 0 || place.options.reuse_port,
+        At::Unix(..) | At::Inherited(_) => false,
+    };
+    let is_again = |(number, place): &(usize, &Place)| {
+        !is_free_or_shared(place) && places[..*number].iter().any(|earlier| earlier.at == place.at)
+    };
+    let (_, place) = places.iter().enumerate().find(is_again)?;
+    let at = match evidence::addresses_of(&place.at).into_iter().next() {
+        Some((transport, address)) => address.in_full(transport),
+        None => return Some("the same descriptor stands there twice".to_owned()),
+    };
+    Some(format!("{at} stands there twice, and can be had once"))
 }
 
 /// An address, and how to listen there: the flags, and what stands behind the address.

@@ -60,7 +60,7 @@ pub struct ListenFlags {
     reuse_port: bool,
     /// A socket file's permissions.
     #[arg(long, value_name = "MODE", value_parser = mode,
-          help = "Give a Unix socket's file these permissions, as chmod has them: 660.")]
+          help = "Give a Unix socket's file these permissions, such as 660; by itself those that the umask leaves.")]
     mode: Option<u32>,
     /// What all sockets have.
     #[command(flatten)]

@@ -30,6 +30,8 @@ use crate::out::Out;
 /// What `sockets` understands.
 #[derive(Clone, Debug, Args)]
 #[command(
+    // As ss has it: a letter may stand there twice.
+    args_override_self = true,
     about = "Show the sockets of this machine: both ends, their states, queues, processes.",
     long_about = "Show the sockets of this machine: both ends, their states, queues, processes.
 
@@ -205,7 +207,7 @@ struct How {
         help = "Show nothing, but keep what the kernel says of sockets of TCP in this file, for --from; - is standard output."
     )]
     diag: Option<PathBuf>,
-    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = quantity::duration, help = "Again and again, each second or so often.")]
+    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = pause, help = "Again and again, each second or so often.")]
     watch: Option<Duration>,
     #[arg(
         long,
@@ -232,6 +234,17 @@ fn column(name: &str) -> Result<Column, String> {
             known.join(", ")
         )
     })
+}
+
+/// How often is often enough: a listing of many sockets takes milliseconds.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
+
+fn pause(text: &str) -> Result<Duration, String> {
+    match quantity::duration(text) {
+        Ok(pause) if pause < LEAST_PAUSE => Err("it has to be 10ms or more".to_owned()),
+        Ok(pause) => Ok(pause),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn sorting(name: &str) -> Result<Sorting, String> {
@@ -349,9 +362,17 @@ fn show(flags: &Flags, out: &Out) -> Result<Exit, Fault> {
         Ok(choice) => choice,
         Err(sentence) => return Ok(out.usage(&sentence, None)),
     };
-    let filter = match Filter::parse_in(&flags.words()?, choice.preferred, &system) {
+    let words = flags.words()?;
+    let filter = match Filter::parse_in(&words, choice.preferred, &system) {
         Ok(filter) => filter,
-        Err(error) => return Ok(out.bad_filter(&error)),
+        Err(mut error) => {
+            // Its value is glued to it, for a filter may stand behind.
+            let is_pause = |word: &&String| error.column == 0 && pause(word).is_ok();
+            if let Some(word) = words.first().filter(is_pause).filter(|_| flags.how.watch.is_some()) {
+                error.hint = Some(format!("write --watch={word}"));
+            }
+            return Ok(out.bad_filter(&error));
+        }
     };
     if flags.how.kill && !flags.has_filter(&filter) {
         let hint = "say which: `bothends sockets -K dst 192.0.2.7 dport = :443`".to_owned();

@@ -8,13 +8,14 @@ mod looks;
 
 use std::cell::OnceCell;
 use std::io::IsTerminal;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use ends::dial::Connected;
 use ends::event::{Account, Event};
-use ends::pump::{self, Input, Outcome, Over, Script};
+use ends::pump::{self, HalfOpen, Input, Outcome, Over, Script};
 use ends::stop::{Asked, Stop};
+use rustix::fs::FileType;
 use wire::frame::Frame;
 use wire::tcp_info::TcpInfo;
 use wire::{Fault, Transport};
@@ -78,7 +79,7 @@ impl Talk<'_> {
             shown: (!looks.are_plain()).then_some(&shown),
             tell_data: out.verbosity >= 2,
             expect: expect.as_mut().map(|expect| expect as &mut dyn FnMut(&[u8]) -> bool),
-            may_leave_open_input: self.leaves_at_fin || !matches!(input, Input::Fd(_)) || stdin.is_terminal(),
+            may_leave_open_input: self.may_leave_open(&input),
             ..self.options(input)
         };
         let outcome = pump::run(connected, options, Some(&stop), &|event| match event {
@@ -90,13 +91,28 @@ impl Talk<'_> {
         drop(stop);
         narrator.get().into_iter().for_each(Narrator::finish);
         self.account(&Accounted::of(&outcome, transport), &looks, &peer);
-        let Outcome { over, account, never_sent_bytes, .. } = &outcome;
-        let never_sent_bytes = *never_sent_bytes;
-        let ended = Ended { over: *over, account, never_sent_bytes, peer: &peer, has_connection: true };
+        let Outcome { over, account, input_was_cut, errno, .. } = &outcome;
+        let (input_was_cut, errno) = (*input_was_cut, *errno);
+        let ended = Ended { over: *over, account, input_was_cut, errno, peer: &peer, has_connection: true };
         Ok(ending::exit(&ended, self.flags, out))
     }
 
-    fn input<'f>(&self, stdin: std::os::fd::BorrowedFd<'f>) -> Input<'f> {
+    /// Whether it is over at the peer's FIN although the input is not. Whoever types has seen it come, and what is said for
+    /// ever has no other end; `connect` waits for no pipe that may never say anything more. All else has an end that can be
+    /// reached.
+    fn may_leave_open(&self, input: &Input<'_>) -> bool {
+        let saying = &self.flags.saying;
+        match input {
+            Input::None => true,
+            Input::Script(script) => script.every.is_some(),
+            Input::Fd(fd) => {
+                let goes_on = saying.send_only || saying.keep_half_open || is_a_file(*fd);
+                fd.is_terminal() || (self.leaves_at_fin && !goes_on)
+            }
+        }
+    }
+
+    fn input<'f>(&self, stdin: BorrowedFd<'f>) -> Input<'f> {
         let saying = &self.flags.saying;
         if self.flags.hearing.recv_only {
             return Input::None;
@@ -147,7 +163,11 @@ impl Talk<'_> {
         if !outcome.output_was_cut {
             out.print(&looks.rest());
             let timing = hearing.timing.then_some(&timing);
-            let beside = Beside { timing, half_open: outcome.half_open, tcp_info: outcome.tcp_info };
+            let beside = Beside {
+                timing,
+                half_open: outcome.half_open.map(|half| half.lasted),
+                tcp_info: outcome.tcp_info,
+            };
             out.record(&record::talk::over(self.clock, outcome.account, &beside));
             out.flush();
         }
@@ -175,7 +195,7 @@ struct Accounted<'a> {
     account: &'a Account,
     /// The account in words.
     words: String,
-    half_open: Option<Duration>,
+    half_open: Option<HalfOpen>,
     output_was_cut: bool,
     first_byte: Option<Duration>,
     tcp_info: Option<&'a TcpInfo>,
@@ -193,6 +213,12 @@ impl<'a> Accounted<'a> {
             tcp_info: outcome.tcp_info.as_ref(),
         }
     }
+}
+
+/// Whether it ends by itself, without anybody's doing.
+fn is_a_file(fd: BorrowedFd<'_>) -> bool {
+    let kind = rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    matches!(kind, Ok(FileType::RegularFile | FileType::BlockDevice))
 }
 
 /// Interrupted by the key for that.

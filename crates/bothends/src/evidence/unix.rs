@@ -4,9 +4,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use explain::evidence::{File, Sockets};
-use kernel::sock_diag::Table;
+use kernel::sock_diag::{Table, file_identity};
 use kernel::sockets::Sockets as Tables;
-use rustix::fs::{major, minor};
 use wire::sock_diag::Extensions;
 use wire::socket_row::{Kind, SocketRow, States};
 use wire::{Address, Transport};
@@ -24,7 +23,7 @@ pub(super) enum Links {
 /// The file, where the name is one of a file that is there, and the sockets that belong to it or have the name.
 pub(super) fn at(transport: Transport, name: &Address, links: Links) -> (Option<File>, Option<Sockets>) {
     let found = name.path().and_then(|path| look_at(path, links));
-    let identity = found.as_ref().map(|found| (inode_of(found), device_of(found)));
+    let identity = found.as_ref().map(|found| file_identity(found.dev(), found.ino()));
     let kind = match transport {
         Transport::UnixDgram => Kind::UnixDgram,
         Transport::UnixSeqpacket => Kind::UnixSeqpacket,
@@ -68,14 +67,4 @@ fn file(found: &std::fs::Metadata) -> File {
 
 fn file_of(row: &SocketRow) -> Option<(u32, u32)> {
     row.details.as_ref()?.file
-}
-
-/// unix_diag has room for so much of it.
-fn inode_of(found: &std::fs::Metadata) -> u32 {
-    (found.ino() & 0xffff_ffff) as u32
-}
-
-/// struct inode's device: the major number stands above twenty bits of the minor one.
-fn device_of(found: &std::fs::Metadata) -> u32 {
-    major(found.dev()) << 20 | minor(found.dev())
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use draw::number::{count, duration, grouped, size_in_words};
 use ends::datagrams::Outcome;
-use ends::event::Account;
-use ends::pump::Over;
+use ends::event::{Account, How};
+use ends::pump::{HalfOpen, Over};
 use wire::tcp_info::TcpInfo;
 use wire::{Address, Fault, Transport};
 
@@ -151,13 +151,18 @@ pub fn trouble(fault: &Fault) -> String {
     format!("{}{}\n", explain::sentence(fault), advice.unwrap_or_default())
 }
 
-/// The account of a conversation over a connection, in one clause. A half that stayed open is worth a word: `it closed
-/// first, with FIN, after 3.20 s (the other half stayed open for 1.02 s): 12 bytes in, 1 byte out`.
-pub fn connection(account: &Account, transport: Transport, half_open: Option<Duration>) -> String {
-    let half = half_open.filter(|time| *time >= WORTH_A_WORD);
-    let half = half.map(|time| format!(" (the other half stayed open for {})", duration(time)));
-    let (end, after) = (super::end(account, transport), duration(account.open));
-    format!("{end} after {after}{}: {}", half.unwrap_or_default(), super::amounts(account))
+/// The account of a conversation over a connection, in one clause. A half that stayed open is worth a word, and then it is told
+/// when the first half closed: `it closed first, with FIN, after 3.20 s (the other half stayed open for 1.02 s): 12 bytes
+/// in, 1 byte out`.
+pub fn connection(account: &Account, transport: Transport, half_open: Option<HalfOpen>) -> String {
+    let (end, amounts) = (super::end(account, transport), super::amounts(account));
+    match half_open.filter(|half| account.how == How::Fin && half.lasted >= WORTH_A_WORD) {
+        Some(HalfOpen { after, lasted }) => {
+            let [after, lasted] = [after, lasted].map(duration);
+            format!("{end} after {after} (the other half stayed open for {lasted}): {amounts}")
+        }
+        None => format!("{end} after {}: {amounts}", duration(account.open)),
+    }
 }
 
 /// The account of a conversation by datagrams, in one clause: `2 datagrams in, from 1 peer, 3 out, after 1.02 s: 12 bytes in,
@@ -196,7 +201,7 @@ pub fn cut(remote: &Address, taken: u64, whole: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ends::event::{ClosedBy, How};
+    use ends::event::ClosedBy;
 
     use super::*;
 
@@ -221,6 +226,7 @@ mod tests {
             in_bytes: 12,
             out_bytes: 26,
             unsent_bytes: 0,
+            never_sent_bytes: 0,
             unread_bytes: 1,
             open: Duration::from_millis(31),
         }
@@ -264,14 +270,19 @@ info: agreed on timestamps, SACK, window scaling by 7 there and 7 here; the path
 
     #[test]
     fn a_half_that_stayed_open_is_told() {
+        let half = |after, lasted| {
+            let [after, lasted] = [after, lasted].map(Duration::from_millis);
+            Some(HalfOpen { after, lasted })
+        };
         let told = |half| connection(&account(), Transport::Tcp, half);
         let at_once =
             "we closed first, with FIN, after 31.0 ms: 12 bytes in, 26 bytes out; 1 byte of theirs unread";
         assert_eq!(told(None), at_once);
-        assert_eq!(told(Some(Duration::from_millis(30))), at_once);
-        let late = told(Some(Duration::from_millis(1020)));
+        assert_eq!(told(half(1, 30)), at_once);
+        // The two times, and not one of them and their sum.
+        let late = told(half(3, 1020));
         assert!(late.starts_with(
-            "we closed first, with FIN, after 31.0 ms (the other half stayed open for 1.02 s): 12"
+            "we closed first, with FIN, after 3.00 ms (the other half stayed open for 1.02 s): 12"
         ));
     }
 

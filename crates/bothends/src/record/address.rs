@@ -35,6 +35,11 @@ pub fn reading(text: &str, reading: &Reading, order: Order) -> Record {
     }
 }
 
+/// One form of an address.
+pub fn form(text: &str, form: &str, value: &str) -> Record {
+    Record::new("form").with("text", text).with("form", form).with("value", value)
+}
+
 fn address(text: &str, written: &Written, order: Order) -> Record {
     let ip = written.address;
     let width = if ip.is_ipv4() { Width::W32 } else { Width::W128 };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flow::Backwards;
 use flow::path::Cause;
 use flow::{
     AnalysisFlags, ClosedBy, Closing, DatagramFlow, DatagramRow, DatagramTotals, FindingId, Flow, PathErrors,
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 use wire::{Passage, Time};
 
 use super::{Record, object};
-use crate::clock::{rfc3339, seconds};
+use crate::clock::{rfc3339, seconds, seconds_from};
 
 /// What carried the packets of a lab; none for a capture.
 pub type World = Option<Backend>;
@@ -31,6 +32,8 @@ pub struct Counts {
     pub first: Option<Time>,
     /// Frames that were not followed, by what they were.
     pub unsupported: Vec<(&'static str, u64)>,
+    /// Where time runs backwards from frame to frame.
+    pub backwards: Backwards,
     /// Packets that came in pieces and never became whole.
     pub incomplete_packets: u64,
 }
@@ -38,7 +41,7 @@ pub struct Counts {
 /// One segment. Times count from `start`, the capture's first frame.
 pub fn segment(stream: u64, row: &Row, start: Time, world: World) -> Record {
     let record = Record::new("segment").with("frame", row.frame).with("stream", stream);
-    let record = record.with("t_s", seconds(row.time.since(start))).with("from", side_word(row.from));
+    let record = record.with("t_s", seconds_from(start, row.time)).with("from", side_word(row.from));
     let flags = row.flags.names().collect::<Vec<_>>().join(",");
     let record = record.with("seq", row.seq).with_some("ack", row.ack).with("flags_tcp", flags);
     let record = record.with("len_bytes", row.len_bytes).with("window_bytes", row.window_bytes);
@@ -52,7 +55,7 @@ pub fn segment(stream: u64, row: &Row, start: Time, world: World) -> Record {
 /// One datagram. Times count from `start`, the capture's first frame; `stream` counts the conversations of datagrams.
 pub fn datagram(stream: u64, row: &DatagramRow, start: Time, world: World) -> Record {
     let record = Record::new("datagram").with("frame", row.frame).with("stream", stream);
-    let record = record.with("t_s", seconds(row.time.since(start))).with("from", side_word(row.from));
+    let record = record.with("t_s", seconds_from(start, row.time)).with("from", side_word(row.from));
     let record = record.with("len_bytes", row.len_bytes);
     passage(record, row.passage.as_ref(), start).with_some("world", world.map(world_word))
 }
@@ -60,7 +63,7 @@ pub fn datagram(stream: u64, row: &DatagramRow, start: Time, world: World) -> Re
 /// What the emulated link did to a segment or datagram.
 fn passage(record: Record, passage: Option<&Passage>, start: Time) -> Record {
     let Some(passage) = passage else { return record };
-    let arrived = passage.arrived.map(|arrived| seconds(arrived.since(start)));
+    let arrived = passage.arrived.map(|arrived| seconds_from(start, arrived));
     let record = record.with_some("arrived_s", arrived).with("fate", passage.fate.word());
     let record = record.with_some("fate_rule", passage.rule.as_deref());
     record.with_some("segments", (passage.segments > 1).then_some(passage.segments))
@@ -71,7 +74,7 @@ pub fn flow(flow: &Flow, start: Time, world: World) -> Record {
     let (a, b) = (&flow.totals_a, &flow.totals_b);
     let record = Record::new("flow").with("stream", flow.stream);
     let record = record.with("transport", "tcp").with("a", flow.a.to_string()).with("b", flow.b.to_string());
-    let record = record.with("t_s", seconds(flow.first.since(start)));
+    let record = record.with("t_s", seconds_from(start, flow.first));
     let record = record.with("open_s", seconds(flow.last.since(flow.first)));
     let record = record.with("segments", a.segments + b.segments);
     let record = side(record, a, &SIDE_A);
@@ -96,7 +99,7 @@ fn path(flow: &Flow, side: Side, start: Time) -> Option<Value> {
             ("from", step.from.name().into()),
             ("to", step.to.name().into()),
             ("frame", step.frame.into()),
-            ("t_s", step.time.map(|time| seconds(time.since(start))).into()),
+            ("t_s", step.time.map(|time| seconds_from(start, time)).into()),
             ("cause", cause_word(step.cause).into()),
         ])
     });
@@ -126,7 +129,7 @@ pub fn datagram_flow(flow: &DatagramFlow, start: Time, world: World) -> Record {
     let (a, b) = (&flow.totals_a, &flow.totals_b);
     let record = Record::new("flow").with("stream", flow.stream);
     let record = record.with("transport", "udp").with("a", flow.a.to_string()).with("b", flow.b.to_string());
-    let record = record.with("t_s", seconds(flow.first.since(start)));
+    let record = record.with("t_s", seconds_from(start, flow.first));
     let record = record.with("open_s", seconds(flow.last.since(flow.first)));
     let record = record.with("datagrams", a.datagrams + b.datagrams);
     let record = datagrams(record, a, DATAGRAMS_A);
@@ -167,6 +170,7 @@ struct SideNames {
     resent_bytes: &'static str,
     lost_segments: &'static str,
     corrupted_segments: &'static str,
+    stopped_segments: &'static str,
     mss: &'static str,
     window_scale: &'static str,
     in_flight_max: &'static str,
@@ -184,6 +188,7 @@ const SIDE_A: SideNames = SideNames {
     resent_bytes: "resent_bytes_a",
     lost_segments: "lost_segments_a",
     corrupted_segments: "corrupted_segments_a",
+    stopped_segments: "stopped_segments_a",
     mss: "mss_a",
     window_scale: "window_scale_a",
     in_flight_max: "in_flight_max_bytes_a",
@@ -200,6 +205,7 @@ const SIDE_B: SideNames = SideNames {
     resent_bytes: "resent_bytes_b",
     lost_segments: "lost_segments_b",
     corrupted_segments: "corrupted_segments_b",
+    stopped_segments: "stopped_segments_b",
     mss: "mss_b",
     window_scale: "window_scale_b",
     in_flight_max: "in_flight_max_bytes_b",
@@ -214,6 +220,8 @@ fn side(record: Record, totals: &SideTotals, names: &SideNames) -> Record {
     let record = record.with(names.resent_segments, totals.resent_segments);
     let record = record.with(names.resent_bytes, totals.resent_bytes);
     let record = record.with(names.lost_segments, totals.lost_segments);
+    let stopped = Some(totals.stopped_segments).filter(|segments| *segments > 0);
+    let record = record.with_some(names.stopped_segments, stopped);
     let record = record.with_some(
         names.corrupted_segments,
         (totals.corrupted_segments > 0).then_some(totals.corrupted_segments),
@@ -253,7 +261,7 @@ fn path_errors(errors: &PathErrors) -> Value {
 
 /// A frame beside the conversations: ARP, IGMP, ICMP that is about none of them.
 pub fn aside(frame: u64, time: Time, protocol: &'static str, words: &str, start: Time) -> Record {
-    let record = Record::new("aside").with("frame", frame).with("t_s", seconds(time.since(start)));
+    let record = Record::new("aside").with("frame", frame).with("t_s", seconds_from(start, time));
     record.with("protocol", protocol).with("text", words)
 }
 
@@ -268,6 +276,7 @@ pub fn capture(counts: &Counts) -> Record {
     let record = record.with("lost_by_capture", counts.lost_by_capture.map_or(Value::Null, Value::from));
     let record = record.with("link_type", counts.link_types.join(", "));
     let record = record.with("unsupported", Value::Object(unsupported));
+    let record = record.with_some("backwards", Some(counts.backwards.count()).filter(|frames| *frames > 0));
     record.with_some("incomplete_packets", Some(counts.incomplete_packets).filter(|packets| *packets > 0))
 }
 
@@ -297,6 +306,7 @@ fn direction(report: &DirectionReport) -> Value {
         ("offered", report.offered.into()),
         ("delivered", report.delivered.into()),
         ("lost", Value::Object(lost)),
+        ("stopped", report.stopped.into()),
         ("copies", report.copies.into()),
         ("touched", Value::Object(touched)),
         ("unplanned_drops", report.unplanned_drops.into()),
@@ -407,6 +417,7 @@ fn finding_word(id: FindingId) -> &'static str {
         FindingId::Unanswered => "unanswered",
         FindingId::HalfClosed => "half_closed",
         FindingId::BeganEarlier => "began_earlier",
+        FindingId::TimeBackwards => "time_backwards",
         FindingId::TimeWait => "time_wait",
         FindingId::PathError => "icmp_error",
     }

@@ -51,7 +51,9 @@ pub fn closed(clock: &Clock, client: u64, account: &Account) -> Record {
     let record =
         record.with("closed_by", closed_by_word(account.closed_by)).with("how", how_word(account.how));
     let record = record.with("in_bytes", account.in_bytes).with("out_bytes", account.out_bytes);
-    let record = record.with("unsent_bytes", account.unsent_bytes).with("unread_bytes", account.unread_bytes);
+    let record =
+        record.with("unsent_bytes", account.unsent_bytes).with("never_sent_bytes", account.never_sent_bytes);
+    let record = record.with("unread_bytes", account.unread_bytes);
     record.with("open_s", seconds(account.open))
 }
 

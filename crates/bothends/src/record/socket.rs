@@ -12,6 +12,31 @@ pub fn socket(row: &SocketRow, explained: Option<&str>, around: &dyn Surrounding
     of(Record::new("socket"), row, explained, around)
 }
 
+/// What the shape of a listing says of a socket.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape<'a> {
+    /// Nothing.
+    Plain,
+    /// It is an end of the conversation of this number, from 1, and which; none where the other end is not among them.
+    Pair {
+        /// The number.
+        number: u64,
+        /// `client` or `server`.
+        role: Option<&'static str>,
+    },
+    /// It stands under this process.
+    Under(&'a Owner),
+}
+
+/// A socket's record with what the shape says.
+pub fn shaped(record: Record, shape: &Shape<'_>) -> Record {
+    match shape {
+        Shape::Plain => record,
+        Shape::Pair { number, role } => record.with("pair", *number).with_some("role", *role),
+        Shape::Under(under) => record.with("under", owner(under)),
+    }
+}
+
 /// The same as something that happened to it, behind the fields that there are already.
 pub fn socket_event(record: Record, event: &str, row: &SocketRow, around: &dyn Surroundings) -> Record {
     of(record.with("event", event), row, None, around)

@@ -145,6 +145,7 @@ fn live_records_have_these_fields() {
         in_bytes: 1,
         out_bytes: 2,
         unsent_bytes: 3,
+        never_sent_bytes: 2,
         unread_bytes: 4,
         open: Duration::from_millis(5),
     };
@@ -163,7 +164,7 @@ fn live_records_have_these_fields() {
             "v type t_s client transport local remote",
             "v type t_s client remote text len_bytes",
             "v type t_s client remote base64 len_bytes cut",
-            "v type t_s client closed_by how in_bytes out_bytes unsent_bytes unread_bytes open_s transport remote",
+            "v type t_s client closed_by how in_bytes out_bytes unsent_bytes never_sent_bytes unread_bytes open_s transport remote",
         ]
     );
 }
@@ -183,6 +184,7 @@ fn words_and_bytes_are_told_apart() {
 fn captured_records_are_what_they_were() {
     let (flow_, start) = (conversation(), Time(1_000_000_000));
     let up = DirectionReport {
+        stopped: 1,
         offered: 3,
         delivered: 2,
         lost: vec![("loss 20%".to_owned(), 1)],
@@ -198,6 +200,7 @@ fn captured_records_are_what_they_were() {
         },
     };
     let counts = Counts {
+        backwards: flow::Backwards::default(),
         frames: 3,
         lost_by_capture: Some(1),
         link_types: vec!["raw IP".to_owned()],

@@ -84,7 +84,10 @@ impl Recording {
         let failed = |error: io::Error| write_fault(path, &error);
         // Reading is for the end of an earlier run's; what can only be written has none.
         let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
-        let file = opened.or_else(|_| OpenOptions::new().append(true).open(path)).map_err(failed)?;
+        // Why it could not be opened at first says more: it may be missing only because it may not be made.
+        let file = opened
+            .or_else(|error| OpenOptions::new().append(true).open(path).map_err(|_| error))
+            .map_err(failed)?;
         let mut recording = Recording {
             path: path.to_owned(),
             file,

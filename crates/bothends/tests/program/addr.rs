@@ -418,3 +418,28 @@ fn flags_of_all_commands_stand_before_a_question_and_its_own_behind_it() {
     let output = run(&mut bothends(&["addr", "192.0.2.1", "port"]), b"");
     assert!(stderr(&output).contains("`bothends addr resolve port`") && output.status.code() == Some(2));
 }
+
+#[test]
+fn what_stands_in_two_words_or_as_a_port_is_read_as_it_is_meant() {
+    let told = |words: &[&str]| stdout(&run(bothends(&["addr"]).args(words), b""));
+    let one = told(&["net", "10.0.0.0/255.255.255.0"]);
+    assert_eq!(told(&["net", "10.0.0.0", "255.255.255.0"]), one);
+    assert_ne!(told(&["net", "10.0.0.0", "255.0.255.0"]), one, "no netmask: two addresses");
+    assert!(told(&["swap", "80"]).contains("20480"), "a port has 16 bits");
+    assert!(!told(&["swap", "0x50"]).contains("20480"), "its digits say eight");
+}
+
+#[test]
+fn with_json_a_form_is_a_record_and_so_is_what_was_wrong() {
+    let output = run(&mut bothends(&["addr", "--form", "canonical", "--json", "127.1"]), b"");
+    let form = &of_type(&records(&output), "form")[0];
+    assert_eq!(
+        (&form["text"], &form["form"], &form["value"]),
+        (&"127.1".into(), &"canonical".into(), &"127.0.0.1".into())
+    );
+    let output = run(&mut bothends(&["addr", "resolve", "--json", "no.such.invalid"]), b"");
+    assert_eq!(output.status.code(), Some(6));
+    assert_eq!(of_type(&records(&output), "error")[0]["exit"], 6);
+    let output = run(&mut bothends(&["--version", "--json"]), b"");
+    assert_eq!(of_type(&records(&output), "version")[0]["version"], env!("CARGO_PKG_VERSION"));
+}

@@ -58,6 +58,38 @@ fn wrong_options_are_usage_errors() {
 }
 
 #[test]
+fn what_people_write_by_habit_leads_to_what_is_meant() {
+    for (arguments, part) in [
+        (vec!["listen", "-p", "7777"], "`bothends listen 7777`"),
+        (vec!["listen", "-lp", "7777"], "`bothends listen 7777`"),
+        (vec!["trace", "-r", "x", "--filter", "tcp"], "--only chooses"),
+        (vec!["sockets", "--watch", "1"], "hint: write --watch=1"),
+        (vec!["sockets", "--watch=0"], "it has to be 10ms or more"),
+        (vec!["connect", "-p", "80000", "1"], "it has to be from 0 to 65535"),
+        (vec!["connect", "fe80::1%lo:80"], "write [fe80::1%lo]:80"),
+        (vec!["lab", "--rate", "1"], "it needs a unit: 1Mbit/s"),
+        (vec!["serve", "echo", "7666", "7666"], "tcp://127.0.0.1:7666 stands there twice"),
+        (vec!["serve", "echo", "7", "--max-message", "5"], "--max-message belongs to collect"),
+    ] {
+        let (code, said) = refused(&arguments);
+        assert_eq!(code, 2, "{arguments:?}: {said}");
+        assert!(said.contains(part) && !said.contains("as a value"), "{arguments:?}: {said}");
+    }
+    let (code, said) = refused(&["connect", "[fe80::1%nowhere]:80"]);
+    assert!(
+        code == 6 && said.contains("there is no interface nowhere") && !said.contains("spelling"),
+        "{said}"
+    );
+    let (code, said) = refused(&["connect", "https://localhost/"]);
+    assert!(code == 2 && !said.contains("tls://"), "{said}");
+    let (code, said) = refused(&["connect", "-s", "203.0.113.8", "localhost", "80"]);
+    assert!(code == 45 && !said.contains(":0`"), "{said}");
+    for letters in ["-tann", "-tene"] {
+        assert_eq!(run(&mut bothends(&["sockets", letters]), b"").status.code(), Some(0), "as ss has it");
+    }
+}
+
+#[test]
 fn an_address_in_use_is_a_local_fault() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (code, said) = refused(&["serve", "echo", &holder.local_addr().unwrap().to_string()]);
@@ -157,4 +189,15 @@ fn a_closed_stdout_is_no_error_for_listings() {
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
     assert_eq!((wait(&mut child).code(), said.as_str()), (Some(0), ""));
     let _ = std::io::stdout().flush();
+}
+
+#[test]
+fn help_that_cannot_be_written_is_said_to_be_so() {
+    for arguments in [&["--help"][..], &["lab", "--help"], &["completions", "bash"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = bothends(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(23), "{arguments:?}");
+        let told = stderr(&output);
+        assert!(told.contains("write standard output: no space left on device"), "{told}");
+    }
 }

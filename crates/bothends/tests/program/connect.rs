@@ -606,3 +606,12 @@ fn how_long_the_other_half_stayed_open_is_told() {
     let told = stderr(&output);
     assert!(told.contains("we closed first") && told.contains("(the other half stayed open for "), "{told}");
 }
+
+#[test]
+fn a_time_that_ran_out_is_told_by_the_name_of_its_flag() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let output = run(&mut bothends(&["connect", &at, "--linger", "50ms"]), b"");
+    assert_eq!(output.status.code(), Some(28));
+    assert!(stderr(&output).contains("--linger"), "{}", stderr(&output));
+}

@@ -1,8 +1,12 @@
 //! What the hints name where `serve`, `listen` and `connect` fail, in a network namespace of its own.
 
+use std::net::TcpStream;
 use std::process::Command;
+use std::time::Duration;
 
-use super::running::{PublicCopy, has, left_out, run, stderr, stdout};
+use socket2::{Domain, Socket, Type};
+
+use super::running::{PublicCopy, bothends, has, left_out, run, stderr, stdout};
 
 /// Runs a part of hints.py, which says `ok` when every hint was what the kernel has.
 fn in_a_namespace(part: &str, binary: &str, unshare: &str) {
@@ -73,4 +77,23 @@ fn what_another_user_has_is_told_as_far_as_it_is_seen() {
     }
     let copy = PublicCopy::new();
     in_a_namespace("another_user", &copy.path(), "-n");
+}
+
+#[test]
+fn a_full_queue_of_this_machine_is_seen_where_nobody_answers() {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200));
+    let queue: Vec<TcpStream> = std::iter::from_fn(|| connect().ok()).take(10).collect();
+    assert!((1..10).contains(&queue.len()), "the queue is full");
+    let at = address.to_string();
+    let output = run(&mut bothends(&["connect", &at, "-w", "200ms"]), b"");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(28), "{said}");
+    let whose = format!("process {} (", std::process::id());
+    let full = format!("listens on {at} and does not accept: 1 connection is in its queue, which is full");
+    assert!(said.contains(&whose) && said.contains(&full), "{said}");
 }

@@ -205,9 +205,7 @@ fn the_doctor_says_what_the_system_allows() {
     let possible = output.status.code() == Some(0);
     assert!(possible || output.status.code() == Some(77), "{}", stderr(&output));
     let first = stdout(&output).lines().next().unwrap().to_owned();
-    assert!(
-        first.starts_with("private network  ") && first.contains(if possible { " yes " } else { " no " })
-    );
+    assert!(first.starts_with("private network  ") && first.contains(if possible { " ok " } else { " no " }));
     let told = records(&run(&mut bothends(&["lab", "doctor", "--json"]), b""));
     let checks = of_type(&told, "check");
     assert_eq!(checks.len(), told.len());
@@ -232,4 +230,75 @@ fn the_doctor_says_what_the_system_allows() {
     }
     assert_eq!(output.status.code(), Some(77));
     assert!(stdout(&output).contains("sysctl -w user.max_user_namespaces="), "{}", stdout(&output));
+}
+
+#[test]
+fn a_conversation_of_udp_is_drawn_and_told_as_trace_does() {
+    let test = "lab: UDP";
+    let folder = tempfile::tempdir().unwrap();
+    let [svg, capture] =
+        ["u.svg", "u.pcapng"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let this = env!("CARGO_BIN_EXE_bothends");
+    let script = format!("exec {this} connect udp://server:7 --send hello -q");
+    let commands = ["--", this, "serve", "echo", "udp://:7", "-q", "--", "sh", "-c", script.as_str()];
+    let drawn = [["--ladder", "--svg", &svg, "--write", &capture].as_slice(), &commands].concat();
+    let Some(output) = lab(test, &drawn, b"") else { return };
+    let told = stderr(&output);
+    assert!(told.contains("── 5 bytes ─") && told.contains("server :7"), "{told}");
+    assert!(told.contains("sent 1 datagram (5 bytes) each"), "{told}");
+    let picture = std::fs::read_to_string(&svg).unwrap();
+    let again = folder.path().join("again.svg");
+    let again = again.to_str().unwrap();
+    run(&mut bothends(&["trace", "-r", &capture, "--svg", again]), b"");
+    assert_eq!(picture, std::fs::read_to_string(again).unwrap());
+    let told = records(&lab(test, &[["--json"].as_slice(), &commands].concat(), b"").unwrap());
+    let kinds = |name: &str| of_type(&told, name).len();
+    assert_eq!((kinds("datagram"), kinds("flow"), kinds("segment")), (2, 1, 0));
+    assert_eq!(of_type(&told, "flow")[0]["transport"], "udp");
+}
+
+#[test]
+fn with_a_switch_nothing_is_answered_before_it_arrives() {
+    let this = env!("CARGO_BIN_EXE_bothends");
+    let [client, server] =
+        [format!("echo a | {this} connect -q host3:7"), format!("exec {this} serve upper :7 -q")];
+    let commands = ["--", "true", "--", "sh", "-c", &client, "--", "sh", "-c", &server];
+    for _ in 0..5 {
+        let arguments = [["--json", "--hosts", "3"].as_slice(), &commands].concat();
+        let Some(output) = lab("lab: times beyond a switch", &arguments, b"") else { return };
+        let told = records(&output);
+        let segments = of_type(&told, "segment");
+        let number = |segment: &Value, field: &str| segment[field].as_f64().unwrap();
+        let [syn, answer] = [&segments[0], &segments[1]];
+        assert_eq!((syn["flags_tcp"].as_str(), answer["flags_tcp"].as_str()), (Some("SYN"), Some("SYN,ACK")));
+        assert!(number(syn, "arrived_s") <= number(answer, "t_s"), "{syn}\n{answer}");
+    }
+}
+
+/// A line of one bit a second takes minutes for a datagram.
+#[test]
+fn an_interrupted_lab_does_not_wait_for_a_slow_line() {
+    let test = "lab: interrupted";
+    let this = env!("CARGO_BIN_EXE_bothends");
+    let script = format!("{this} connect udp://server:9 --send-only --send hello -q; echo sent; exec cat");
+    let mut command =
+        bothends(&["lab", "--json", "--rate", "1bit/s", "--client-only", "--", "sh", "-c", &script]);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = piped.spawn().unwrap();
+    let (_typing, output) = (child.stdin.take(), lines(child.stdout.take().unwrap()));
+    let Ok(first) = output.recv_timeout(PATIENCE) else {
+        wait(&mut child);
+        return left_out(test, "this system refuses a private network");
+    };
+    assert!(first.contains("\"sent\""), "{first}");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let began = std::time::Instant::now();
+    wait(&mut child);
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(3), "{took:?}");
+    let told: Vec<Value> = output.iter().map(|line| serde_json::from_str(&line).unwrap()).collect();
+    assert_eq!(of_type(&told, "datagram")[0]["fate"], "stopped");
+    let link = &of_type(&told, "link")[0]["up"];
+    assert_eq!((&link["stopped"], &link["lost"]), (&1.into(), &serde_json::json!({})));
 }

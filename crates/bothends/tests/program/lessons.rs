@@ -214,6 +214,15 @@ fn on_a_pipe_stepping_waits_for_lines_and_leaves_nothing_out() {
     let whole = stdout(&run(&mut bothends(&["lab", "lesson", "handshake"]), b""));
     assert_eq!(stdout(&run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"\n\n\n\n")), whole);
     assert_eq!(stdout(&run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"")), whole);
+    let left = run(&mut bothends(&["lab", "lesson", "handshake", "--step"]), b"\nq\n");
+    assert!(left.status.success() && whole.starts_with(&stdout(&left)) && stdout(&left).len() < whole.len());
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_found() {
+    let output = run(&mut bothends(&["lab", "lesson", "handshak"]), b"");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("a similar one exists: handshake"), "{}", stderr(&output));
 }
 
 #[test]

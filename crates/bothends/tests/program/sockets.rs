@@ -226,3 +226,25 @@ fn columns_and_order_are_as_asked() {
         .collect();
     assert!(ports.len() >= 3 && ports.is_sorted_by(|one, other| one >= other), "{shown}");
 }
+
+#[test]
+fn records_have_the_pairs_and_the_processes_that_the_text_shows() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_server, _) = listener.accept().unwrap();
+    let (own, port) = (client.local_addr().unwrap(), listener.local_addr().unwrap().port());
+    let filter = format!("sport = :{port} or dport = :{port}");
+    let shown =
+        |shape: &str| records(&run(&mut bothends(&["sockets", "-tan", shape, "--json", &filter]), b""));
+    let pairs = shown("--pairs");
+    let ends: Vec<_> = pairs.iter().filter(|record| record["role"].is_string()).collect();
+    assert_eq!(ends.len(), 2, "{pairs:?}");
+    assert_eq!((&ends[0]["role"], &ends[0]["local"]), (&"client".into(), &own.to_string().into()));
+    assert_eq!((&ends[1]["role"], &ends[1]["remote"]), (&"server".into(), &own.to_string().into()));
+    assert_eq!(ends[0]["pair"], ends[1]["pair"]);
+    let alone = pairs.iter().find(|record| record["state"] == "LISTEN").expect("the listener");
+    assert!(alone["pair"].is_u64() && alone["pair"] != ends[0]["pair"] && alone["role"].is_null(), "{alone}");
+    let under = shown("--tree");
+    assert_eq!(under.len(), 3);
+    assert!(under.iter().all(|record| record["under"]["pid"] == std::process::id()), "{under:?}");
+}

@@ -209,10 +209,8 @@ fn what_is_said_beside_the_conversations_stands_under_the_list() {
     let (_folder, file) = ethernet(&[arp, igmp]);
     let list = run(&mut bothends(&["trace", "-r", &file]), b"");
     let shown = stdout(&list);
-    assert!(
-        shown.contains("arp   who has 10.0.0.2? tell 10.0.0.1 at 02:00:00:00:00:01 (frame 1)"),
-        "{shown}"
-    );
+    let arp = "        0 µs  arp   who has 10.0.0.2? tell 10.0.0.1 at 02:00:00:00:00:01\n                    (frame 1)\n";
+    assert!(shown.contains(arp), "{shown}");
     assert!(shown.contains("1 s  igmp  10.0.0.1 listens to 224.0.0.5 (frame 2)"), "{shown}");
     let output = run(&mut bothends(&["trace", "-r", &file, "--json"]), b"");
     let asides = of_type(&records(&output), "aside");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use wire::Time;
 use wire::build::TcpPacket;
@@ -10,7 +11,7 @@ use wire::capture::Reader;
 use wire::link_type::LinkType;
 use wire::tcp::{TcpFlags, TcpOptions};
 
-use crate::running::{bothends, of_type, records, run, stderr, stdout};
+use crate::running::{bothends, has, of_type, records, run, stderr, stdout};
 
 const SERVER: &str = "10.0.0.2:80";
 
@@ -65,6 +66,84 @@ fn two_conversations() -> Vec<Vec<u8>> {
         segment(one, SERVER, 4, ack, b"ghi"),
         last,
     ]
+}
+
+/// libpcap 1.10 reads nothing of a capture with two interfaces of RAW.
+#[test]
+fn what_lab_writes_tcpdump_tshark_and_capinfos_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, is_pcapng) in [("talk.pcapng", true), ("talk.pcap", false), ("talk", true)] {
+        let path = folder.path().join(name);
+        let file = path.to_str().unwrap();
+        let lab = run(&mut bothends(&["lab", "--simulated", "--json", "--write", file]), b"");
+        let segments = of_type(&records(&lab), "segment").len();
+        let magic = if is_pcapng { [0x0a, 0x0d, 0x0d, 0x0a] } else { [0x4d, 0x3c, 0xb2, 0xa1] };
+        assert_eq!(fs::read(&path).unwrap()[..4], magic, "{name}");
+        let read = records(&run(&mut bothends(&["trace", "-r", file, "--json"]), b""));
+        assert_eq!(of_type(&read, "segment").len(), segments, "{name}");
+        assert_eq!(of_type(&read, "segment")[0]["fate"].is_string(), is_pcapng, "{name}");
+        for (program, arguments) in [("tcpdump", ["-nr", file].as_slice()), ("tshark", &["-nr", file])] {
+            if has(program, "lab --write") {
+                let output = run(Command::new(program).args(arguments), b"");
+                assert!(output.status.success(), "{program} {name}: {}", stderr(&output));
+                assert_eq!(stdout(&output).lines().count(), segments, "{program} {name}");
+            }
+        }
+        if has("capinfos", "lab --write") {
+            let output = run(Command::new("capinfos").args(["-E", "-c", "-M", file]), b"");
+            let told = stdout(&output);
+            assert!(told.contains("rawip") && told.contains(&format!("{segments}\n")), "{name}: {told}");
+        }
+    }
+}
+
+#[test]
+fn where_time_runs_backwards_it_is_told_and_nothing_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("back.pcap");
+    let [client, server] = ["10.0.0.1:1001", SERVER];
+    let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
+    let mut writer = wire::pcap::Writer::new(Vec::new(), LinkType::RAW, 0).unwrap();
+    let packets = [
+        (900, segment(client, server, 0, syn, b"")),
+        (400, segment(server, client, 0, syn | ack, b"")),
+        (950, segment(client, server, 1, ack, b"x")),
+    ];
+    for (ms, packet) in &packets {
+        writer.packet(Time(ms * 1_000_000), packet.len() as u32, packet).unwrap();
+    }
+    fs::write(&path, writer.finish().unwrap()).unwrap();
+    let file = path.to_str().unwrap();
+    let ladder = run(&mut bothends(&["trace", "-r", file, "--ladder"]), b"");
+    let (drawn, told) = (stdout(&ladder), stderr(&ladder));
+    assert!(drawn.contains("-500.0 ms") && drawn.contains("answered;"), "{drawn}");
+    assert!(told.starts_with("time runs backwards at frame 2, by 500 ms"), "{told}");
+    let story = stdout(&run(&mut bothends(&["trace", "-r", file, "--story"]), b""));
+    assert!(story.contains("server answers, open after 50.0 ms"), "{story}");
+    let told = records(&run(&mut bothends(&["trace", "-r", file, "--json"]), b""));
+    let times: Vec<f64> =
+        of_type(&told, "segment").iter().map(|segment| segment["t_s"].as_f64().unwrap()).collect();
+    assert_eq!(times, [0.0, -0.5, 0.05]);
+    let flow = &of_type(&told, "flow")[0];
+    assert!(flow["rtt_us"].is_null());
+    let finding =
+        flow["findings"].as_array().unwrap().iter().find(|finding| finding["id"] == "time_backwards");
+    assert_eq!(finding.unwrap()["evidence"], serde_json::json!([2]));
+    assert_eq!(of_type(&told, "capture")[0]["backwards"], 1);
+}
+
+#[test]
+fn a_capture_without_conversations_leaves_the_picture_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let [capture, old, new] = ["none.pcap", "old.svg", "new.svg"].map(|name| folder.path().join(name));
+    write_capture(&capture, &[]);
+    fs::write(&old, "a picture").unwrap();
+    for svg in [&old, &new] {
+        let arguments = ["trace", "-r", capture.to_str().unwrap(), "--svg", svg.to_str().unwrap()];
+        let output = run(&mut bothends(&arguments), b"");
+        assert!(stderr(&output).contains("there is no conversation to draw"), "{}", stderr(&output));
+    }
+    assert_eq!((fs::read_to_string(&old).unwrap().as_str(), new.exists()), ("a picture", false));
 }
 
 #[test]

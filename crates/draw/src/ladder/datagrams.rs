@@ -7,7 +7,7 @@ use flow::{DatagramFlow, DatagramRow, PathError, Side};
 use wire::{Passage, Time};
 
 use super::conversation::{Conversation, Sending};
-use super::steps::{MergedSide, Part, Segment, is_lost};
+use super::steps::{MergedSide, Part, Segment};
 use super::{Remark, remark};
 use crate::number::{count, grouped, size};
 use crate::{Names, verdict};
@@ -80,8 +80,8 @@ impl Conversation for DatagramFlow {
     fn remark(&self, segment: &Segment<'_, DatagramRow>) -> Option<Remark> {
         match segment.part {
             Part::Arrival => Some(remark::arrival(segment)),
-            _ if is_lost(segment.row) => Some(remark::lost(segment.row)),
-            _ => remark::touched(segment.row)
+            _ => remark::lost(segment.row)
+                .or_else(|| remark::touched(segment.row))
                 .or_else(|| remark::cut_on_the_wire(segment.row, "datagram"))
                 .or_else(|| remark::queued(segment.row)),
         }

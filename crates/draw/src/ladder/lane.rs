@@ -21,6 +21,7 @@ pub(crate) fn arrow<R: Sending>(segment: &Segment<'_, R>, labels: &[String], lan
     let from = segment.row.from();
     match (fate(segment.row), segment.part) {
         (Some(Fate::Lost), _) => return lost(from, labels, lane),
+        (Some(Fate::Stopped), _) => return departure(from, labels, lane),
         (Some(Fate::Corrupted), _) => return refused(from, labels, lane),
         (Some(Fate::Duplicated), Part::Whole) => return twice(from, labels, lane),
         _ => {}
@@ -86,7 +87,7 @@ fn lost(from: Side, labels: &[String], lane: usize) -> Line {
     from_sender(from, &label, Role::Lost, end - used, "╳", lane)
 }
 
-/// `── label ───┄┄┄     `: it left, and something else happens before it arrives.
+/// `── label ───┄┄┄     `: it left, and something else happens before it arrives, or nothing any more.
 fn departure(from: Side, labels: &[String], lane: usize) -> Line {
     let label = label::fitting(labels, lane.saturating_sub(AROUND_LABEL + DOTS));
     let used = width(&label) + 4;

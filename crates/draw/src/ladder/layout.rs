@@ -7,7 +7,7 @@ use super::conversation::Conversation;
 use super::steps::Step;
 use crate::Style;
 use crate::columns::width;
-use crate::number::{grouped, since_start};
+use crate::number::{from_start, grouped};
 
 /// The narrowest drawing.
 pub(crate) const NARROWEST: usize = 40;
@@ -133,12 +133,11 @@ fn empty(width: usize, time: usize, left: usize) -> Layout {
 
 /// As many columns as the longest time takes.
 fn time_columns<C: Conversation>(conversation: &C, steps: &[Step<'_, C::Row>]) -> usize {
-    let times = steps.iter().filter_map(Step::time);
-    times
-        .map(|time| since_start(time.since(conversation.first())).len())
-        .max()
-        .unwrap_or(0)
-        .max("0.000 ms".len())
+    let times = steps.iter().filter_map(|step| match step {
+        Step::Segment(segment) => Some(segment.written_time()),
+        other => other.time(),
+    });
+    times.map(|time| from_start(conversation.first(), time).len()).max().unwrap_or(0).max("0.000 ms".len())
 }
 
 /// The bytes that fill a bar; none when no row tells its bytes in flight. A few bytes are not drawn as much: a full bar

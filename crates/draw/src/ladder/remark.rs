@@ -9,7 +9,7 @@ use wire::tcp::TcpFlags;
 
 use super::conversation::Sending;
 use super::label::{arrived_twice, bytes_of};
-use super::steps::{Merged, Part, Segment, fate, is_lost};
+use super::steps::{Merged, Part, Segment, fate, is_received};
 use crate::columns::{cut, width};
 use crate::number::{count, duration, grouped};
 use crate::palette::Role;
@@ -49,8 +49,8 @@ pub(crate) fn remark(flow: &Flow, segment: &Segment<'_, Row>) -> Option<Remark> 
     if segment.part == Part::Arrival {
         return Some(arrival(segment));
     }
-    if is_lost(row) {
-        return Some(lost(row));
+    if let Some(lost) = lost(row) {
+        return Some(lost);
     }
     if let Some(resent) = row.resent.as_ref().filter(|_| !repeats_to_be_answered(flow, segment.index)) {
         return Some(again(flow, segment.index, resent));
@@ -70,14 +70,21 @@ pub(super) fn arrival<R: Sending>(segment: &Segment<'_, R>) -> Remark {
     Remark::new(Role::Frame, [&format!("{way} under way"), &format!("after {way}"), &way])
 }
 
-/// On what the link dropped, or damaged so that the receiver did.
-pub(super) fn lost(row: &impl Sending) -> Remark {
-    let forms = match fate(row) {
-        Some(Fate::Corrupted) => ["corrupted on the link", "corrupted"],
-        _ => ["lost on the link", "lost"],
+/// On what the link dropped, or damaged so that the receiver did, and on what it still had when the lab ended.
+pub(super) fn lost(row: &impl Sending) -> Option<Remark> {
+    let forms = match fate(row)? {
+        Fate::Corrupted => ["corrupted on the link", "corrupted"],
+        Fate::Lost => ["lost on the link", "lost"],
+        Fate::Stopped => {
+            return Some(Remark::new(Role::Frame, [STOPPED, "under way at the end", "under way"]));
+        }
+        Fate::Delivered | Fate::Queued | Fate::Reordered | Fate::Duplicated | Fate::Altered => return None,
     };
-    with_rule(Remark::new(Role::Lost, forms), row)
+    Some(with_rule(Remark::new(Role::Lost, forms), row))
 }
+
+/// On what was still under way when the lab ended.
+pub(crate) const STOPPED: &str = "still under way at the end";
 
 /// On what arrived, but not as it was sent.
 pub(super) fn touched(row: &impl Sending) -> Option<Remark> {
@@ -85,7 +92,7 @@ pub(super) fn touched(row: &impl Sending) -> Option<Remark> {
         Fate::Altered => ["altered on the link unseen", "altered"],
         Fate::Duplicated => ["delivered twice", "twice"],
         Fate::Reordered => ["held back on the link", "held back"],
-        Fate::Delivered | Fate::Queued | Fate::Corrupted | Fate::Lost => return None,
+        Fate::Delivered | Fate::Queued | Fate::Corrupted | Fate::Lost | Fate::Stopped => return None,
     };
     Some(with_rule(Remark::new(Role::Finding, forms), row))
 }
@@ -281,7 +288,7 @@ fn asks_for_room(flow: &Flow, index: usize) -> bool {
 fn repeats_to_be_answered(flow: &Flow, index: usize) -> bool {
     let row = &flow.rows[index];
     let acknowledges = |earlier: &Row| {
-        let ack = earlier.ack.filter(|_| earlier.from != row.from && !is_lost(earlier));
+        let ack = earlier.ack.filter(|_| earlier.from != row.from && is_received(earlier));
         ack.is_some_and(|ack| ack.wrapping_sub(row.seq).cast_signed() > 0)
     };
     row.analysis.has(AnalysisFlags::KEEP_ALIVE)

@@ -58,6 +58,14 @@ pub(crate) struct Segment<'a, R> {
     pub(crate) ack_is_news: bool,
 }
 
+impl<R: Sending> Segment<'_, R> {
+    /// The time that is written beside it. Rows keep the order of the capture; where its times run backwards they are written
+    /// all the same.
+    pub(crate) fn written_time(&self) -> Time {
+        if self.part == Part::Arrival { self.time } else { self.time.min(self.row.time()) }
+    }
+}
+
 /// What one side sent in a merged run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MergedSide {
@@ -136,9 +144,14 @@ pub(crate) fn fate(row: &impl Sending) -> Option<Fate> {
     row.passage().map(|passage| passage.fate)
 }
 
-/// True when the receiver did not take it in: the link dropped it, or damaged it so that the receiver did.
+/// True when the link dropped it, or damaged it so that the receiver did.
 pub(crate) fn is_lost(row: &impl Sending) -> bool {
-    fate(row).is_some_and(|fate| !fate.is_received())
+    fate(row).is_some_and(Fate::is_lost)
+}
+
+/// True when the receiver took it in, as far as is known.
+pub(crate) fn is_received(row: &impl Sending) -> bool {
+    fate(row).is_none_or(Fate::is_received)
 }
 
 /// 0 for A, 1 for B.
@@ -182,7 +195,7 @@ fn told<C: Conversation>(conversation: &C) -> Peekable<impl Iterator<Item = &Pat
 /// Which rows need two steps. Decided in the order of arriving, so that what a decision depends on is decided before.
 fn split(rows: &[impl Sending], times: &[(Time, Time)], programs: &[Vec<Time>; 2]) -> Vec<bool> {
     let answered = next_of_other_side(rows, times);
-    let mut by_arrival: Vec<usize> = (0..rows.len()).filter(|&index| !is_lost(&rows[index])).collect();
+    let mut by_arrival: Vec<usize> = (0..rows.len()).filter(|&index| is_received(&rows[index])).collect();
     by_arrival.sort_by_key(|&index| (times[index].1, index));
     let mut split = vec![false; rows.len()];
     // Of each direction: the last arrival that has a step of its own, and the last row that has not.
@@ -250,7 +263,7 @@ fn changed(states: &mut [State; 2], row: &impl Sending, part: Part) -> [Option<S
     if part != Part::Arrival {
         set(sender);
     }
-    if part != Part::Departure && !is_lost(row) {
+    if part != Part::Departure && is_received(row) {
         set(receiver);
     }
     changed
@@ -342,7 +355,7 @@ fn end_of_run<R: Sending>(steps: &[Step<'_, R>], start: usize) -> usize {
 
 /// Data and acknowledgements without any event.
 fn is_ordinary<R: Sending>(segment: &Segment<'_, R>) -> bool {
-    segment.states == [None; 2] && segment.row.is_ordinary() && !is_lost(segment.row)
+    segment.states == [None; 2] && segment.row.is_ordinary() && is_received(segment.row)
 }
 
 /// Merges what changes no state, except at the beginning and the end, until about `lines` are left.

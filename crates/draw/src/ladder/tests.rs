@@ -149,6 +149,7 @@ fn every_fate_has_its_sign_and_its_words() {
         (Fate::Reordered, "reorder 5%"),
         (Fate::Queued, "rate 1Mbit/s"),
         (Fate::Lost, "queue 10p"),
+        (Fate::Stopped, ""),
     ]
     .into_iter()
     .enumerate()
@@ -355,7 +356,7 @@ fn at_one_end(flow: &Flow, steps: &[Step<'_, flow::Row>], end: Side) -> Vec<Time
             (Part::Arrival, true) => None,
             (Part::Arrival, false) => Some(arrived),
             (_, true) => Some(sent),
-            (Part::Whole, false) if !is_lost(segment.row) => Some(arrived),
+            (Part::Whole, false) if is_received(segment.row) => Some(arrived),
             _ => None,
         }
     });

@@ -44,15 +44,18 @@ impl Closes {
             return;
         };
         let name = &names[side];
-        let later = duration(row.time.since(first));
+        // No time is told where the capture's clock ran backwards.
+        let later = if row.time < first { String::new() } else { duration(row.time.since(first)) };
         let end = format!("{}{}", unheard(flow), after_both(flow, names));
         if self.told == Some(entries.len())
             && let Some(last) = entries.last_mut()
         {
-            last.words.push_str(&format!("; {name} closes {later} later{end}"));
+            let later = if later.is_empty() { "later".to_owned() } else { format!("{later} later") };
+            last.words.push_str(&format!("; {name} closes {later}{end}"));
             return;
         }
-        let words = format!("{name} closes too, {later} after {}{end}", names[1 - side]);
+        let later = if later.is_empty() { "after".to_owned() } else { format!("{later} after") };
+        let words = format!("{name} closes too, {later} {}{end}", names[1 - side]);
         entries.push(Entry::at(row.time, Kind::Event, words));
     }
 }

@@ -4,7 +4,7 @@ use flow::{Closing, Flow, Phase, Row, Side};
 use wire::tcp::TcpFlags;
 
 use super::turns::{Entry, Kind};
-use crate::ladder::is_lost;
+use crate::ladder::is_received;
 use crate::number::{count, duration};
 
 /// Repetitions whose times are told one by one.
@@ -43,7 +43,7 @@ fn began_earlier(first: &Row, names: &[String; 2]) -> String {
 
 fn refused(flow: &Flow, [a, b]: &[String; 2]) -> String {
     let reset = flow.rows.iter().find(|row| row.from == Side::B && row.flags.has(TcpFlags::RST));
-    let after = reset.map(|row| format!(" after {}", heard(flow, row))).unwrap_or_default();
+    let after = reset.map(|row| after_heard(flow, row)).unwrap_or_default();
     let again = again(flow, Side::A, "; sent again after");
     let port = flow.b.port();
     format!("{a} opens (SYN{again}), {b} answers{after} with a reset: nothing listens on port {port} there")
@@ -63,7 +63,7 @@ fn opened(flow: &Flow, [a, b]: &[String; 2]) -> String {
                 again if again.is_empty() => again,
                 again => format!(" ({again})"),
             };
-            format!("{asked}, {b} answers after {}{repeated}{open}", heard(flow, row))
+            format!("{asked}, {b} answers{}{repeated}{open}", after_heard(flow, row))
         }
         None => format!("{asked}; the answer was not seen"),
     }
@@ -72,11 +72,12 @@ fn opened(flow: &Flow, [a, b]: &[String; 2]) -> String {
 /// `, open after 58 µs`: when the opener sent the segment that completes the handshake.
 fn open_after(flow: &Flow) -> String {
     let completes =
-        |&row: &&Row| row.phase == Phase::Opening && !row.flags.has(TcpFlags::SYN) && !is_lost(row);
+        |&row: &&Row| row.phase == Phase::Opening && !row.flags.has(TcpFlags::SYN) && is_received(row);
     let opening = flow.rows.iter().take_while(|row| row.phase == Phase::Opening);
     opening
         .filter(completes)
         .last()
+        .filter(|row| row.time >= flow.first)
         .map(|row| format!(", open after {}", duration(row.time.since(flow.first))))
         .unwrap_or_default()
 }
@@ -96,10 +97,12 @@ fn again(flow: &Flow, side: Side, before: &str) -> String {
     }
 }
 
-/// From the first SYN until the answer was there, as the verdict counts it; where SYNs were repeated, from the first.
-fn heard(flow: &Flow, answer: &Row) -> String {
+/// ` after 31 µs`: from the first SYN until the answer was there, as the verdict counts it; where SYNs were repeated, from the
+/// first. Nothing where it is not known, for the capture's clock ran backwards.
+fn after_heard(flow: &Flow, answer: &Row) -> String {
     let repeated = flow.rows.iter().any(|row| row.flags.has(TcpFlags::SYN) && row.resent.is_some());
     let arrived = answer.passage.as_ref().and_then(|passage| passage.arrived).unwrap_or(answer.time);
-    let since_first = arrived.since(flow.first);
-    duration(flow.handshake_rtt.filter(|_| !repeated).unwrap_or(since_first))
+    let since_first = (arrived >= flow.first).then(|| arrived.since(flow.first));
+    let heard = flow.handshake_rtt.filter(|_| !repeated).or(since_first);
+    heard.map(|heard| format!(" after {}", duration(heard))).unwrap_or_default()
 }

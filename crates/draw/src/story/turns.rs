@@ -221,7 +221,8 @@ impl Teller<'_> {
             self.end_turn();
         }
         let after = self.ended.filter(|ended| ended.0 != side);
-        let after = after.filter(|_| !told && silence < Some(LONG)).map(|ended| row.time.since(ended.1));
+        let after = after.filter(|ended| !told && silence < Some(LONG) && ended.1 <= row.time);
+        let after = after.map(|ended| row.time.since(ended.1));
         let goes_on = self.ended.is_some_and(|ended| ended.0 == side);
         let turn = self.turn.get_or_insert(Turn {
             side,

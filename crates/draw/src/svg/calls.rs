@@ -52,12 +52,13 @@ fn picture<C: Conversation>(conversation: &C, calls: &[Call], names: &Names) -> 
     }
     let axis = axis(&plan.moments, &plan.flights(), TOP);
     let first = plan.moments.iter().map(|moment| moment.time).min().unwrap_or_default();
-    let mut picture = Picture { conversation, page: PAGE, axis, first, out: Markup::default() };
+    let mut picture =
+        Picture { conversation, page: PAGE, axis, first, written: Vec::new(), out: Markup::default() };
     picture.lifelines(&plan);
     picture.pauses();
     plan.arrows.iter().for_each(|arrow| picture.arrow(arrow, &plan.crossings(arrow, &picture.axis)));
     plan.told.iter().for_each(|&(error, moment)| picture.told(error, moment));
-    plan.runs.iter().for_each(|run| picture.run(&run.merged, run.begins, run.ends));
+    plan.runs.iter().for_each(|run| picture.run(run));
     picture.states_at_the_edges(&plan);
     picture.calls(calls, &moments);
     picture.times(&plan);

@@ -8,7 +8,11 @@ use wire::{Fate, Time};
 
 use super::axis::{Axis, Kind, Moment};
 use super::{Merged, Part, Step};
-use crate::ladder::{Conversation, Remark, Segment, Sending, fate, is_lost};
+use crate::ladder::{Conversation, Remark, Segment, Sending, fate, is_received};
+
+/// A label that stands on an arrow keeps so far from the label of a line, upwards and downwards.
+const ABOVE_A_LINE: f64 = 18.0;
+const BELOW_A_LINE: f64 = 22.0;
 
 /// Everything in a picture.
 #[derive(Debug)]
@@ -115,6 +119,23 @@ impl<'a, R: Sending> Plan<'a, R> {
         others.filter_map(meets).chain(told.filter(|at| (0.0..=1.0).contains(at))).collect()
     }
 
+    /// Where this arrow passes the labels of lines at these heights, as parts of its way: at the middle of each, and where it
+    /// comes too near and is far enough away again.
+    pub(super) fn meetings(&self, arrow: &Arrow<'_, R>, axis: &Axis, lines: &[f64]) -> Vec<f64> {
+        let sent = axis.places[arrow.sent];
+        let arrived = arrow.arrived.map_or(sent, |moment| axis.places[moment]);
+        let meets = |line: &f64| {
+            let (top, bottom) = (line - ABOVE_A_LINE, line + BELOW_A_LINE);
+            if arrived < top || sent > bottom {
+                return None;
+            }
+            let fall = (arrived - sent).max(1.0);
+            let [from, to] = [top, bottom].map(|y| ((y - sent) / fall).clamp(0.0, 1.0));
+            Some([from, from + (to - from) / 3.0, to - (to - from) / 3.0, to])
+        };
+        lines.iter().filter_map(meets).flatten().collect()
+    }
+
     /// The moments whose time is written beside them.
     pub(super) fn timed(&self) -> impl Iterator<Item = usize> {
         let timed = self.moments.iter().enumerate();
@@ -171,7 +192,8 @@ impl<'a, R: Sending> Plan<'a, R> {
             self.changes.extend(segment.states[side].map(|state| Change { side, moment, state }));
         }
         let remark = conversation.remark(segment).or_else(|| conversation.aside(segment));
-        if let (Some(remark), false) = (remark, fate(segment.row) == Some(Fate::Lost)) {
+        if let (Some(remark), false) = (remark, matches!(fate(segment.row), Some(Fate::Lost | Fate::Stopped)))
+        {
             self.remarks.push((if receiver == 1 { heard } else { sent }, remark));
         }
         self.arrows.push(Arrow { segment: segment.clone(), sent, arrived });
@@ -180,7 +202,7 @@ impl<'a, R: Sending> Plan<'a, R> {
 
     fn arrival(&mut self, segment: &Segment<'_, R>) -> Option<usize> {
         let arrived = segment.row.passage()?.arrived?;
-        if is_lost(segment.row) || arrived < segment.time {
+        if !is_received(segment.row) || arrived < segment.time {
             return None;
         }
         self.moments.push(Moment {

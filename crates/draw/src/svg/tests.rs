@@ -58,6 +58,16 @@ fn each_segment_has_its_arrow_and_a_loss_its_cross() {
 }
 
 #[test]
+fn what_never_arrived_before_the_end_is_no_loss() {
+    let mut talk = sample::Talk::new(None);
+    talk.send(0, sample::A, "S", [0, 0, 0]).fate(wire::Fate::Stopped, "");
+    let drawn = picture(&talk.flow);
+    assert!(drawn.contains("still under way at the end") && !drawn.contains("lost on the link"), "{drawn}");
+    let document = Document::parse(&drawn).expect("well-formed");
+    assert_eq!(count_class(&document, "cross"), 0);
+}
+
+#[test]
 fn light_and_dark_are_both_there() {
     let drawn = picture(&sample::refused());
     assert!(drawn.contains("@media (prefers-color-scheme:dark)"));
@@ -87,9 +97,33 @@ fn a_longer_way_slants_more() {
 
 #[test]
 fn labels_make_room_for_crossing_arrows() {
-    assert_eq!(free_place("FIN 33", &[], 390.0), 0.5);
-    assert_eq!(free_place("FIN 33", &[0.5], 390.0), 0.35);
-    assert_eq!(free_place(&"x".repeat(60), &[0.5], 390.0), 0.5);
+    assert_eq!(free_place("FIN 33", &[], 390.0, |_| 0), 0.5);
+    assert_eq!(free_place("FIN 33", &[0.5], 390.0, |_| 0), 0.35);
+    assert_eq!(free_place(&"x".repeat(60), &[0.5], 390.0, |_| 0), 0.5);
+}
+
+#[test]
+fn labels_keep_away_from_what_is_written() {
+    let covered = |along: f64| if along == 0.5 { 3 } else { usize::from(along == 0.35) };
+    assert_eq!(free_place("FIN 33", &[], 390.0, covered), 0.65);
+    assert_eq!(free_place("FIN 33", &[], 390.0, |along| (along * 100.0) as usize), 0.18);
+    let [first, last] =
+        [points_of("abc", [100.0, 50.0], 0.0).next(), points_of("abc", [100.0, 50.0], 0.0).last()];
+    assert_eq!((first, last), (Some([100.0 - LETTER, 41.0]), Some([100.0 + LETTER, 41.0])));
+    assert!(is_near([0.0, 0.0], [6.0, 11.0]) && !is_near([0.0, 0.0], [8.0, 0.0]));
+}
+
+/// Segments may be under way across the line that stands for many.
+#[test]
+fn labels_of_many_segments_stand_on_a_patch_of_the_page() {
+    let drawn = picture(&sample::transfer(400));
+    let document = Document::parse(&drawn).expect("well-formed");
+    let labels = texts(&document).iter().filter(|text| text.contains(" more ")).count();
+    let patches = document
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("page") && node.attribute("height") == Some("14"));
+    assert!(labels > 0);
+    assert_eq!(patches.count(), labels);
 }
 
 #[test]

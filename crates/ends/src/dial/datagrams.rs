@@ -2,14 +2,14 @@
 //! wrong with one peer does not break the socket.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use rustix::net::{SocketAddrUnix, bind, connect, getpeername, sockopt};
+use rustix::net::{SocketAddrUnix, bind, connect, getpeername};
 use wire::{Address, Cause, Doing, End, Fault, Transport};
 
 use super::attempt::{bound, source};
-use super::{Options, Target, fault_of};
+use super::{Options, Target, fault_of, is_the_routes};
 use crate::address::{from_kernel, new_socket, to_kernel};
 use crate::event::Event;
 use crate::listen::DatagramSocket;
@@ -66,7 +66,7 @@ fn to_host(to: SocketAddr, options: &Options, tell: &dyn Fn(Event)) -> Result<Da
         return Err(fault_of(&at, Errno::AFNOSUPPORT));
     }
     let socket = bound(Transport::Udp, to, options, apply)?;
-    there_is_a_way(&socket, to).map_err(|errno| fault_of(&at, errno))?;
+    there_is_a_way(to, options)?;
     if source(to, options).is_none() {
         // Now rather than with the first datagram: our port is told before anything is sent.
         let any = match to.is_ipv6() {
@@ -80,14 +80,22 @@ fn to_host(to: SocketAddr, options: &Options, tell: &dyn Fn(Event)) -> Result<Da
 }
 
 /// Asks the kernel by a second socket that is connected, and never used: connecting one for datagrams sends nothing, but
-/// looks for a way (udp(7)).
-fn there_is_a_way(socket: &OwnedFd, to: SocketAddr) -> Result<(), Errno> {
-    let probe = new_socket(Transport::Udp, &to.into())?;
-    sockopt::set_socket_broadcast(&probe, sockopt::socket_broadcast(socket)?)?;
+/// looks for a way (udp(7)). It is made as the first: by which interface and from which address decides about the way, and
+/// groups need no route where it is known (ip(7), `IP_MULTICAST_IF`).
+fn there_is_a_way(to: SocketAddr, options: &Options) -> Result<(), Fault> {
+    let at = Address::Internet(to);
+    let failed = |errno: Errno| fault_of(&at, errno);
+    let probe = new_socket(Transport::Udp, &at).map_err(failed)?;
+    options.socket.apply(probe.as_fd(), Transport::Udp, Phase::BeforeBind, &at.to_string(), &|_| ())?;
+    if let Some(mut source) = source(to, options) {
+        // The port is the first socket's.
+        source.set_port(0);
+        bind(&probe, &source).map_err(failed)?;
+    }
     match connect(&probe, &to) {
         // Without SO_BROADCAST nothing is sent there. Sending will say so, with the advice that belongs to it.
-        Err(Errno::ACCESS) => Ok(()),
-        result => result,
+        Err(Errno::ACCESS) if !is_the_routes(&at, Errno::ACCESS) => Ok(()),
+        result => result.map_err(failed),
     }
 }
 

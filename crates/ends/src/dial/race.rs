@@ -143,7 +143,7 @@ fn says(fault: &Fault) -> u8 {
         Errno::CONNREFUSED | Errno::CONNRESET => 4,
         Errno::TIMEDOUT => 3,
         Errno::HOSTUNREACH | Errno::HOSTDOWN => 2,
-        Errno::ACCESS | Errno::PERM => 2,
+        Errno::ACCESS | Errno::PERM | Errno::INVAL => 2,
         Errno::NETUNREACH | Errno::NETDOWN => 1,
         _ => 0,
     }

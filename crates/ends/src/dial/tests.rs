@@ -304,12 +304,25 @@ fn who_never_comes_is_tried_as_often_as_asked_for() {
 }
 
 #[test]
-fn a_pause_does_not_outlast_the_time_for_all() {
-    let hour = Duration::from_secs(3600);
-    let retry = Retry { times: 9, first_pause: hour, longest_pause: hour };
-    let options = Options { retry, timeout: Some(Duration::from_secs(60)), ..Options::default() };
-    let fault = call(&Target::tcp(closed(V4)), &options).expect_err("nobody listens");
-    assert_eq!(errno(&fault), Some(Errno::CONNREFUSED), "what it was, not that the time is over");
+fn who_is_silent_is_called_again_and_the_time_is_for_each_call() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_listener, _queue) = full(&folder.path().join("socket"));
+    let silent = silent(V4);
+    for target in [Target::tcp(silent.address), unix(Transport::Unix, &folder.path().join("socket"))] {
+        let told = RefCell::new(Vec::new());
+        let tell = |event| match event {
+            Event::Trouble(fault) => told.borrow_mut().push(fault.cause),
+            other => panic!("{other:?}"),
+        };
+        let timeout = Duration::from_millis(60);
+        let retry = Retry { times: 2, first_pause: Duration::from_millis(1), ..Retry::default() };
+        let options = Options { timeout: Some(timeout), retry, ..Options::default() };
+        let began = Instant::now();
+        let fault = dial(&target, &options, None, &tell).expect_err("nobody answers");
+        assert_eq!(fault.cause, Cause::TimedOut, "{target}");
+        assert_eq!(told.take(), [Cause::TimedOut, Cause::TimedOut], "{target}");
+        assert!(began.elapsed() >= 3 * timeout, "{target}");
+    }
 }
 
 #[test]

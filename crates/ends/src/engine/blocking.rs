@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use wire::Doing;
 
 pub(super) use self::allowance::Allowance;
 use super::message::{self, Received};
 use super::share::Share;
 use super::timespec_until;
-use crate::ending::{Ending, Sums, abort_at_close, end_at_close};
+use crate::ending::{Ending, Sums, abort_at_close, end_at_close, first_at_their_fin, send_fin};
 use crate::event::ClosedBy;
 use crate::serve::Limits;
 use crate::service::{Action, Appetite, Arrival, Client, Line, Output, Service, Shape};
@@ -207,7 +207,7 @@ impl Session<'_> {
             Came::Nothing => return Ok(()),
             Came::End => {
                 progress.peer_ended = true;
-                progress.first_to_close.get_or_insert(ClosedBy::Peer);
+                progress.first_to_close = Some(first_at_their_fin(self.socket, progress.first_to_close));
                 service.ended(self.client, &mut output);
             }
             Came::Bytes { length, whole } => {
@@ -403,9 +403,8 @@ impl Session<'_> {
 
     fn send_fin(&self, progress: &mut Progress) -> Result<(), Broken> {
         if !progress.fin_sent {
+            progress.first_to_close = Some(send_fin(self.socket, progress.first_to_close)?);
             progress.fin_sent = true;
-            progress.first_to_close.get_or_insert(ClosedBy::Us);
-            shutdown(self.socket, Shutdown::Write)?;
         }
         Ok(())
     }

@@ -4,10 +4,14 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use kernel::process::own_pid;
+use kernel::sock_diag::{Table, file_identity};
+use kernel::sockets::Sockets;
 use rustix::fs::{CWD, FileType, Mode, chmod, fchmod, lstat, unlink};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, bind, connect};
 use rustix::process::Pid;
+use wire::sock_diag::Extensions;
+use wire::socket_row::{Kind, SocketRow, States};
 use wire::{Address, Cause, Doing, End, Fault, Transport};
 
 use crate::address::new_socket;
@@ -75,6 +79,11 @@ fn remove_stale(path: &Path, transport: Transport, address: &SocketAddrUnix) -> 
     if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
         return Err(fault(path, Cause::Words("there is a file already that is no socket".into())));
     }
+    if somebody_has(found.st_dev, found.st_ino) {
+        return Err(failed(Errno::ADDRINUSE));
+    }
+    // The kernel's table does not hold the sockets of other network namespaces, which can have this file too. To ask by
+    // calling is the last resort: a server that is there sees a client come and go.
     let probe = new_socket(transport, &Address::Unnamed).map_err(failed)?;
     match connect(&probe, address) {
         // connect(2): nobody listens on it. All other answers come from a socket that lives, of another type too.
@@ -82,6 +91,24 @@ fn remove_stale(path: &Path, transport: Transport, address: &SocketAddrUnix) -> 
         Err(Errno::NOENT) => Ok(()),
         _ => Err(failed(Errno::ADDRINUSE)),
     }
+}
+
+/// Whether a socket of this network namespace takes what comes to the file of this device and inode. Connections that a
+/// listener took have its file too, and may outlive it.
+fn somebody_has(device: u64, inode: u64) -> bool {
+    let identity = Some(file_identity(device, inode));
+    let mut has = false;
+    let see = |row: SocketRow| {
+        let takes = row.is_listener() || row.kind == Kind::UnixDgram;
+        has |= takes && row.details.as_ref().is_some_and(|details| details.file == identity);
+    };
+    let extensions = Extensions { files: true, ..Extensions::default() };
+    let tables = Sockets::open(None).map(|mut tables| {
+        let read = tables.rows(Table::Unix, States(u32::MAX), extensions, see);
+        // The text of /proc/net/unix does not say which file it is.
+        read.is_ok() && !tables.fell_back()
+    });
+    tables == Ok(true) && has
 }
 
 fn identity(path: &Path) -> Result<(u64, u64), Errno> {

@@ -25,6 +25,7 @@ const MESSAGE: usize = 64 * 1024;
 pub(super) struct Outgoing<'a> {
     source: Source<'a>,
     is_of_file: bool,
+    is_of_pipe: bool,
     typed: Typed,
     crlf: bool,
     frame: Frame,
@@ -46,6 +47,7 @@ impl<'a> Outgoing<'a> {
         Outgoing {
             source,
             is_of_file: kind == Some(FileType::RegularFile),
+            is_of_pipe: matches!(kind, Some(FileType::Fifo | FileType::Socket)),
             typed,
             crlf: options.crlf,
             frame: options.frame,
@@ -73,6 +75,16 @@ impl<'a> Outgoing<'a> {
     /// How much was read and is not sent.
     pub(super) fn queued(&self) -> u64 {
         (self.to_peer.len() + self.conduit.as_ref().map_or(0, Conduit::held)) as u64
+    }
+
+    /// Whether another program says what is sent, and has not ended.
+    pub(super) fn is_of_pipe(&self) -> bool {
+        self.is_of_pipe && !self.has_ended()
+    }
+
+    /// How much can be seen to be there to read.
+    pub(super) fn left_in_input(&self) -> u64 {
+        self.source.left_bytes()
     }
 
     pub(super) fn fd(&self) -> Option<BorrowedFd<'a>> {

@@ -61,6 +61,21 @@ impl<'a> Source<'a> {
         Some(FileType::from_raw_mode(stat.st_mode))
     }
 
+    /// How much is there to read, as far as that can be seen: of a file all to its end, of a pipe or socket what waits in it.
+    /// What somebody types counts once it is read.
+    pub(crate) fn left_bytes(&self) -> u64 {
+        let Some(fd) = self.fd() else { return 0 };
+        let Ok(stat) = rustix::fs::fstat(fd) else { return 0 };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                let size = u64::try_from(stat.st_size).unwrap_or(0);
+                size.saturating_sub(rustix::fs::tell(fd).unwrap_or(size))
+            }
+            FileType::Fifo | FileType::Socket => rustix::io::ioctl_fionread(fd).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// When the next text of a script is due.
     pub(crate) fn due(&self) -> Option<Instant> {
         match self {
@@ -92,6 +107,8 @@ impl<'a> Source<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
 
     fn script(every: Option<Duration>) -> Source<'static> {
@@ -106,6 +123,19 @@ mod tests {
         assert!(!source.has_ended());
         assert_eq!(source.text(now).as_deref(), Some(&b"b"[..]));
         assert!(source.has_ended() && source.text(now).is_none());
+    }
+
+    #[test]
+    fn what_is_left_of_a_file_and_of_a_pipe_is_seen() {
+        use std::io::{Read, Seek, Write};
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"some bytes").and_then(|()| file.rewind()).expect("a file");
+        file.read_exact(&mut [0; 4]).expect("ten bytes");
+        assert_eq!(Source::of(Input::Fd(file.as_fd())).left_bytes(), 6);
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(b"waits").expect("room");
+        assert_eq!(Source::of(Input::Fd(reader.as_fd())).left_bytes(), 5);
+        assert_eq!((Source::of(Input::None).left_bytes(), script(None).left_bytes()), (0, 0));
     }
 
     #[test]

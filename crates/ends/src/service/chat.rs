@@ -43,6 +43,8 @@ pub struct Chat {
     people: People,
     guests: HashMap<Client, Guest>,
     lines: Lines,
+    /// Whether a line that is too long ends its client's session.
+    ends_if_longer: bool,
     /// Counts what happened: each is a turn.
     turn: u64,
     /// What was said in this turn and has not been passed on.
@@ -65,10 +67,20 @@ struct Guest {
 }
 
 impl Chat {
+    /// The longest line that is heard in one piece, in bytes, whatever else is asked for.
+    pub const LONGEST_LINE: usize = LONGEST_LINE;
+
     /// Longer lines come in pieces, each said by itself; `max_line` is bounded by 8 KiB.
     pub fn new(max_line: usize) -> Chat {
         let lines = Lines::new(max_line.min(LONGEST_LINE));
-        Chat { people: People::new(), guests: HashMap::new(), lines, turn: 0, said: Said::default() }
+        let (people, guests, said) = (People::new(), HashMap::new(), Said::default());
+        Chat { people, guests, lines, ends_if_longer: false, turn: 0, said }
+    }
+
+    /// A line of more than `max_line` bytes ends its client's session, and what came of it is not said; `max_line` is
+    /// bounded by 8 KiB.
+    pub fn with_limit(max_line: usize) -> Chat {
+        Chat { ends_if_longer: true, ..Chat::new(max_line) }
     }
 
     /// Takes each line of an arrival. A message's last line needs no end.
@@ -79,7 +91,17 @@ impl Chat {
             return self.answer(Who::Guest(client), &text, output);
         }
         let mut lines = std::mem::replace(&mut self.lines, Lines::new(1));
-        lines.push(client, bytes, &mut |piece| self.line(Who::Guest(client), piece, output));
+        let mut is_over = false;
+        lines.push(client, bytes, &mut |piece| {
+            is_over |= piece.cut && self.ends_if_longer;
+            if !is_over {
+                self.line(Who::Guest(client), piece, output);
+            }
+        });
+        if is_over {
+            lines.finish(client);
+            output.over_limit(client);
+        }
         let rest = if is_message { lines.finish(client) } else { None };
         self.lines = lines;
         if let Some(rest) = rest {

@@ -13,6 +13,8 @@ pub struct Reply {
     answer: Arc<[u8]>,
     frame: Frame,
     max_message: usize,
+    /// Whether a line that is longer ends its client's session; of a length one always does.
+    ends_if_longer: bool,
     /// Whom answers are owed, or who is in the middle of a message; none without a frame.
     asked: HashMap<Client, Asked>,
 }
@@ -28,9 +30,15 @@ struct Asked {
 }
 
 impl Reply {
-    /// `text` is the answer, to messages of at most `max_message` bytes.
+    /// `text` is the answer, to messages of at most `max_message` bytes. A longer line is one too, and not kept whole.
     pub fn new(text: &[u8], frame: Frame, max_message: usize) -> Reply {
-        Reply { answer: frame.wrap(text).into(), frame, max_message, asked: HashMap::new() }
+        let answer = frame.wrap(text).into();
+        Reply { answer, frame, max_message, ends_if_longer: false, asked: HashMap::new() }
+    }
+
+    /// A message of more than `max_message` bytes ends its client's session.
+    pub fn with_limit(text: &[u8], frame: Frame, max_message: usize) -> Reply {
+        Reply { ends_if_longer: true, ..Reply::new(text, frame, max_message) }
     }
 }
 
@@ -52,8 +60,12 @@ impl Service for Reply {
             return output.to_shared(client, Arc::clone(&self.answer));
         }
         let Some(asked) = self.asked.get_mut(&client) else { return };
-        let owed = &mut asked.owed;
-        if asked.splitter.push(bytes, &mut |piece| *owed += u64::from(!piece.cut)).is_err() {
+        let (owed, mut is_longer) = (&mut asked.owed, false);
+        let pushed = asked.splitter.push(bytes, &mut |piece| {
+            is_longer |= piece.cut;
+            *owed += u64::from(!piece.cut);
+        });
+        if pushed.is_err() || (is_longer && self.ends_if_longer) {
             return output.over_limit(client);
         }
         if asked.owed > 0 {
@@ -183,6 +195,20 @@ mod tests {
         reply.received(Client(1), Arrival::Bytes(&[b'\n'; 60_000]), &mut output);
         assert_eq!(output.drain().collect::<Vec<_>>(), [Action::Offer(Client(1))], "nothing is made yet");
         assert_eq!(answers(&mut reply, &[b"\n"], 1000).len(), 60_001 * 4);
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_ends_it_only_where_there_is_one() {
+        let mut reply = Reply::with_limit(b"yes", Frame::Line, 3);
+        reply.opened(Client(1), Shape::Stream, &mut Output::new());
+        assert_eq!(answers(&mut reply, &[b"abc\n"], 100), b"yes\n", "as long as it may be");
+        assert_eq!(
+            answers(&mut reply, &[b"ab", b"cd"], 100),
+            b"OverLimit(Client(1))",
+            "before its end has come"
+        );
+        let mut reply = opened(Frame::Line, Shape::Stream, 3);
+        assert_eq!(answers(&mut reply, &[b"abcd\n"], 100), b"yes\n", "one answer, for it is one line");
     }
 
     #[test]

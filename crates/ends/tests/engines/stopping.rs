@@ -177,8 +177,6 @@ fn every_transport_is_stopped_politely_and_then_now() {
                 let fault = Listener::open(&place, &|_| ()).expect_err("somebody lives there");
                 assert_eq!(fault.raw_errno(), Some(Errno::ADDRINUSE.raw_os_error()));
                 assert!(path.exists(), "{engine:?}, {transport:?}");
-                // Whoever looks whether somebody lives there is a client for a moment.
-                assert_eq!(server.next_closed().client, 4);
             }
             server.signal(Signal::INT);
             assert_eq!(server.wait_for("stopping"), "stopping 3");

@@ -12,7 +12,9 @@ pub(super) const RULE: Rule =
 fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     let binding = matches!(evidence.doing(), Doing::Bind | Doing::Listen);
     (binding && evidence.errno_is(&[EADDRNOTAVAIL])).then(|| {
-        let every = evidence.port().map_or_else(String::new, |port| format!("; `:{port}` means all of them"));
+        // Port 0 is what a call from a named address has: it takes no `:0`.
+        let port = evidence.port().filter(|port| *port != 0);
+        let every = port.map_or_else(String::new, |port| format!("; `:{port}` means all of them"));
         Verdict::new(
             "no interface of this machine has this address",
             format!("`bothends addr mine` lists the addresses here{every}"),

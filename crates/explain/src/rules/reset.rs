@@ -9,11 +9,13 @@ use crate::problem::{Rule, Verdict};
 pub(super) const RULE: Rule = Rule { id: "reset", title: "connection reset by peer", judge };
 
 fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
-    let talking = matches!(evidence.doing(), Doing::Send | Doing::Receive | Doing::Accept);
+    let talking = matches!(evidence.doing(), Doing::Connect | Doing::Send | Doing::Receive | Doing::Accept);
     (talking && evidence.errno_is(&[ECONNRESET])).then(|| {
         Verdict::new(
-            "the other end closed with bytes of ours unread, was killed, or had closed before we wrote",
-            "the other program should read to the end before it closes; what it had sent may be lost",
+            "the other end closed with bytes of ours unread, or had closed before we wrote, or was killed; or it turned \
+             us away, stopped while we waited in its queue, or was made to reset (SO_LINGER 0, `bothends sockets -K`)",
+            "why cannot be seen from here: it may not have read to the end before it closed, may have turned us away \
+             or stopped while we waited in its queue, or may have been made to reset; what it had sent may be lost",
         )
     })
 }

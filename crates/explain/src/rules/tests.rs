@@ -34,6 +34,7 @@ fn every_rule_has_its_example() {
         (fault(Doing::Connect, "192.0.2.1:80", EHOSTUNREACH), "unreachable"),
         (fault(Doing::Socket, "[::1]:80", EAFNOSUPPORT), "no-ipv6"),
         (fault(Doing::Receive, "127.0.0.1:80", ECONNRESET), "reset"),
+        (fault(Doing::Receive, "127.0.0.1:80", ECONNABORTED), "aborted"),
         (fault(Doing::Send, "127.0.0.1:80", EPIPE), "broken-pipe"),
         (fault(Doing::Receive, "127.0.0.1:80", ETIMEDOUT), "dead-peer"),
         (fault(Doing::Accept, "127.0.0.1:80", EMFILE), "too-many-files"),
@@ -77,6 +78,16 @@ fn ids_are_unique_and_advice_is_one_lower_case_phrase() {
 #[test]
 fn the_hint_depends_on_what_is_known() {
     let advice = |doing, at, errno| hint(&fault(doing, at, errno)).1;
+    let zone = Fault {
+        cause: Cause::Words("there is no interface x".to_owned()),
+        ..fault(Doing::Resolve, "fe80::1%x", 0)
+    };
+    assert!(hint(&zone).1.contains("lists the interfaces"), "no spelling of a name is wrong");
+    let prohibited = Fault { end: End::Path, ..fault(Doing::Connect, "192.0.2.1:80", EACCES) };
+    assert_eq!(hint(&prohibited).0, "unreachable");
+    assert_eq!(problem(&fault(Doing::Connect, "192.0.2.1:80", EACCES)), None, "it may be a permission");
+    assert!(!advice(Doing::Bind, "8.8.8.8:0", EADDRNOTAVAIL).contains(":0"), "a call takes no `:0`");
+    assert!(advice(Doing::Bind, "8.8.8.8:80", EADDRNOTAVAIL).contains("`:80`"));
     assert_eq!(advice(Doing::Send, "udp://10.1.0.255:6000", EACCES), "--broadcast allows it");
     assert_eq!(
         advice(Doing::Bind, "0.0.0.0:80", EACCES),

@@ -17,7 +17,7 @@ use super::margin::Margin;
 use super::outgoing::{Buffers, Outgoing};
 use super::port::{Port, Written};
 use super::queue::{Origin, Queue, Waiting};
-use super::tally::{STOPPED, Tally};
+use super::tally::Tally;
 use super::teller::{Entering, Teller};
 use super::{Calibrated, Control, Stopped, clear};
 use crate::calibration::{Calibration, Current};
@@ -491,10 +491,9 @@ impl Engine {
         // What is refused together goes one by one.
         let is_written = port.bundle.len() > 1 && matches!(port.write_bundle(), Written::Yes);
         let packets = port.bundle.drain();
-        let arrived = self.clock.now();
         for waiting in packets {
             match is_written {
-                true => self.delivered(waiting, released, arrived),
+                true => self.delivered(waiting, released),
                 false => self.send_alone(waiting),
             }
         }
@@ -518,15 +517,16 @@ impl Engine {
     fn write(&mut self, waiting: Waiting) -> Option<Waiting> {
         let released = self.clock.now();
         match self.destination(waiting.direction).write(&waiting.packet) {
-            Written::Yes => self.delivered(waiting, released, self.clock.now()),
+            Written::Yes => self.delivered(waiting, released),
             Written::Blocked => return Some(waiting),
             Written::Failed(errno) => self.drop_unplanned(waiting, &std::io::Error::from(errno).to_string()),
         }
         None
     }
 
-    /// It was written between these times.
-    fn delivered(&mut self, waiting: Waiting, released: Time, arrived: Time) {
+    /// It was written, which began then. That is when it is told to have arrived: the end of the call is known only after the
+    /// receiver may have answered, by another link where there is a switch, and no answer may leave before what it answers came.
+    fn delivered(&mut self, waiting: Waiting, released: Time) {
         let late = released.since(waiting.due);
         let leaving = self.link.costs(released, waiting.direction).leaving;
         self.arrived[waiting.direction.index()] = released + leaving;
@@ -538,7 +538,7 @@ impl Engine {
             Origin::Piece => {}
             Origin::Link => tally.touched(ANSWERED, waiting.segments),
         }
-        self.teller.delivered(waiting.ticket, arrived);
+        self.teller.delivered(waiting.ticket, released);
         waiting.packet.recycle(&mut self.buffers);
     }
 
@@ -586,7 +586,7 @@ impl Engine {
             if waiting.origin == Origin::Host {
                 self.tallies[waiting.direction.index()].stopped(waiting.segments);
             }
-            self.teller.lost(waiting.ticket, || STOPPED.to_owned());
+            self.teller.stopped(waiting.ticket);
         }
         self.teller.finish();
         let [mut up, mut down] = self.tallies.map(|tally| tally.report());

@@ -8,9 +8,6 @@ use crate::calibration::Calibration;
 use crate::event::DirectionReport;
 use crate::link::Rule;
 
-/// The rule that takes what is still under way when the lab ends.
-pub(crate) const STOPPED: &str = "stopped";
-
 /// Counts packets of the wire: each segment of a buffer that stands for several.
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -77,11 +74,8 @@ impl Tally {
     }
 
     pub(crate) fn report(&self) -> DirectionReport {
-        let mut lost: Vec<(String, u64)> =
+        let lost: Vec<(String, u64)> =
             self.lost.iter().map(|(rule, count)| (rule.to_string(), *count)).collect();
-        if self.stopped > 0 {
-            lost.push((STOPPED.to_owned(), self.stopped));
-        }
         let lateness = self.lateness.as_ref().map_or([Duration::ZERO; 3], |late| {
             [late.value_at_quantile(0.5), late.value_at_quantile(0.99), late.max()].map(Duration::from_nanos)
         });
@@ -92,6 +86,7 @@ impl Tally {
             copies: self.copies,
             touched: self.touched.clone(),
             lost,
+            stopped: self.stopped,
             unplanned_drops: self.unplanned,
             lateness,
             lateness_counts,

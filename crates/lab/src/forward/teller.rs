@@ -223,24 +223,29 @@ impl Teller {
         Some(Ticket(self.first + self.untold.len() as u64 - 1))
     }
 
-    /// It arrived.
+    /// It arrived; not before it entered, which is known less exactly.
     pub(super) fn delivered(&mut self, ticket: Option<Ticket>, arrived: Time) {
-        self.settle(ticket, |passage| passage.arrived = Some(arrived));
+        self.settle(ticket, |frame| frame.passage.arrived = Some(arrived.max(frame.time)));
     }
 
     /// It never arrives, and this is why.
     pub(super) fn lost(&mut self, ticket: Option<Ticket>, why: impl FnOnce() -> String) {
-        self.settle(ticket, |passage| {
+        self.settle(ticket, |LinkFrame { passage, .. }| {
             passage.fate = Fate::Lost;
             passage.rule = Some(why());
         });
     }
 
-    fn settle(&mut self, ticket: Option<Ticket>, how: impl FnOnce(&mut Passage)) {
+    /// The lab has ended before it arrived.
+    pub(super) fn stopped(&mut self, ticket: Option<Ticket>) {
+        self.settle(ticket, |LinkFrame { passage, .. }| (passage.fate, passage.rule) = (Fate::Stopped, None));
+    }
+
+    fn settle(&mut self, ticket: Option<Ticket>, how: impl FnOnce(&mut LinkFrame)) {
         let Some(Ticket(number)) = ticket else { return };
         let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
         if let Some(untold) = place.and_then(|place| self.untold.get_mut(place)) {
-            how(&mut untold.frame.passage);
+            how(&mut untold.frame);
             untold.is_final = true;
         }
         while self.untold.front().is_some_and(|untold| untold.is_final) {

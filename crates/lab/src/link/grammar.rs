@@ -59,7 +59,7 @@ pub const WORDS: [Word; 11] = [
         name: "delay",
         flags: flags!("delay"),
         value: Some("D"),
-        help: "Keep each packet under way this long, in each direction: 20ms; 20ms+5ms with a long tail of 5 ms in the mean. A round trip takes twice that.",
+        help: "Keep each packet under way this long, in each direction, such as 20ms; 20ms+5ms with a long tail of 5 ms in the mean. A round trip takes twice that.",
         read: delay,
     },
     Word {
@@ -80,35 +80,35 @@ pub const WORDS: [Word; 11] = [
         name: "loss",
         flags: flags!("loss"),
         value: Some("P"),
-        help: "Lose this share of the packets, in each direction: 5%; exact:5% loses exactly so many; bursts:5%:8 so many in bursts of 8 in the mean; gilbert:ENTER:LEAVE:BAD:GOOD has all numbers of the model.",
+        help: "Lose this share of the packets, in each direction, such as 5%; exact:5% loses exactly so many; bursts:5%:8 so many in bursts of 8 in the mean; gilbert:ENTER:LEAVE:BAD:GOOD has all numbers of the model.",
         read: loss,
     },
     Word {
         name: "duplicate",
         flags: flags!("duplicate"),
         value: Some("P"),
-        help: "Deliver this share of the packets twice: 1%.",
+        help: "Deliver this share of the packets, such as 1%, twice.",
         read: duplicate,
     },
     Word {
         name: "corrupt",
         flags: flags!("corrupt"),
         value: Some("P"),
-        help: "Flip a bit in this share of the packets, so that the checksum fails: 1%; unseen:1% swaps words, and the checksum passes.",
+        help: "Flip a bit in this share of the packets, so that the checksum fails, such as 1%; unseen:1% swaps words, and the checksum passes.",
         read: corrupt,
     },
     Word {
         name: "reorder",
         flags: flags!("reorder"),
         value: Some("P"),
-        help: "Hold this share of the packets back so that others overtake them: 5% for 10 ms, 5%:30ms; `jitter` lets the jitter reorder.",
+        help: "Hold this share of the packets back so that others overtake them: 5% holds it for 10 ms, 5%:30ms for 30 ms; `jitter` lets the jitter reorder.",
         read: reorder,
     },
     Word {
         name: "rate",
         flags: flags!("rate"),
         value: Some("R"),
-        help: "Let so many bits of IP packets pass in a second: 1Mbit/s, 800k.",
+        help: "Let so many bits of IP packets pass in a second, such as 1Mbit/s or 800k; no limit by itself.",
         read: rate,
     },
     Word {
@@ -328,6 +328,10 @@ fn rate(text: &str) -> Result<Rule, Misread> {
     let number = ["bit/s", "bits/s", "bit", "bps"].iter().find_map(|unit| text.strip_suffix(unit));
     let bits = whole(number.unwrap_or(text)).read(quantity::rate)?;
     let bits = NonZeroU64::new(bits).ok_or_else(|| Misread::at(0, "nothing would pass").hint("--cut"))?;
+    if text.ends_with(|last: char| last.is_ascii_digit()) {
+        // As times and shares: 1 is not said to be 1 bit/s, which nobody means.
+        return Err(Misread::at(text.len(), "it needs a unit: 1Mbit/s, 800k or 9600bit/s"));
+    }
     Ok(Rule::Rate(Some(bits)))
 }
 
@@ -521,6 +525,7 @@ mod tests {
         assert_eq!(wrong("delay").1, "delay needs a value");
         assert_eq!(wrong("cut 5%").1, "cut takes no value");
         assert_eq!(wrong("rate 0").1, "nothing would pass");
+        assert_eq!(wrong("rate 1"), (1, "it needs a unit: 1Mbit/s, 800k or 9600bit/s".to_owned()));
         assert_eq!(wrong("mtu 67").1, "68 to 65535 bytes are possible");
         assert_eq!(wrong("los 5%").1, "there is no rule \"los\"");
     }

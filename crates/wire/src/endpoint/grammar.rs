@@ -146,7 +146,13 @@ impl Reader<'_> {
         match word.to_ascii_lowercase().as_str() {
             "" => self.error(0, "a scheme belongs before ://"),
             name @ ("http" | "ws") => error.hint(with_port(host, "tcp", name, 80)),
-            name @ ("https" | "wss") => error.hint(with_port(host, "tls", name, 443)),
+            // Not tls://, which is understood, but which no command speaks yet.
+            name @ ("https" | "wss") => {
+                let host = if host.contains(':') { host.to_owned() } else { format!("{host}:443") };
+                error.hint(format!(
+                    "{name} runs over TLS, which is not spoken yet; `openssl s_client {host}` speaks it"
+                ))
+            }
             _ => error.hint(format!("the schemes are {}", Scheme::WRITTEN.map(Scheme::name).join(", "))),
         }
     }
@@ -220,11 +226,11 @@ impl Reader<'_> {
         let text = &self.text[place.clone()];
         let last = text.rfind(':').unwrap_or(0);
         let (front, back) = (&text[..last], &text[last + 1..]);
-        if front.parse::<Ipv6Addr>().is_ok() && self.grammar.is_port(back) {
+        if is_v6(front) && self.grammar.is_port(back) {
             let sentence = "an IPv6 address needs brackets before a port";
             return self.error(place.start + last, sentence).hint(format!("write [{front}]:{back}"));
         }
-        if text.parse::<Ipv6Addr>().is_ok() {
+        if is_v6(text) {
             let sentence = "an IPv6 address needs brackets";
             return self.error(place.start, sentence).hint(format!("write [{text}]:PORT"));
         }
@@ -416,4 +422,11 @@ fn default_port(scheme: Scheme) -> u16 {
 fn with_port(host: &str, scheme: &str, name: &str, port: u16) -> String {
     let port = if host.contains(':') { String::new() } else { format!(":{port}") };
     format!("{name} runs over {scheme}: write {scheme}://{host}{port}")
+}
+
+/// An IPv6 address, perhaps with a zone behind it (RFC 4007 §11).
+fn is_v6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    address.parse::<Ipv6Addr>().is_ok()
+        && zone.is_none_or(|zone| !zone.is_empty() && !zone.contains(['%', ':']))
 }

@@ -70,6 +70,9 @@ fn every_mistake_is_told_with_its_place() {
         ("a b:1", "1: an address has no blanks or control characters in it"),
         ("::1:80", "3: an IPv6 address needs brackets before a port (write [::1]:80)"),
         ("fe80::1:http", "7: an IPv6 address needs brackets before a port (write [fe80::1]:http)"),
+        ("fe80::1%lo:80", "10: an IPv6 address needs brackets before a port (write [fe80::1%lo]:80)"),
+        ("fe80::1%lo", "0: an IPv6 address needs brackets (write [fe80::1%lo]:PORT)"),
+        ("fe80::1%:80", "5: there is more than one colon, and this is not an IPv6 address"),
         ("::abcd", "0: an IPv6 address needs brackets (write [::abcd]:PORT)"),
         ("a:b:1", "3: there is more than one colon, and this is not an IPv6 address"),
         ("[::1:80", "7: the bracket is not closed (write [::1]:80)"),
@@ -101,7 +104,11 @@ fn every_mistake_is_told_with_its_place() {
         ),
         (
             "https://example.org:8443",
-            "0: there is no scheme https (https runs over tls: write tls://example.org:8443)",
+            "0: there is no scheme https (https runs over TLS, which is not spoken yet; `openssl s_client example.org:8443` speaks it)",
+        ),
+        (
+            "https://example.org/",
+            "0: there is no scheme https (https runs over TLS, which is not spoken yet; `openssl s_client example.org:443` speaks it)",
         ),
         ("tcp:example.org:80", "4: two slashes belong behind tcp: (write tcp://example.org:80)"),
         ("tcp://h:80/x", "10: tcp addresses have no path"),

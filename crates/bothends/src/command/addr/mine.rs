@@ -56,11 +56,12 @@ pub(super) fn run(out: &Out) -> Exit {
     out.finish(Exit::Ok)
 }
 
-/// The source address of what leaves by the default route: asked with addresses that nobody has (RFC 5737, RFC 3849).
+/// The source address of what leaves for the Internet: asked with the addresses of a.root-servers.net, which are global ones
+/// and stay. Addresses that are nobody's (RFC 5737) will not do: who plays with them has them on an interface.
 fn outward() -> [(&'static str, Option<String>); 2] {
     let from = |address: SocketAddr| source_for(address).ok().map(|source| source.to_string());
-    let four = SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), 9);
-    let six = SocketAddr::new(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), 9);
+    let four = SocketAddr::new(Ipv4Addr::new(198, 41, 0, 4).into(), 9);
+    let six = SocketAddr::new(Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30).into(), 9);
     [("IPv4", from(four)), ("IPv6", from(six))]
 }
 

@@ -1,6 +1,6 @@
 //! `addr net`: a network, its parts, what is in it, and the fewest networks for many.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use clap::Args;
 use wire::byte_order::Order;
@@ -22,6 +22,7 @@ use crate::record;
 
 Examples:
   bothends addr net 192.0.2.64/26                  or 192.0.2.64/255.255.255.192
+  bothends addr net 10.0.0.0 255.255.255.0         the same, in two words
   bothends addr net 10.0.0.0/22 --split 24         its parts
   bothends addr net 10.0.0.0/8 --contains 10.9.9.9 exit 0 if it is in it, else 1
   bothends addr net 192.0.2.0/30 --list            every address
@@ -86,7 +87,8 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
     };
     let mut wrongs = Wrongs::default();
     let (mut all, mut answer, mut is_first) = (Vec::new(), Exit::Ok, true);
-    let finished = input::each(&flags.words, out, |text, _| {
+    let words = with_netmask(&flags.words);
+    let finished = input::each(&words, out, |text, _| {
         let found = match read(text) {
             Ok(found) => found,
             Err(error) => return wrongs.tell(out, text, error),
@@ -121,6 +123,22 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
         print(out, summarised(&all));
     }
     out.finish(if wrongs.exit() == Exit::Ok { answer } else { wrongs.exit() })
+}
+
+/// An address and a netmask in two words, as ifconfig and route take them, are one network.
+fn with_netmask(words: &[String]) -> Vec<String> {
+    match words {
+        [address, mask] if address.parse::<Ipv4Addr>().is_ok() && is_netmask(mask) => {
+            vec![format!("{address}/{mask}")]
+        }
+        _ => words.to_vec(),
+    }
+}
+
+/// Ones, and behind them zeros; from 128.0.0.0 on, for addresses below are no masks.
+fn is_netmask(text: &str) -> bool {
+    let bits = text.parse::<Ipv4Addr>().map(u32::from);
+    bits.is_ok_and(|bits| bits != 0 && bits.leading_ones() + bits.trailing_zeros() == 32)
 }
 
 impl Found {

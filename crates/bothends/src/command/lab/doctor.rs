@@ -1,6 +1,7 @@
 //! `lab doctor`: what this system allows, and what to do about the rest. Nothing is guessed: each kind of network is made
 //! and taken away again.
 
+use draw::columns::wrap;
 use explain::doctor::{Examination, Point};
 use kernel::{restrictions, tun};
 use lab::config::{Choice, Program};
@@ -22,7 +23,7 @@ pub(super) fn run(out: &Out) -> Exit {
     for point in &points {
         out.record(&record(point));
         if !out.json {
-            out.print(&line(point));
+            out.print(&shown(point, out.stdout.width));
         }
     }
     // The first is the network itself; the others say why.
@@ -58,11 +59,15 @@ fn probe(backend: Choice, hosts: usize) -> Result<Result<Backend, Box<Refusal>>,
     }
 }
 
-fn line(point: &Point) -> String {
-    let mut text =
-        format!("{:<16} {:<4} {}\n", point.name, if point.holds { "yes" } else { "no" }, point.found);
-    for advice in &point.advice {
-        text.push_str(&format!("{:<16}      {advice}\n", ""));
+/// What was found is wrapped; what to do about it is not, for it may be a command.
+fn shown(point: &Point, width: usize) -> String {
+    let mut label = format!("{:<16} {:<4} ", point.name, if point.holds { "ok" } else { "no" });
+    let mut text = String::new();
+    let columns = width.saturating_sub(label.len()).max(20);
+    let found = wrap(&point.found, columns);
+    for line in found.iter().chain(&point.advice) {
+        text.push_str(&format!("{label}{line}\n"));
+        label = " ".repeat(label.len());
     }
     text
 }
@@ -71,4 +76,20 @@ fn record(point: &Point) -> Record {
     let record = Record::new("check").with("name", point.name).with("holds", point.holds);
     let advice = (!point.advice.is_empty()).then(|| point.advice.join("\n"));
     record.with("text", point.found.as_str()).with_some("advice", advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_wrapped_and_commands_are_not() {
+        let found = "kernel.apparmor_restrict_unprivileged_userns = 1 and more words behind it".to_owned();
+        let advice = vec!["sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0".to_owned()];
+        let text = shown(&Point { name: "AppArmor", holds: false, found, advice: advice.clone() }, 60);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("AppArmor         no   kernel."), "{text}");
+        assert!(lines[..lines.len() - 1].iter().all(|line| line.len() <= 60), "{text}");
+        assert_eq!(lines[lines.len() - 1].trim_start(), advice[0]);
+    }
 }

@@ -16,8 +16,9 @@ use wire::link_type::LinkType;
 use wire::{Fault, Time};
 
 use super::Flags;
-use super::watch::CaptureFile;
+use super::capture_file::CaptureFile;
 use crate::exit::Exit;
+use crate::help::nearest;
 use crate::out::Out;
 use crate::picture::{self, Svg};
 use crate::record;
@@ -68,7 +69,18 @@ pub(super) fn run(wanted: &Wanted<'_>, flags: &Flags, out: &Out) -> Exit {
         Wanted::List => list(out),
         Wanted::Unclear(sentence) => return unknown(sentence, out),
         Wanted::One(name) => match lesson::find(name) {
-            None => return unknown(&format!("there is no lesson {name:?}"), out),
+            None => {
+                let sentence = format!("there is no lesson {name:?}");
+                return match nearest(name, lesson::all().iter().map(|lesson| lesson.id)) {
+                    Some(similar) => out.usage(
+                        &sentence,
+                        Some(format!(
+                            "a similar one exists: {similar}; all are listed by: bothends lab lessons"
+                        )),
+                    ),
+                    None => unknown(&sentence, out),
+                };
+            }
             Some(lesson) => play(lesson, flags, out).unwrap_or_else(|fault| out.fault(&fault)),
         },
     };
@@ -123,9 +135,7 @@ fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
         Err(NotMade::Refused(refusal)) => return Ok(out.refusal(&refusal)),
     };
     let link_type = seen.frames.first().map_or(LinkType::RAW, |frame| frame.link_type);
-    let hosts = seen.frames.iter().map(|frame| usize::from(frame.from.number())).max().unwrap_or(2).max(2);
-    let capture =
-        flags.write.as_deref().map(|path| CaptureFile::create(path, hosts, link_type)).transpose()?;
+    let capture = flags.write.as_deref().map(|path| CaptureFile::create(path, link_type)).transpose()?;
     // A file that cannot be written spoils nothing of what is shown.
     let written = capture.map_or(Ok(()), |mut capture| {
         seen.frames.iter().for_each(|frame| capture.packet(frame));
@@ -146,7 +156,7 @@ fn play(lesson: &Lesson, flags: &Flags, out: &Out) -> Result<Exit, Fault> {
 fn records(seen: &Seen, out: &Out) {
     let world = seen.world;
     let flows: Vec<&flow::Flow> = seen.flows.iter().collect();
-    picture::records(&flows, Time::ZERO, world, true, out);
+    picture::records(&flows, &[], Time::ZERO, world, true, out);
     for flow in &seen.datagrams {
         flow.rows.iter().for_each(|row| out.record(&record::datagram(flow.stream, row, Time::ZERO, world)));
         out.record(&record::datagram_flow(flow, Time::ZERO, world));
@@ -177,17 +187,28 @@ fn show(lesson: &Lesson, text: &Text, seen: &Seen, step: bool, out: &Out) {
         }
         if step && place < last {
             out.flush();
-            wait();
+            if place == 0 && std::io::stdin().is_terminal() {
+                out.tell("any key goes on, q ends\n");
+            }
+            if !goes_on() {
+                return;
+            }
         }
     }
 }
 
-/// For any key, or where standard input is no terminal for the end of a line. Input that ends, or cannot be read, waits for
-/// nobody.
-fn wait() {
+/// Waits for any key, or where standard input is no terminal for the end of a line; false for q. Input that ends, or cannot be
+/// read, waits for nobody.
+fn goes_on() -> bool {
     let stdin = std::io::stdin();
-    if !kernel::terminal::wait_for_key(stdin.as_fd()) && !stdin.is_terminal() {
-        let _ = stdin.lock().read_line(&mut String::new());
+    match kernel::terminal::wait_for_key(stdin.as_fd()) {
+        Some(key) => !key.eq_ignore_ascii_case(&b'q'),
+        None if stdin.is_terminal() => true,
+        None => {
+            let mut line = String::new();
+            let _ = stdin.lock().read_line(&mut line);
+            line.trim_end() != "q"
+        }
     }
 }
 

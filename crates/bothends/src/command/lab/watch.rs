@@ -1,18 +1,16 @@
 //! What the lab tells, taken in as it comes: packets go to the tracker and the capture file, output to where it belongs.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use draw::number::duration;
 use flow::{Limits, Tracker};
 use lab::config::{Config, Family};
 use lab::event::{Backend, Event, LinkFrame, Role};
-use wire::capture::Interface;
 use wire::link_type::LinkType;
-use wire::pcapng::Writer;
 use wire::{Fault, Time};
 
-use crate::files::{OutputFile, write_fault};
+use super::capture_file::CaptureFile;
 use crate::narrate;
 use crate::out::Out;
 use crate::record::{self, role_word};
@@ -54,7 +52,7 @@ impl<'a> Watch<'a> {
     /// Opens the capture file, if one is to be written.
     pub(super) fn new(write: Option<&Path>, config: &Config, out: &'a Out) -> Result<Watch<'a>, Fault> {
         let (hosts, leader) = (config.hosts(), config.leader);
-        let capture = write.map(|path| CaptureFile::create(path, hosts, LinkType::RAW)).transpose()?;
+        let capture = write.map(|path| CaptureFile::create(path, LinkType::RAW)).transpose()?;
         let line = |role, fd| UnfinishedLine { role, fd, bytes: Vec::new() };
         let tracker = Tracker::new(Limits::default());
         Ok(Watch {
@@ -196,44 +194,6 @@ impl<'a> Watch<'a> {
 /// Whether a program went wrong by itself; SIGINT, SIGKILL and SIGTERM come from outside.
 fn has_failed(exit: Option<i32>, signal: Option<i32>) -> bool {
     exit.is_some_and(|exit| exit != 0) || signal.is_some_and(|signal| ![2, 9, 15].contains(&signal))
-}
-
-/// The capture that is written: two interfaces, named after the ends, each packet on the one of its sender.
-pub(super) struct CaptureFile {
-    path: PathBuf,
-    /// None once writing failed: the rest is not written.
-    writer: Option<Writer<OutputFile>>,
-    fault: Option<Fault>,
-}
-
-impl CaptureFile {
-    pub(super) fn create(path: &Path, hosts: usize, link_type: LinkType) -> Result<CaptureFile, Fault> {
-        let file = OutputFile::create(path)?;
-        let interface = |name: &str| Interface::new(name, link_type);
-        let interfaces: Vec<Interface> = Role::all(hosts).map(|role| interface(role_word(role))).collect();
-        let writer = Writer::new(file, &interfaces).map_err(|error| write_fault(path, &error))?;
-        Ok(CaptureFile { path: path.to_owned(), writer: Some(writer), fault: None })
-    }
-
-    pub(super) fn packet(&mut self, frame: &LinkFrame) {
-        let Some(writer) = &mut self.writer else { return };
-        let interface = u32::from(frame.from.number()) - 1;
-        let comment = frame.passage.to_comment(frame.time);
-        let written = writer.packet(interface, frame.time, frame.wire_len, &frame.bytes, Some(&comment));
-        if let Err(error) = written {
-            self.fault = Some(write_fault(&self.path, &error));
-            self.writer = None;
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<(), Fault> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
-        let Some(writer) = self.writer else { return Ok(()) };
-        let file = writer.finish().map_err(|error| write_fault(&self.path, &error))?;
-        file.finish("")
-    }
 }
 
 #[cfg(test)]

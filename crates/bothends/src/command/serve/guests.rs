@@ -34,7 +34,7 @@ pub(super) struct GuestFlags {
     max_per_source: Option<NonZeroUsize>,
     /// Allowed.
     #[arg(long, value_name = "NET", value_parser = network,
-          help = "Let only clients of this network come: 10.0.0.0/8; several may be allowed.")]
+          help = "Let only clients of this network come, such as 10.0.0.0/8; several may be allowed.")]
     allow: Vec<Network>,
     /// Denied.
     #[arg(long, value_name = "NET", value_parser = network,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use ends::service::{Chat, Collect, Discard, Echo, Reply, Service, Source, TimeOfDay, Upper};
+use ends::service::{Chat, Collect, Discard, Echo, Reply, Service, Shape, Source, TimeOfDay, Upper};
 use wire::frame::Frame;
 use wire::quantity;
 
@@ -71,7 +71,7 @@ pub(super) enum FrameWord {
 pub(super) struct ServiceFlags {
     /// Of source.
     #[arg(long, value_name = "SIZE", value_parser = quantity::size,
-          help = "Source: send this many bytes to each client, then end: 1M.")]
+          help = "Source: send this many bytes to each client, such as 1M, then end; by itself it never ends.")]
     size: Option<u64>,
     /// Of reply.
     #[arg(long, value_name = "HOW", help = "Reply: what counts as one message in a stream; none by itself.")]
@@ -87,9 +87,9 @@ pub(super) struct ServiceFlags {
     pub(super) record: Option<PathBuf>,
     /// How durable.
     #[arg(long, value_name = "WHEN", value_parser = Fsync::parse, requires = "record",
-          help = "Put recorded lines on the disk itself: batch, never, or after this time; batch by itself.",
+          help = "Put recorded lines on the disk itself: batch, never, or after a time such as 1s; batch by itself.",
           long_help = "Put recorded lines on the disk itself (fdatasync): batch, before they are shown, so that not even \
-                       a power failure loses what was shown; after this time at the latest: 1s; or never, when the \
+                       a power failure loses what was shown; after a time such as 1s at the latest; or never, when the \
                        kernel sees fit. Batch by itself.")]
     pub(super) fsync: Option<Fsync>,
 }
@@ -145,6 +145,32 @@ impl ServiceWord {
         }
     }
 
+    /// Why a limit of messages has nothing to hold to here, as a sentence. Bytes of a stream are no messages.
+    pub(super) fn no_messages(
+        self,
+        flags: &ServiceFlags,
+        max_message: Option<usize>,
+        shapes: &[Shape],
+    ) -> Option<String> {
+        let longest = max_message?;
+        if self == ServiceWord::Chat && longest > Chat::LONGEST_LINE {
+            return Some(
+                "chat hears lines of at most 8K, and longer ones in pieces: --max-message can be less".into(),
+            );
+        }
+        let has_frame =
+            self == ServiceWord::Reply && flags.frame.is_some_and(|frame| frame != FrameWord::None);
+        let has_messages =
+            self.shows_lines() || has_frame || shapes.iter().any(|shape| *shape != Shape::Stream);
+        let name = self.name();
+        (!has_messages).then(|| {
+            format!(
+                "--max-message belongs to collect, chat and reply --frame, and to packets and datagrams, not to {name} \
+                 on a stream, which has no messages"
+            )
+        })
+    }
+
     /// Makes it, as often as the engine needs it. `word` is [`ServiceWord::own_word`]'s.
     pub(super) fn make(
         self,
@@ -160,6 +186,9 @@ impl ServiceWord {
             ServiceWord::Reply => {
                 let text = word.cloned().unwrap_or_default();
                 let frame = flags.frame.unwrap_or_default().frame();
+                if max_message.is_some() {
+                    return Box::new(move || Box::new(Reply::with_limit(text.as_bytes(), frame, longest)));
+                }
                 Box::new(move || Box::new(Reply::new(text.as_bytes(), frame, longest)))
             }
             ServiceWord::Discard => Box::new(|| Box::new(Discard)),
@@ -170,6 +199,9 @@ impl ServiceWord {
                 Box::new(move || Box::new(Collect::with_limit(longest)))
             }
             ServiceWord::Collect => Box::new(move || Box::new(Collect::new(longest))),
+            ServiceWord::Chat if max_message.is_some() => {
+                Box::new(move || Box::new(Chat::with_limit(longest)))
+            }
             ServiceWord::Chat => Box::new(move || Box::new(Chat::new(longest))),
         }
     }

@@ -71,6 +71,13 @@ fn what_cannot_be_served_is_said_in_a_sentence() {
         ("echo|7|--engine|thread|--workers|2", "--workers are event loops"),
         ("echo|--size|1M", "--size belongs to source"),
         ("source|udp://:7", "source"),
+        ("echo|7|--max-message|5", "--max-message belongs to collect, chat and reply --frame"),
+        ("reply|hi|7|--max-message|5", "not to reply on a stream"),
+        ("reply|hi|7|--max-message|5|--frame|none", "not to reply on a stream"),
+        ("chat|7|--max-message|1M", "at most 8K"),
+        ("echo|7|7", "tcp://127.0.0.1:7 stands there twice"),
+        ("echo|7|8|127.0.0.1:7", "tcp://127.0.0.1:7 stands there twice"),
+        ("echo|unix:@x|unix:@x", "unix:@x stands there twice"),
         ("echo|-u|7|--engine|thread", "thread"),
         ("chat|7|--engine|process", "process"),
         ("chat|7|--workers|2", "chat"),
@@ -78,6 +85,22 @@ fn what_cannot_be_served_is_said_in_a_sentence() {
     ] {
         let told = listens(words).unwrap_err();
         assert!(told.contains(part), "{words}: {told}");
+    }
+}
+
+#[test]
+fn a_limit_of_messages_is_for_those_who_have_them() {
+    for words in ["collect|7", "chat|7", "reply|hi|7|--frame|line", "echo|udp://7", "echo|unix-seqpacket:@x"]
+    {
+        assert!(listens(&format!("{words}|--max-message|5")).is_ok(), "{words}");
+    }
+}
+
+#[test]
+fn the_same_port_may_stand_there_twice_where_the_kernel_chooses_or_it_is_shared() {
+    for words in ["echo|0|0", "echo|7|7|--reuse-port", "echo|udp://7|tcp://7", "echo|127.0.0.1:7|127.0.0.2:7"]
+    {
+        assert!(listens(words).is_ok(), "{words}");
     }
 }
 

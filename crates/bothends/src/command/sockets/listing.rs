@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use draw::sockets::{Pair, Table as Drawing};
+use draw::sockets::{Pair, Table as Drawing, Under, order};
 use kernel::sock_diag::{Reading, Table};
 use kernel::sockets::Sockets;
 use wire::socket_filter::Family;
@@ -11,7 +11,7 @@ use wire::{Doing, End, Fault};
 
 use super::{Flags, View, place, stored};
 use crate::exit::Exit;
-use crate::record;
+use crate::record::{self, Shape};
 
 /// Rows that are drawn at once: their memory is all that a long list takes.
 const BATCH: usize = 4096;
@@ -180,10 +180,31 @@ impl View<'_> {
             return self.out.print(&self.text(rows));
         }
         let others = other_ends(rows);
-        for (place, row) in rows.iter().enumerate() {
+        for (place, shape) in self.shaped(rows) {
             let sentence = self.flags.what.explain.then(|| sentence(rows, place, &others));
-            self.out.record(&record::socket(row, sentence.as_deref(), &self.system));
+            let record = record::socket(&rows[place], sentence.as_deref(), &self.system);
+            self.out.record(&record::shaped(record, &shape));
         }
+    }
+
+    /// The places of the rows in the order in which they are shown, and what the shape that was asked for says of each.
+    fn shaped(&self, rows: &[SocketRow]) -> Vec<(usize, Shape<'_>)> {
+        let mut all = Vec::new();
+        if self.flags.how.pairs {
+            for (number, pair) in (1..).zip(Pair::among(rows)) {
+                let shape = |role| Shape::Pair { number, role };
+                all.push((pair.a, shape(pair.b.map(|_| "client"))));
+                all.extend(pair.b.map(|b| (b, shape(Some("server")))));
+            }
+        } else if self.flags.how.tree {
+            all.extend(order(rows, &self.system).into_iter().map(|(under, place)| match under {
+                Under::Process(owner) => (place, Shape::Under(owner)),
+                Under::Unseen | Under::Nobody => (place, Shape::Plain),
+            }));
+        } else {
+            all.extend((0..rows.len()).map(|place| (place, Shape::Plain)));
+        }
+        all
     }
 
     /// The same as text.

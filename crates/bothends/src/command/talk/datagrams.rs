@@ -102,9 +102,8 @@ impl Talk<'_> {
         };
         self.account(&accounted, &looks, &peer);
         let account = &outcome.account;
-        let never_sent_bytes = account.unsent_bytes;
-        let ended =
-            Ended { over: outcome.over, account, never_sent_bytes, peer: &peer, has_connection: false };
+        let (over, peer) = (outcome.over, peer.as_str());
+        let ended = Ended { over, account, input_was_cut: false, errno: None, peer, has_connection: false };
         Ok(ending::exit(&ended, self.flags, out))
     }
 }

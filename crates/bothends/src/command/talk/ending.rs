@@ -1,9 +1,9 @@
 //! What the end of a conversation means for the exit code.
 
-use ends::event::{Account, How};
+use ends::event::{Account, ClosedBy, How};
 use ends::pump::Over;
 use ends::stop::Asked;
-use explain::errno::{ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ETIMEDOUT};
+use explain::errno::{ECONNABORTED, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ETIMEDOUT};
 use wire::{Cause, Doing, End, Fault};
 
 use super::Talking;
@@ -15,8 +15,10 @@ use crate::out::Out;
 pub(super) struct Ended<'a> {
     pub(super) over: Over,
     pub(super) account: &'a Account,
-    /// What never left this machine.
-    pub(super) never_sent_bytes: u64,
+    /// The other end closed in order, and more was to be sent.
+    pub(super) input_was_cut: bool,
+    /// By which error the connection was found to be broken.
+    pub(super) errno: Option<i32>,
     /// The other end in full: `tcp://127.0.0.1:80`.
     pub(super) peer: &'a str,
     /// Datagrams end by silence, connections by being closed.
@@ -55,6 +57,7 @@ fn result(ended: &Ended<'_>, flags: &Talking) -> Result {
         Over::IdleEnded | Over::TotalEnded => timed_out(ended),
         Over::LingerEnded | Over::Closed | Over::Sent | Over::Once => match broken(ended) {
             Some(fault) => Result::Fault(fault),
+            None if ended.input_was_cut => Result::Fault(cut(ended)),
             // Each datagram that could not be sent has been told. What only waited when enough had come was not wanted.
             None if !ended.has_connection && ended.over != Over::Once && ended.account.unsent_bytes > 0 => {
                 Result::Exit(Exit::Send)
@@ -72,6 +75,7 @@ fn timed_out(ended: &Ended<'_>) -> Result {
     let cause = match ended.over {
         Over::IdleEnded => Cause::Words("nothing was said for the time of --idle".to_owned()),
         Over::TotalEnded => Cause::Words("the time of --max-time is over".to_owned()),
+        Over::LingerEnded => Cause::Words("it did not close in the time of --linger".to_owned()),
         _ => Cause::TimedOut,
     };
     match cause {
@@ -84,7 +88,7 @@ fn timed_out(ended: &Ended<'_>) -> Result {
 
 /// Nothing broke: has come what was asked for?
 fn in_order(ended: &Ended<'_>, flags: &Talking) -> Result {
-    let is_empty = ended.account.in_bytes == 0;
+    let is_empty = ended.account.in_bytes + ended.account.unread_bytes == 0;
     let (expects, peer) = (flags.hearing.expect.is_some(), ended.peer);
     if is_empty && (expects || flags.hearing.recv_only) {
         let how = if ended.has_connection { "closed without saying anything" } else { "said nothing" };
@@ -96,10 +100,23 @@ fn in_order(ended: &Ended<'_>, flags: &Talking) -> Result {
     }
 }
 
+/// It ended in order, but not for what was still to be said.
+fn cut(ended: &Ended<'_>) -> Fault {
+    let left = draw::number::size_in_words(ended.account.never_sent_bytes);
+    let words =
+        format!("it closed first, and {left} of your input were left; with --send-only all of it is sent");
+    Fault { end: End::Peer, doing: Doing::Send, at: ended.peer.to_owned(), cause: Cause::Words(words) }
+}
+
 /// The fault of a conversation that did not end in order.
 fn broken(ended: &Ended<'_>) -> Option<Fault> {
     let (end, errno) = match ended.account.how {
         How::Fin | How::Stopped | How::Limit | How::Idle => return None,
+        // By our closing with something unread, which nobody wanted.
+        How::Reset if ended.account.closed_by == ClosedBy::Us => return None,
+        How::Reset if ended.account.closed_by == ClosedBy::Kernel => {
+            (End::Us, ended.errno.unwrap_or(ECONNABORTED))
+        }
         // Of datagrams only: nobody was there to take any.
         How::Refused => return Some(Fault::errno(End::Peer, Doing::Connect, ended.peer, ECONNREFUSED)),
         How::Unreachable if !ended.has_connection => {
@@ -110,7 +127,7 @@ fn broken(ended: &Ended<'_>) -> Option<Fault> {
         How::Unreachable => (End::Path, EHOSTUNREACH),
     };
     // What never left this machine was not even tried: that is told apart from what may have arrived.
-    match ended.never_sent_bytes {
+    match ended.account.never_sent_bytes {
         0 => Some(Fault::errno(end, Doing::Receive, ended.peer, errno)),
         unsent => {
             let unsent = draw::number::size_in_words(unsent);
@@ -125,8 +142,6 @@ fn broken(ended: &Ended<'_>) -> Option<Fault> {
 mod tests {
     use std::time::Duration;
 
-    use ends::event::ClosedBy;
-
     use super::*;
     use crate::command::talk::expectation;
 
@@ -137,11 +152,13 @@ mod tests {
             in_bytes,
             out_bytes: 4,
             unsent_bytes: 4,
+            never_sent_bytes,
             unread_bytes: 0,
             open: Duration::ZERO,
         };
         let peer = "tcp://[::1]:80";
-        let ended = Ended { over, account: &account, never_sent_bytes, peer, has_connection: true };
+        let input_was_cut = how == How::Fin && never_sent_bytes > 0;
+        let ended = Ended { over, account: &account, input_was_cut, errno: None, peer, has_connection: true };
         match result(&ended, flags) {
             Result::Exit(exit) | Result::Told(_, exit) => exit.code(),
             Result::Fault(fault) => Exit::of(&fault).code(),
@@ -152,6 +169,7 @@ mod tests {
     fn a_conversation_that_broke_is_never_success() {
         let closed = |how, unsent| code(Over::Closed, how, 0, unsent, &Talking::default());
         assert_eq!(closed(How::Fin, 0), 0);
+        assert_eq!(closed(How::Fin, 4), 55, "the input was cut");
         assert_eq!(closed(How::Reset, 0), 56);
         assert_eq!(closed(How::Reset, 4), 55);
         assert_eq!(closed(How::TimedOut, 0), 56);
@@ -166,13 +184,21 @@ mod tests {
             in_bytes: 0,
             out_bytes: 4,
             unsent_bytes: 0,
+            never_sent_bytes: 0,
             unread_bytes: 0,
             open: Duration::ZERO,
         };
         let code_of = |over, unsent_bytes, how| {
             let account = Account { unsent_bytes, how, ..account.clone() };
             let peer = "udp://[::1]:80";
-            let ended = Ended { over, account: &account, never_sent_bytes: 0, peer, has_connection: false };
+            let ended = Ended {
+                over,
+                account: &account,
+                input_was_cut: false,
+                errno: None,
+                peer,
+                has_connection: false,
+            };
             match result(&ended, &Talking::default()) {
                 Result::Exit(exit) | Result::Told(_, exit) => exit.code(),
                 Result::Fault(fault) => Exit::of(&fault).code(),

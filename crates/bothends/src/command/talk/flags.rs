@@ -60,7 +60,10 @@ pub(super) struct Saying {
           help = "Make messages: `line` puts a line end behind each text of --send; `len32` puts the length of each line or text in front of it, in four bytes, and shows each message received as a line; `none` by itself.")]
     pub(super) frame: Option<Frame>,
     /// One direction.
-    #[arg(long, help = "Only send: end when all is acknowledged, and throw away what comes.")]
+    #[arg(
+        long,
+        help = "Only send, to your input's end: leave when all is acknowledged, and throw away what comes."
+    )]
     pub(super) send_only: bool,
     /// No FIN.
     #[arg(long, help = "Send no FIN when your input ends; the other end then has to close.")]
@@ -83,15 +86,15 @@ pub(super) struct Hearing {
     pub(super) once: bool,
     /// After the input's end.
     #[arg(long, value_name = "D", value_parser = quantity::duration,
-          help = "Wait for the other end at most this long after your input has ended; datagrams: 1s by itself.")]
+          help = "Wait for the other end at most this long after your input has ended; by itself without end, over UDP for 1s.")]
     pub(super) linger: Option<Duration>,
     /// Silence.
     #[arg(short, long, value_name = "D", value_parser = quantity::duration,
-          help = "Give up when nothing was said either way for this long.")]
+          help = "Give up when nothing was said either way for this long; never by itself.")]
     pub(super) idle: Option<Duration>,
     /// In all.
     #[arg(long, value_name = "D", value_parser = quantity::duration,
-          help = "Give up when the conversation has gone on for this long.")]
+          help = "Give up when the conversation has gone on for this long; never by itself.")]
     pub(super) max_time: Option<Duration>,
     /// Labels.
     #[arg(

@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use draw::number::count;
+use draw::number::{count, duration};
+use flow::Backwards;
 use wire::capture::CaptureError;
 use wire::{Cause, Doing, End, Fault};
 
@@ -22,6 +23,9 @@ pub(super) fn tell(capture: &Capture, out: &Out) {
     if let Some(left_out) = counts.unread_in_words() {
         out.tell(&format!("{left_out}\n"));
     }
+    if let Some(backwards) = backwards_in_words(&counts.backwards) {
+        out.tell(&format!("{backwards}\n"));
+    }
     let evicted = capture.tracker.counters().evicted;
     if evicted > 0 {
         let evicted = count(evicted, "conversation");
@@ -36,6 +40,22 @@ pub(super) fn tell(capture: &Capture, out: &Out) {
     } else {
         out.narrate(1, &format!("{}\n", counts.in_words()));
     }
+}
+
+/// `time runs backwards at frame 2, by 500 ms: …`
+fn backwards_in_words(backwards: &Backwards) -> Option<String> {
+    let numbers: Vec<String> = backwards.frames().iter().take(3).map(u64::to_string).collect();
+    let (which, by) = match (numbers.as_slice(), backwards.count()) {
+        ([], _) => return None,
+        ([one], _) => (format!("frame {one}"), "by"),
+        ([first, last], 2) => (format!("frames {first} and {last}"), "by up to"),
+        ([first, second, third], 3) => (format!("frames {first}, {second} and {third}"), "by up to"),
+        (_, frames) => (format!("{}, first {}", count(frames, "frame"), numbers.join(", ")), "by up to"),
+    };
+    let most = duration(backwards.most());
+    Some(format!(
+        "time runs backwards at {which}, {by} {most}: how long things took is uncertain (reordercap sorts a capture)"
+    ))
 }
 
 /// Tells why the capture was not read to its end. A stream may end anywhere: it was stopped.
@@ -108,6 +128,21 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_time_runs_backwards_is_told_with_the_frames() {
+        let told = |times: &[u64]| {
+            let mut backwards = Backwards::default();
+            (1..).zip(times).for_each(|(frame, ms)| backwards.take(frame, wire::Time(ms * 1_000_000)));
+            backwards_in_words(&backwards).map(|told| told.split(':').next().unwrap_or_default().to_owned())
+        };
+        assert_eq!(told(&[1, 2, 2]), None);
+        assert_eq!(told(&[900, 400]).as_deref(), Some("time runs backwards at frame 2, by 500 ms"));
+        let several = Some("time runs backwards at frames 2, 3 and 4, by up to 500 ms");
+        assert_eq!(told(&[900, 400, 100, 0]).as_deref(), several);
+        let many = Some("time runs backwards at 4 frames, first 2, 3, 4, by up to 2.00 ms");
+        assert_eq!(told(&[8, 6, 4, 2, 1]).as_deref(), many);
+    }
 
     #[test]
     fn what_could_not_be_followed_is_told() {

@@ -1,5 +1,6 @@
 //! What is said beside the conversations: ARP, IGMP, and ICMP that is about none of them; each in one line.
 
+use draw::columns::{width, wrap};
 use draw::number::{count, duration};
 use flow::Belongs;
 use wire::capture::CapturedFrame;
@@ -80,7 +81,20 @@ impl Asides {
         let mut text = if under_a_list { "\nbeside them\n".to_owned() } else { String::new() };
         for Aside { frame, time, protocol, words } in self.kept.iter().take(shown) {
             let time = duration(time.since(seen.start()));
-            text.push_str(&format!("{time:>12}  {protocol:4}  {words} (frame {frame})\n"));
+            let mut label = format!("{time:>12}  {protocol:4}  ");
+            let indent = width(&label);
+            let columns = out.stdout.width.saturating_sub(indent).max(20);
+            let (mut lines, of_frame) = (wrap(words, columns), format!("(frame {frame})"));
+            match lines.last_mut() {
+                Some(last) if width(last) + 1 + width(&of_frame) <= columns => {
+                    *last += &format!(" {of_frame}");
+                }
+                _ => lines.push(of_frame),
+            }
+            for line in lines {
+                text.push_str(&format!("{label}{line}\n"));
+                label = " ".repeat(indent);
+            }
         }
         let left_out = self.count - self.kept.len().min(shown) as u64;
         if left_out > 0 {

@@ -10,6 +10,7 @@ use super::progress::Progress;
 use super::source::Source;
 use super::view::{Shown, View};
 use super::writing::Writing;
+use crate::command::lab::capture_file;
 use crate::out::Out;
 use crate::picture::{self, Naming};
 use crate::record::Counts;
@@ -124,6 +125,7 @@ impl Capture {
     fn take(&mut self, frame: &CapturedFrame<'_>, view: &mut dyn View, out: &Out) -> Belongs {
         self.seen.frames += 1;
         self.seen.first.get_or_insert(frame.time);
+        self.counts.backwards.take(frame.number, frame.time);
         let seen = self.seen;
         let followed = Frame {
             number: frame.number,
@@ -165,8 +167,7 @@ impl Capture {
         self.counts.lost_by_capture = reader.lost_by_capture();
         let interfaces = reader.interfaces();
         self.counts.name_links(interfaces.iter().map(|interface| interface.link_type));
-        // The lab's own captures name their interfaces after the roles.
-        if interfaces.iter().map(|interface| interface.name.as_str()).eq(["client", "server"]) {
+        if interfaces.iter().map(|interface| interface.name.as_str()).eq([capture_file::INTERFACE]) {
             self.naming = picture::roles;
         }
     }

@@ -63,8 +63,7 @@ impl View for Records {
         let chosen = Chosen::of(capture);
         // Where a picture is drawn too the rows were kept.
         let start = capture.seen.start();
-        picture::records(&chosen.tcp, start, None, self.segments, out);
-        chosen.udp.iter().for_each(|flow| out.record(&record::datagram_flow(flow, start, None)));
+        picture::records(&chosen.tcp, &chosen.udp, start, None, self.segments, out);
         out.record(&record::capture(&capture.counts));
         let drawn = view::draw(std::mem::take(&mut self.svg), &chosen, capture, out)?;
         Ok(chosen.or_tell(capture, drawn.unwrap_or(Exit::Ok), out))

@@ -140,7 +140,10 @@ pub(super) fn draw_as(
             let sentence = "the conversation had to make room for others before it could be drawn";
             Ok(Some(out.usage(sentence, Some("write it into a capture of its own with --write".to_owned()))))
         }
-        ([], []) => Ok(None),
+        ([], []) => {
+            svg.nothing_to_draw(out);
+            Ok(None)
+        }
         ([], [_]) => {
             let sentence = "a conversation of UDP has no states to draw";
             Ok(Some(out.usage(sentence, Some("--ladder draws it".to_owned()))))

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use flow::{Belongs, Choice};
-use wire::capture::{CapturedFrame, Interface};
+use wire::capture::{self, CapturedFrame, Interface};
 use wire::link_type::LinkType;
 use wire::packet::Transport;
 use wire::{Cause, Doing, End, Fault, Time, pcap, pcapng};
@@ -60,14 +60,16 @@ impl Kept {
 }
 
 impl Writing {
-    /// Opens the file: pcap where its name ends so, else pcapng.
+    /// Opens the file, in the format that its name asks for.
     pub(super) fn create(path: &Path) -> Result<Writing, Fault> {
         let out = OutputFile::create(path)?;
-        let format = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pcap")) {
-            Format::Pcap { out: Some(out), writer: None }
-        } else {
-            let writer = pcapng::Writer::new(out, &[]).map_err(|error| files::write_fault(path, &error))?;
-            Format::Pcapng { writer: Box::new(writer), numbers: Vec::new() }
+        let format = match files::capture_format(path) {
+            capture::Format::Pcap => Format::Pcap { out: Some(out), writer: None },
+            capture::Format::Pcapng => {
+                let writer =
+                    pcapng::Writer::new(out, &[]).map_err(|error| files::write_fault(path, &error))?;
+                Format::Pcapng { writer: Box::new(writer), numbers: Vec::new() }
+            }
         };
         Ok(Writing { path: path.to_owned(), format, due: Vec::new(), pieces: VecDeque::new() })
     }

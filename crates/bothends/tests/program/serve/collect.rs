@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::ENGINES;
 use super::piped::{Piped, next};
-use crate::running::{bothends, left_out, lines, noise, until, wait};
+use crate::running::{PublicCopy, bothends, has, is_root, left_out, lines, noise, run, stderr, until, wait};
 
 fn records_in(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
@@ -46,6 +47,23 @@ fn clients_are_numbered_their_lines_whole_and_their_last_words_kept() {
         assert_eq!(code, Some(0), "{engine}");
         assert!(said.contains(&format!(", {from}: connected")), "who comes is told: {said}");
     }
+}
+
+#[test]
+fn a_file_that_may_not_be_made_is_not_told_as_missing() {
+    let test = "serve collect: a file that may not be made";
+    if !is_root(test) || !has("setpriv", test) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = folder.path().join("said");
+    let copy = PublicCopy::new();
+    let arguments = ["serve", "collect", "127.0.0.1:0", "--record", path.to_str().unwrap()];
+    let output = run(&mut copy.as_nobody(&arguments), b"");
+    assert_eq!(output.status.code(), Some(23));
+    let expected = format!("bothends: write {}: permission denied\n", path.display());
+    assert_eq!(stderr(&output), expected);
 }
 
 /// Each datagram is a line, whatever is in it; whose it is, is told in front of every one.

@@ -544,6 +544,7 @@ impl<'a> Datagrams<'a> {
                 in_bytes: peer.in_bytes,
                 out_bytes: peer.out_bytes,
                 unsent_bytes: peer.unsent_bytes,
+                never_sent_bytes: peer.unsent_bytes,
                 unread_bytes: 0,
                 open: self.now.saturating_duration_since(peer.opened),
             };

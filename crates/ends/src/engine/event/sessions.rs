@@ -3,18 +3,17 @@
 //! An idle session costs its row in the table: a queue has memory only while something is in it.
 
 use std::collections::HashMap;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 use rustix::io::Errno;
-use rustix::net::{Shutdown, shutdown};
 use wire::{Doing, End, Fault};
 
 use super::session::Session;
 use super::timers::{Due, Timer, Timers};
-use crate::ending::{Ending, Sums};
+use crate::ending::{Ending, Sums, first_at_their_fin, send_fin};
 use crate::engine::Guest;
 use crate::engine::blocking::LINGER;
 use crate::engine::message;
@@ -326,7 +325,7 @@ impl<'a> Sessions<'a> {
     pub(super) fn peer_ended(&mut self, index: usize) {
         if let Some(session) = self.get(index) {
             session.peer_ended = true;
-            session.first_to_close.get_or_insert(ClosedBy::Peer);
+            session.first_to_close = Some(first_at_their_fin(session.as_fd(), session.first_to_close));
             if session.closing && session.queue.is_empty() {
                 self.finish(index);
             }
@@ -367,7 +366,10 @@ impl<'a> Sessions<'a> {
             let Timer { index, client, due, .. } = timer;
             let Some(session) = self.get(index).filter(|session| session.client == client) else { continue };
             match due {
-                Due::Linger => self.end(index, Ending::fin(ClosedBy::Us)),
+                Due::Linger => {
+                    let closed_by = session.first_to_close.unwrap_or(ClosedBy::Us);
+                    self.end(index, Ending::fin(closed_by));
+                }
                 Due::Total => self.end(index, Ending::LIMIT),
                 Due::Resume => {
                     session.is_paused = false;
@@ -395,10 +397,12 @@ impl<'a> Sessions<'a> {
         if session.fin_sent || session.is_over() {
             return;
         }
-        session.fin_sent = true;
-        session.first_to_close.get_or_insert(ClosedBy::Us);
-        if let Err(error) = shutdown(&session.socket, Shutdown::Write) {
-            self.end(index, Ending::broken(error));
+        match send_fin(session.as_fd(), session.first_to_close) {
+            Ok(first) => {
+                session.fin_sent = true;
+                session.first_to_close = Some(first);
+            }
+            Err(error) => self.end(index, Ending::broken(error)),
         }
     }
 

@@ -24,6 +24,8 @@ const HOWS: [How; 9] = [
     How::Limit,
     How::Stopped,
 ];
+/// Who ended it and how are one number: above these bits who, in them how.
+const HOW_BITS: u32 = 8;
 const CLOSERS: [ClosedBy; 5] =
     [ClosedBy::Us, ClosedBy::Peer, ClosedBy::Both, ClosedBy::Path, ClosedBy::Kernel];
 
@@ -74,32 +76,38 @@ impl<'a> Report<'a> {
 
     /// The child's last word. Its end orders these writes before the parent's reads.
     pub(super) fn write(self, account: &Account) {
-        let [_, _, unsent, unread, open, closed_by, how, done] = self.row;
+        let [_, out, unsent, never_sent, unread, open, ending, done] = self.row;
         let store = |place: &AtomicU64, value: u64| place.store(value, Ordering::Relaxed);
+        store(out, account.out_bytes);
         store(unsent, account.unsent_bytes);
+        store(never_sent, account.never_sent_bytes);
         store(unread, account.unread_bytes);
         store(open, u64::try_from(account.open.as_nanos()).unwrap_or(u64::MAX));
-        store(closed_by, place_of(&CLOSERS, &account.closed_by));
-        store(how, place_of(&HOWS, &account.how));
+        let words = (place_of(&CLOSERS, &account.closed_by), place_of(&HOWS, &account.how));
+        store(ending, words.0 << HOW_BITS | words.1);
         done.store(1, Ordering::Release);
     }
 
     /// The account of a child that has ended; `cut` and `open` are of one that ended without a last word.
     pub(super) fn read(self, cut: Ending, open: Duration) -> Account {
         let load = |place: &AtomicU64| place.load(Ordering::Relaxed);
-        let [in_bytes, out_bytes, unsent, unread, nanos, closed_by, how, done] = self.row;
+        let [in_bytes, out_bytes, unsent, never_sent, unread, nanos, ending, done] = self.row;
         let mut account = Account {
             closed_by: cut.closed_by,
             how: cut.how,
             in_bytes: load(in_bytes),
             out_bytes: load(out_bytes),
             unsent_bytes: load(unsent),
+            // Without a last word: what it waited to hand to the kernel.
+            never_sent_bytes: load(unsent),
             unread_bytes: 0,
             open,
         };
         if done.load(Ordering::Acquire) == 1 {
-            account.closed_by = word_at(&CLOSERS, load(closed_by)).unwrap_or(cut.closed_by);
-            account.how = word_at(&HOWS, load(how)).unwrap_or(cut.how);
+            let (closed_by, how) = (load(ending) >> HOW_BITS, load(ending) & ((1 << HOW_BITS) - 1));
+            account.closed_by = word_at(&CLOSERS, closed_by).unwrap_or(cut.closed_by);
+            account.how = word_at(&HOWS, how).unwrap_or(cut.how);
+            account.never_sent_bytes = load(never_sent);
             account.unread_bytes = load(unread);
             account.open = Duration::from_nanos(load(nanos));
         }
@@ -108,7 +116,8 @@ impl<'a> Report<'a> {
 }
 
 fn place_of<T: PartialEq>(words: &[T], word: &T) -> u64 {
-    words.iter().position(|one| one == word).map_or(u64::MAX, |place| place as u64)
+    // Every word is in its table, as the tests know; a place behind it would be nobody's.
+    words.iter().position(|one| one == word).unwrap_or(words.len()) as u64
 }
 
 fn word_at<T: Copy>(words: &[T], place: u64) -> Option<T> {
@@ -130,7 +139,8 @@ mod tests {
                     how,
                     in_bytes: 1,
                     out_bytes: 2,
-                    unsent_bytes: 3,
+                    unsent_bytes: 4,
+                    never_sent_bytes: 3,
                     unread_bytes: 4,
                     open: Duration::from_nanos(5),
                 };

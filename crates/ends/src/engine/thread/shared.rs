@@ -13,17 +13,17 @@ use std::time::Instant;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use wire::{Address, Doing};
 
 use super::ROOM_AGAIN;
-use crate::ending::{Ending, Sums, abort_at_close};
+use crate::ending::{Ending, Sums, abort_at_close, first_at_their_fin, send_fin};
 use crate::engine::blocking::{Allowance, Ears, drain_until_fin};
 use crate::engine::message::{self, Received};
 use crate::engine::queue::Queue;
 use crate::engine::share::Share;
 use crate::engine::{Guest, timespec_until};
-use crate::event::{ClosedBy, Event};
+use crate::event::{ClosedBy, Event, How};
 use crate::serve::{Limits, Server, Stage};
 use crate::service::{Action, Arrival, Client, Line, Output, Service, Shape};
 use crate::shortage::{PAUSE, is_short_of_memory};
@@ -375,9 +375,8 @@ impl Session<'_, '_> {
         let post = self.send_mail(&mut mailbox)?;
         let asks = std::mem::take(&mut mailbox.asks) || mailbox.out_bytes > sent_before;
         if post == Post::Sent && (mailbox.half_closing || mailbox.closing) && !self.sums.fin_sent {
+            self.first_to_close = Some(send_fin(self.member.socket.as_fd(), self.first_to_close)?);
             self.sums.fin_sent = true;
-            self.first_to_close.get_or_insert(ClosedBy::Us);
-            shutdown(&self.member.socket, Shutdown::Write)?;
         }
         // In this order everywhere: the house, then a mailbox.
         drop(mailbox);
@@ -515,7 +514,7 @@ impl Session<'_, '_> {
 
     fn peer_ended(&mut self) {
         self.peer_ended = true;
-        self.first_to_close.get_or_insert(ClosedBy::Peer);
+        self.first_to_close = Some(first_at_their_fin(self.member.socket.as_fd(), self.first_to_close));
         if !self.member.lock().closing {
             let client = self.client;
             self.shared.ask(Some(client), |service, output| service.ended(client, output));
@@ -528,7 +527,7 @@ impl Session<'_, '_> {
         self.shared.lock().members.remove(&client);
         self.shared.ask(None, |service, output| service.gone(client, output));
         let mut ending = result.unwrap_or_else(Ending::broken);
-        if ending == Ending::fin(ClosedBy::Us) && !self.peer_ended {
+        if ending.how == How::Fin && !self.peer_ended {
             let drained =
                 drain_until_fin(self.member.socket.as_fd(), &mut [0; READ], &mut self.sums.discarded);
             ending = drained.map_or_else(Ending::broken, |()| ending);

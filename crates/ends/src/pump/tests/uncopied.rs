@@ -115,10 +115,38 @@ fn what_is_stuck_in_our_pipe_at_a_reset_was_never_sent() {
     let taken = input.stream_position().expect("a file");
     let account = outcome.account;
     assert_eq!((outcome.over, account.how), (Over::Closed, How::Reset));
-    // Every byte taken from the file was handed to the kernel or is still ours.
-    let ours = taken - account.out_bytes;
-    assert!(outcome.never_sent_bytes >= ours && account.unsent_bytes >= outcome.never_sent_bytes);
-    assert!(ours <= 1 << 20, "{ours} bytes are more than the pipe holds");
+    // Every byte of the file has left, waits in the kernel or in our pipe, or was not even taken.
+    assert_eq!(account.out_bytes + account.never_sent_bytes, bytes.len() as u64);
+    assert!(account.unsent_bytes >= account.never_sent_bytes && account.out_bytes < taken);
+    assert!(account.never_sent_bytes > bytes.len() as u64 - taken, "nothing was stuck");
+}
+
+/// Both FINs are said; the last bytes are on their way when the peer is gone.
+#[test]
+fn who_sends_only_hears_of_a_reset_behind_both_fins() {
+    let (connected, peer) = connection();
+    socket2::SockRef::from(&peer).set_recv_buffer_size(4096).expect("a socket");
+    peer.shutdown(Shutdown::Write).expect("open");
+    let bytes = pattern(400_000);
+    let input = file_of(&bytes);
+    let options = || Options {
+        send_only: true,
+        may_leave_open_input: false,
+        input: Input::Fd(input.as_fd()),
+        ..Options::default()
+    };
+    let outcome = std::thread::scope(|scope| {
+        let pumping = scope.spawn(|| pump(connected, options()));
+        // Nobody else moves the place in the file: all of it is with the kernel, which the peer has no room for.
+        while rustix::fs::tell(&input).expect("a file") < bytes.len() as u64 {
+            std::thread::yield_now();
+        }
+        drop(peer); // with unread bytes: a reset
+        pumping.join().expect("it ends")
+    });
+    let account = outcome.account;
+    assert_eq!((account.how, account.closed_by), (How::Reset, ClosedBy::Peer), "{account:?}");
+    assert!(account.unsent_bytes > 0, "{account:?}");
 }
 
 #[test]

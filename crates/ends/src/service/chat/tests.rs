@@ -64,7 +64,7 @@ impl World {
                 Action::SendShared(to, bytes) => self.hears(to, &bytes),
                 Action::Offer(client) => offered.push(client),
                 Action::Show(line) => self.shown.push(line),
-                Action::Close(client) => self.closed.push(client.0),
+                Action::Close(client) | Action::OverLimit(client) => self.closed.push(client.0),
                 other => panic!("{other:?}"),
             }
         }
@@ -220,6 +220,16 @@ fn a_long_line_comes_in_pieces() {
     let expected = format!("client-1: {} …\nclient-1: {}\n", "x".repeat(1000), "x".repeat(500));
     assert_eq!(world.heard(2), expected);
     assert_eq!(world.shown.iter().map(|line| line.cut).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn a_line_beyond_the_limit_is_not_said_and_ends_the_session() {
+    let mut world = World::with(2);
+    let chat = std::mem::replace(&mut world.chat, Chat::with_limit(5));
+    world.chat = Chat { lines: Lines::new(5), ends_if_longer: true, ..chat };
+    world.says(1, b"short\nlonger\nshort\n");
+    assert_eq!(world.heard(2), "client-1: short\n");
+    assert_eq!(world.closed, [1]);
 }
 
 #[test]

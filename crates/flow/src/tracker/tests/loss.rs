@@ -40,6 +40,25 @@ fn lost_syn() {
     assert_eq!(flow.findings[1].text, "10.0.0.1:40712 sent 1 segment again");
 }
 
+/// The lab has ended before they got across.
+#[test]
+fn what_was_under_way_at_the_end_is_no_loss() {
+    let flow = check(
+        "listening
+         link 1
+         0    A SYN 0 stopped   | SYN_SENT    LISTEN
+         1000 A SYN 0 stopped   | SYN_SENT    LISTEN",
+    );
+    assert_eq!((flow.totals_a.lost_segments, flow.totals_a.stopped_segments), (0, 2));
+    let told: Vec<(FindingId, &str)> =
+        flow.findings.iter().map(|finding| (finding.id, finding.text.as_str())).collect();
+    assert_eq!(
+        told[0],
+        (FindingId::Unanswered, "10.0.0.2:7 never answered: no SYN had reached it when the lab ended")
+    );
+    assert!(told.iter().all(|(id, _)| *id != FindingId::LostOnLink), "{told:?}");
+}
+
 #[test]
 fn lost_syn_in_an_ordinary_capture() {
     let flow = check(
