@@ -153,6 +153,13 @@ fn a_fin_that_came_before_ours_left_was_first_although_it_was_not_read() {
     peer.ends_saying();
 }
 
+/// Bytes that have arrived at who has called this port, and were not read.
+fn waits_to_be_read(port: u16) -> u64 {
+    let listing = run(&mut bothends(&["sockets", "--json", "-t", "dport", "=", &port.to_string()]), b"");
+    let sockets = records(&listing);
+    of_type(&sockets, "socket").iter().map(|socket| number(socket, "recv_q_bytes")).sum()
+}
+
 /// Behind something unread there is no end in order, only a reset (RFC 2525 §2.17): the server's account says the same.
 #[test]
 fn closing_with_something_unread_is_told_as_the_reset_that_it_is() {
@@ -167,6 +174,11 @@ fn closing_with_something_unread_is_told_as_the_reset_that_it_is() {
     let held_open = child.stdin.take();
     let mut out = child.stdout.take().unwrap();
     out.read_exact(&mut [0; 10]).unwrap();
+    // The pipe is full then: nothing more is taken from the socket, and at last nothing more comes.
+    until("what waits to be read stays", || {
+        let waits = waits_to_be_read(server.address.port());
+        waits > 0 && waits == waits_to_be_read(server.address.port())
+    });
     drop(out);
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
