@@ -574,8 +574,10 @@ impl Engine {
             && self.queue.next_due().is_none_or(|due| due <= deadline)
             && self.clock.now() < deadline
         {
-            self.wait(false, margin);
+            let readable = self.wait(false, margin);
             self.release_due();
+            // Of the gauge only: what is not taken from it would end every wait at once.
+            self.read(readable);
         }
     }
 

@@ -13,6 +13,7 @@ use wire::virtio_net::{GsoType, LEN, VirtioNetHeader};
 use wire::{Fate, Time};
 
 use super::*;
+use crate::calibration::Costs;
 use crate::config::Keep;
 use crate::event::Role;
 use crate::link::{Departure, Direction, Offered, Schedule};
@@ -42,6 +43,16 @@ impl Bench {
 
     /// With packets that the client sent before the loop was there: it finds all of them at once.
     fn behind(budget: Budget, l2_len: usize, packets: &[Vec<u8>], config: &Config) -> Bench {
+        Bench::calibrated(budget, l2_len, packets, config, Calibrated::default())
+    }
+
+    fn calibrated(
+        budget: Budget,
+        l2_len: usize,
+        packets: &[Vec<u8>],
+        config: &Config,
+        calibrated: Calibrated,
+    ) -> Bench {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let pair = || socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
         let ((client, client_fd), (server, server_fd)) = (pair(), pair());
@@ -57,7 +68,7 @@ impl Bench {
         packets.iter().for_each(|packet| send(&client, packet));
         let (a, b) = (end(Role::Client, client_fd), end(Role::Server, server_fd));
         let link = Link::new(config.seed, config.link.clone());
-        let running = start_link(budget, [a, b], link, config, Calibrated::default()).unwrap();
+        let running = start_link(budget, [a, b], link, config, calibrated).unwrap();
         Bench { client, server, running, reports: Vec::new() }
     }
 
@@ -450,4 +461,27 @@ fn ends_that_frame_differently_are_refused() {
     };
     let result = start(end(Role::Client, fd, 0), end(Role::Server, other, 14), &Config::default());
     assert!(result.is_err());
+}
+
+/// What the gauge says is taken also while the last packets leave: left there, it would end every rest at once.
+#[test]
+fn the_gauge_is_heard_until_the_last_packet_has_left() {
+    let (keeper, handing) = crate::control::Control::pair().unwrap();
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (program, link) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+    handing.hand_over(crate::control::Report::Gauge, &[link.as_fd()]).unwrap();
+    drop(link);
+    let gauge = Some(Gauge::made_by(keeper, 0, Costs::default()));
+    let config = Config { link: Schedule::of(&["delay 900ms"]).unwrap(), ..Config::default() };
+    let packet = single(1, b"last");
+    let calibrated = Calibrated { gauge, ..Calibrated::default() };
+    let bench = Bench::calibrated(Budget::default(), 0, std::slice::from_ref(&packet), &config, calibrated);
+    bench.running.control.stop.store(true, Ordering::Release);
+    ring(&bench.running.control.call);
+    // Many times more than the socket has room for; whoever waits for room in vain sees the loop's end.
+    rustix::io::ioctl_fionbio(&program, false).unwrap();
+    for _ in 0..5000 {
+        rustix::io::write(&program, b"nothing that is to be measured").unwrap();
+    }
+    assert_eq!(receive(&bench.server), packet);
 }
