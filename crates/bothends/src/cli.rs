@@ -3,7 +3,9 @@
 //!
 //! Each command speaks the dialect of the tool that it replaces; the letters below mean the same in all of them.
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{ArgAction, Args, FromArgMatches, Parser, Subcommand};
 use ends::dial::Family;
 
 use crate::command::{addr, completions, connect, help, lab, listen, man, serve, sockets, trace};
@@ -117,6 +119,44 @@ pub enum Command {
     Help(help::Flags),
     Completions(completions::Flags),
     Man(man::Flags),
+}
+
+/// Puts the declaration of a command's flags into it.
+type Declare = fn(clap::Command) -> clap::Command;
+
+/// Each command's name and the declaration of its flags.
+const COMMANDS: [(&str, Declare); 10] = [
+    ("serve", serve::Flags::augment_args),
+    ("connect", connect::Flags::augment_args),
+    ("listen", listen::Flags::augment_args),
+    ("sockets", sockets::Flags::augment_args),
+    ("trace", trace::Flags::augment_args),
+    ("lab", lab::Flags::augment_args),
+    ("addr", addr::Flags::augment_args),
+    ("help", help::Flags::augment_args),
+    ("completions", completions::Flags::augment_args),
+    ("man", man::Flags::augment_args),
+];
+
+/// Reads a command line. Its first word is the program's name.
+///
+/// # Errors
+/// What is wrong with it, or the help that it asks for.
+pub fn read(words: &[OsString]) -> Result<Cli, clap::Error> {
+    read_by_one(words).map_or_else(|| Cli::try_parse_from(words), Ok)
+}
+
+/// Reads it with the flags of the one command that it names: to declare those of all takes longer than most of what a short
+/// run does. None where it cannot be understood so; what is wrong with it, or help, only the whole table can tell.
+fn read_by_one(words: &[OsString]) -> Option<Cli> {
+    let named = |word: &OsString| COMMANDS.iter().find(|(name, _)| word == name);
+    let (name, declare) = words.iter().skip(1).find_map(named)?;
+    let all = Global::augment_args(clap::Command::new("bothends"));
+    let all = all.disable_help_flag(true).disable_help_subcommand(true);
+    let matches = all.subcommand(declare(clap::Command::new(*name))).try_get_matches_from(words).ok()?;
+    let global = Global::from_arg_matches(&matches).ok()?;
+    let command = Command::from_arg_matches(&matches).ok()?;
+    Some(Cli { global, version: None, command })
 }
 
 #[cfg(test)]

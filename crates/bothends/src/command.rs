@@ -23,8 +23,8 @@ use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 use crate::out::Out;
 
-/// Runs the command.
-pub fn run(cli: Cli) -> Exit {
+/// Runs the command; if it is a lab, in these namespaces.
+pub fn run(cli: Cli, namespaces: Option<::lab::Namespaces>) -> Exit {
     let global = &cli.global;
     let out = |width: Option<NonZeroUsize>| {
         Out::new(global.json, global.verbose, global.quiet, global.color, width.map(NonZeroUsize::get))
@@ -35,7 +35,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Listen(flags) => listen::run(&flags, &out(None)),
         Command::Sockets(flags) => sockets::run(&flags, &out(flags.width)),
         Command::Trace(flags) => trace::run(&flags, &out(flags.width)),
-        Command::Lab(flags) => lab::run(&flags, &out(flags.width)),
+        Command::Lab(flags) => lab::run(&flags, namespaces, &out(flags.width)),
         Command::Addr(flags) => addr::run(&flags, &out(None)),
         Command::Help(flags) => help::run(&flags, &out(None)),
         Command::Completions(flags) => completions::run(&flags),

@@ -21,14 +21,13 @@ pub mod users;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// One run of the program.
 pub fn run() -> ExitCode {
     out::report_panics();
     let words: Vec<_> = std::env::args_os().collect();
-    match cli::Cli::try_parse_from(&words) {
-        Ok(cli) => command::run(cli).into(),
+    let namespaces = command::lab::begin(&words);
+    match cli::read(&words) {
+        Ok(cli) => command::run(cli, namespaces).into(),
         Err(error) => help::told(&error, &words).into(),
     }
 }

@@ -4,7 +4,7 @@ pub mod talk;
 
 use std::time::Duration;
 
-use draw::number::{count, duration, since_start, size_in_words};
+use draw::number::{count, duration, grouped, since_start, size_in_words};
 use ends::event::{Account, Away, ClosedBy, Event, How};
 use explain::evidence::Descriptors;
 use lab::Calibration;
@@ -223,17 +223,18 @@ pub fn frame(frame: &LinkFrame, start: Time) -> String {
 pub fn link(up: &DirectionReport, down: &DirectionReport, measured: bool) -> String {
     let direction = |from: &str, to: &str, report: &DirectionReport| {
         let lost: Vec<String> =
-            report.lost.iter().map(|(rule, lost)| format!("{lost} lost by {rule}")).collect();
+            report.lost.iter().map(|(rule, lost)| format!("{} lost by {rule}", grouped(*lost))).collect();
         let mut lost = if lost.is_empty() { String::new() } else { format!(", {}", lost.join(", ")) };
         if report.stopped > 0 {
-            lost.push_str(&format!(", {} still under way at the end", report.stopped));
+            lost.push_str(&format!(", {} still under way at the end", grouped(report.stopped)));
         }
         let sent = count(report.offered, "packet");
         match report.offered {
             0 => format!("{from} to {to}: {sent}{}\n", touched(report)),
             _ => {
                 let touched = touched(report);
-                format!("{from} to {to}: {sent}, {} delivered{lost}{touched}\n", report.delivered)
+                let delivered = grouped(report.delivered);
+                format!("{from} to {to}: {sent}, {delivered} delivered{lost}{touched}\n")
             }
         }
     };
@@ -279,8 +280,8 @@ fn calibrated(costs: &Calibration) -> String {
 /// What happened to those that were delivered, and what the link made itself.
 fn touched(report: &DirectionReport) -> String {
     let words = report.touched.iter().map(|(word, packets)| match *word {
-        ANSWERED => format!(", {packets} from the link itself"),
-        word => format!(", {packets} {word}"),
+        ANSWERED => format!(", {} from the link itself", grouped(*packets)),
+        word => format!(", {} {word}", grouped(*packets)),
     });
     words.collect()
 }

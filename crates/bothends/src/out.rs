@@ -108,6 +108,11 @@ impl Out {
         }
     }
 
+    /// Tells on standard error that something has failed, however quiet it is to be.
+    pub fn tell_failure(&self, text: &str) {
+        self.stderr(text);
+    }
+
     /// Whether this much was asked for by `-v`.
     pub fn narrates(&self, verbosity: u8) -> bool {
         self.verbosity >= verbosity

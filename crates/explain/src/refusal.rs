@@ -24,6 +24,9 @@ enum Obstacle {
     Selinux,
     /// The kernel was built without.
     Kernel,
+    /// Root without capabilities, as in a lab: user id 0 may be mapped only with CAP_SETFCAP (user_namespaces(7), since
+    /// Linux 5.12).
+    Root,
     /// Nothing that is known.
     Unknown,
 }
@@ -81,6 +84,9 @@ pub(crate) fn why(refusal: &Refusal) -> String {
         Obstacle::Seccomp(None) => "a seccomp filter on this program forbids it".to_owned(),
         Obstacle::Selinux => "SELinux enforces and denies user_namespace { create }".to_owned(),
         Obstacle::Kernel => "this kernel has no user namespaces".to_owned(),
+        Obstacle::Root => {
+            "root needs CAP_SETFCAP for it, which programs in a lab and in containers have not".to_owned()
+        }
         Obstacle::Unknown => {
             format!("{} failed: {}", refusal.step.words(), errno::words(refusal.errno))
         }
@@ -111,6 +117,9 @@ fn remedy(refusal: &Refusal) -> String {
             command("See what was denied", "sudo ausearch -m avc -ts recent | grep user_namespace".to_owned())
         }
         Obstacle::Kernel => "  Run a kernel with CONFIG_USER_NS and CONFIG_NET_NS.\n".to_owned(),
+        Obstacle::Root => {
+            "  An ordinary user needs no capability for it, in a lab of his own as well.\n".to_owned()
+        }
         Obstacle::Unknown => String::new(),
     }
 }
@@ -143,6 +152,9 @@ fn obstacle(refusal: &Refusal) -> Obstacle {
     }
     if making && matches!(refusal.errno, EINVAL | ENOSYS) {
         return Obstacle::Kernel;
+    }
+    if refusal.step == Step::IdMaps && refusal.errno == EPERM && clues.uid == 0 {
+        return Obstacle::Root;
     }
     let userns = refusal.step == Step::UserNamespace;
     if userns && denied && clues.unprivileged_userns_clone == Some(0) {

@@ -75,13 +75,37 @@ pub fn keep_ids(ids: Ids) -> Result<(), i32> {
     write("/proc/self/gid_map", &format!("{0} {0} 1", ids.group))
 }
 
-/// A descriptor of the network namespace that this process is in, which keeps it alive.
+/// A descriptor of the namespace that the calling thread is in, which keeps it alive.
 ///
 /// # Errors
 /// The kernel's errno.
-pub fn own_network() -> Result<OwnedFd, i32> {
-    open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+pub fn own(namespace: Namespace) -> Result<OwnedFd, i32> {
+    let name = match namespace {
+        Namespace::User => "user",
+        Namespace::Mount => "mnt",
+        Namespace::Pid => "pid",
+        Namespace::Network => "net",
+        Namespace::HostName => "uts",
+    };
+    open(format!("/proc/thread-self/ns/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(Errno::raw_os_error)
+}
+
+/// Takes the calling thread into another namespace; in one of process ids not itself, but the children that it makes
+/// afterwards.
+///
+/// # Errors
+/// The kernel's errno: `EPERM` without CAP_SYS_ADMIN over it, which in a user namespace its maker has; `EINVAL` for a user
+/// namespace beside other threads.
+pub fn enter(namespace: Namespace, other: BorrowedFd<'_>) -> Result<(), i32> {
+    let kind = match namespace {
+        Namespace::User => LinkNameSpaceType::User,
+        Namespace::Mount => LinkNameSpaceType::Mount,
+        Namespace::Pid => LinkNameSpaceType::ProcessID,
+        Namespace::Network => LinkNameSpaceType::Network,
+        Namespace::HostName => LinkNameSpaceType::HostNameAndNISDomainName,
+    };
+    move_into_link_name_space(other, Some(kind)).map_err(Errno::raw_os_error)
 }
 
 /// What /proc says of the calling thread, wherever that goes, and whatever is mounted over /proc afterwards.
@@ -115,14 +139,6 @@ impl OwnPlace {
     fn file(&self, path: &str) -> Result<OwnedFd, i32> {
         openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(Errno::raw_os_error)
     }
-}
-
-/// Moves this process into a network namespace.
-///
-/// # Errors
-/// The kernel's errno: `EPERM` without CAP_SYS_ADMIN over it.
-pub fn enter_network(network: BorrowedFd<'_>) -> Result<(), i32> {
-    move_into_link_name_space(network, Some(LinkNameSpaceType::Network)).map_err(Errno::raw_os_error)
 }
 
 /// Gives this host another name, in the namespace that this process is in.
@@ -192,7 +208,7 @@ pub fn in_network<T: Send>(
 ) -> Result<T, i32> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            enter_network(network)?;
+            enter(Namespace::Network, network)?;
             work()
         });
         thread.join().unwrap_or(Err(libc::EIO))

@@ -4,18 +4,17 @@
 //! lock taken for ever (POSIX fork: only async-signal-safe calls are allowed in it), a child of a single-threaded one
 //! is an ordinary process.
 
-use std::convert::Infallible;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 pub use rustix::process::{Pid, Signal};
 use rustix::process::{PidfdFlags, WaitOptions, WaitStatus};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-use crate::pages::Pages;
-
-/// The parent's process id as its latest child sees it in memory: what [`die_with_parent`] compares with.
+/// The id of the process that forked this one by [`fork`]; 0 where it is none of those. [`die_with_parent`] compares with it.
 static FORKED_BY: AtomicI32 = AtomicI32::new(0);
 
 /// On which side of a fork we are.
@@ -46,50 +45,95 @@ pub fn fork() -> Result<Forked, i32> {
     if !is_single_threaded() {
         return Err(libc::EBUSY);
     }
-    FORKED_BY.store(own_pid().as_raw_nonzero().get(), Ordering::Relaxed);
+    let parent = own_pid().as_raw_nonzero().get();
     // SAFETY: there is no other thread (checked above, and only a running thread can start one), so the child inherits
     // no lock that another thread holds and may go on as an ordinary process.
     match unsafe { libc::fork() } {
-        0 => Ok(Forked::Child),
+        0 => {
+            FORKED_BY.store(parent, Ordering::Relaxed);
+            Ok(Forked::Child)
+        }
         -1 => Err(errno()),
         pid => Pid::from_raw(pid).map(Forked::Parent).ok_or(libc::ESRCH),
     }
 }
 
-/// The stack of a child until it executes its program; what is not used of it costs nothing.
-const STACK_BYTES: usize = 1 << 20;
+/// The processors on which this process may run; unknown where there are more than can be told.
+#[derive(Clone, Debug)]
+pub struct Processors(Option<CpuSet>);
 
-/// Forks a child that is to execute a program. Until it has, or has ended, it runs `life` in the memory of this process, which
-/// waits meanwhile: no memory is copied for a child that throws it away at once, which takes longer than all that it does.
-///
-/// What `life` changes in memory stays changed, and what it leaves open there (a lock, a borrow of a cell) stays open.
-///
-/// # Errors
-/// As [`fork`].
-pub fn fork_to_execute<F: FnOnce() -> Infallible>(life: F) -> Result<Pid, i32> {
-    if !is_single_threaded() {
-        return Err(libc::EBUSY);
+impl Processors {
+    /// Those of the calling process.
+    pub fn allowed() -> Processors {
+        Processors(sched_getaffinity(None).ok())
     }
-    let mut stack = Pages::new(STACK_BYTES)?;
-    // It grows downwards; the end of a mapping is aligned for everything.
-    let top = stack.as_mut_ptr_range().end;
-    let mut life = Some(life);
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the child has a stack of its own. This thread, the only one, stands still until the child has left this memory,
-    // so it is as if `live` were called here: its argument, the stack and all that `life` borrows outlive it.
-    match unsafe { libc::clone(live::<F>, top.cast(), flags, (&raw mut life).cast()) } {
-        -1 => Err(errno()),
-        pid => Pid::from_raw(pid).ok_or(libc::ESRCH),
+
+    /// Lets the calling process run on all of them.
+    pub fn use_all(&self) {
+        if let Some(all) = &self.0 {
+            let _ = sched_setaffinity(None, all);
+        }
+    }
+
+    /// All but that which runs this; none if there are no others.
+    fn others(&self) -> Option<CpuSet> {
+        let mut others = self.0?;
+        others.unset(sched_getcpu());
+        (others.count() > 0).then_some(others)
     }
 }
 
-/// The child of [`fork_to_execute`]. A panic ends it, for none may leave a function of C.
-extern "C" fn live<F: FnOnce() -> Infallible>(life: *mut libc::c_void) -> libc::c_int {
-    // SAFETY: the address of an `Option<F>` that its owner does not touch while the child runs.
-    let life = unsafe { &mut *life.cast::<Option<F>>() };
-    match life.take().map(|life| life()) {
-        None => 1,
-        Some(never) => match never {},
+/// A forked child that waits at its very beginning until it is let go; it is, too, when this is dropped.
+#[derive(Debug)]
+#[must_use = "dropped, it lets the child go, whose id nobody knows then"]
+pub struct Held {
+    child: Pid,
+    /// Closed to let it go.
+    _hold: OwnedFd,
+}
+
+/// Forks a child that waits; in the child, once it has been let go or its parent is gone, this gives nothing.
+///
+/// # Errors
+/// As [`fork`], or the kernel's errno for a pipe.
+pub fn fork_held() -> Result<Option<Held>, i32> {
+    let (held, hold) = pipe_with(PipeFlags::CLOEXEC).map_err(Errno::raw_os_error)?;
+    match fork()? {
+        Forked::Parent(child) => Ok(Some(Held { child, _hold: hold })),
+        Forked::Child => {
+            drop(hold);
+            let _ = rustix::io::retry_on_intr(|| rustix::io::read(&held, &mut [0]));
+            Ok(None)
+        }
+    }
+}
+
+impl Held {
+    /// Ends the child, which has done nothing yet.
+    pub fn end(self) {
+        let _ = kill(self.child, Signal::KILL);
+        let _ = wait(self.child);
+    }
+
+    /// Lets the child go where both have something to do now: on another of these processors than this process, and it and
+    /// its children stay away from that until they have called [`Processors::use_all`]. By itself the kernel often leaves them
+    /// where they were forked or woken, to wait until that process sleeps.
+    pub fn let_go_apart(self, processors: &Processors) -> Pid {
+        if let Some(others) = processors.others() {
+            let _ = sched_setaffinity(Some(self.child), &others);
+        }
+        self.child
+    }
+}
+
+/// In a forked child: a panic must not run back into what the parent was doing when it forked. Where this is dropped, the
+/// process ends, with EX_SOFTWARE of sysexits.h as for a panic of the program.
+#[derive(Debug)]
+pub struct NeverBack;
+
+impl Drop for NeverBack {
+    fn drop(&mut self) {
+        exit_now(70);
     }
 }
 

@@ -20,6 +20,7 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -44,6 +45,8 @@ pub struct Rtnetlink {
 #[derive(Debug, Default)]
 pub struct Changes {
     requests: Vec<(RouteNetlinkMessage, u16)>,
+    /// Which of them may be refused for want of something in the kernel, by its place.
+    optional: Vec<usize>,
 }
 
 /// One end of a veth pair to be made.
@@ -227,8 +230,9 @@ impl Rtnetlink {
     pub fn make(&mut self, changes: Changes) -> Result<(), i32> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::new();
-        let count = changes.requests.len();
-        for (place, (message, how)) in changes.requests.into_iter().enumerate() {
+        let Changes { requests, optional } = changes;
+        let count = requests.len();
+        for (place, (message, how)) in requests.into_iter().enumerate() {
             // What goes well is acknowledged only for the last, what does not for every one (netlink(7)).
             let acknowledged = if place + 1 == count { NLM_F_ACK } else { 0 };
             self.write(message, NLM_F_REQUEST | how | acknowledged, &mut bytes);
@@ -242,11 +246,15 @@ impl Rtnetlink {
             let answer = self.answer()?;
             let sequence = answer.header.sequence_number;
             let NetlinkPayload::Error(error) = answer.payload else { continue };
-            if sequence.wrapping_sub(first) > self.sequence.wrapping_sub(first) {
+            let place = sequence.wrapping_sub(first);
+            if place > self.sequence.wrapping_sub(first) {
                 continue;
             }
-            if let Some(code) = error.code {
-                made = made.and(Err(code.get().saturating_abs()));
+            let is_optional = optional.iter().any(|one| u32::try_from(*one) == Ok(place));
+            if let Some(errno) = error.code.map(|code| code.get().saturating_abs())
+                && !(is_optional && errno == libc::EOPNOTSUPP)
+            {
+                made = made.and(Err(errno));
             }
             if sequence == self.sequence {
                 return made;
@@ -264,7 +272,7 @@ impl Rtnetlink {
     }
 
     fn change(&mut self, message: RouteNetlinkMessage, how: u16) -> Result<(), i32> {
-        self.make(Changes { requests: vec![(message, how)] })
+        self.make(Changes { requests: vec![(message, how)], ..Changes::default() })
     }
 
     /// Sends one question and reads its one answer.
@@ -327,6 +335,17 @@ impl Changes {
             link.header.change_mask |= LinkFlags::Noarp;
         }
         self.requests.push((RouteNetlinkMessage::SetLink(link), 0));
+    }
+
+    /// Has packets handed to an interface's driver at once, with no queue before it (tc(8): noqueue). A kernel without queueing
+    /// disciplines has none anyway.
+    pub fn hand_over_at_once(&mut self, index: u32) {
+        let mut message = TcMessage::default();
+        message.header.index = index.cast_signed();
+        message.header.parent = TcHandle::ROOT;
+        message.attributes = vec![TcAttribute::Kind("noqueue".to_owned())];
+        self.optional.push(self.requests.len());
+        self.requests.push((RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_REPLACE));
     }
 
     /// Gives an interface an address; the route to its network comes with it. Nobody is asked whether he has it too, and yet

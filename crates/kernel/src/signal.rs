@@ -94,9 +94,25 @@ pub fn reset_in_child() {
     let _ = change_mask(libc::SIG_SETMASK, &set_of(&[]));
 }
 
-/// Takes every signal again as it comes, in this thread.
-pub fn unblock_all() {
-    let _ = change_mask(libc::SIG_SETMASK, &set_of(&[]));
+/// Which signals the calling thread has blocked.
+#[derive(Clone, Copy, Debug)]
+pub struct Mask(libc::sigset_t);
+
+impl Mask {
+    /// None are.
+    pub fn none() -> Mask {
+        Mask(set_of(&[]))
+    }
+
+    /// Blocks these too, and gives the mask that was before. Those that come wait until it is restored.
+    pub fn block(signals: &[Signal]) -> Mask {
+        Mask(change_mask(libc::SIG_BLOCK, &set_of(signals)).unwrap_or_else(|_| set_of(&[])))
+    }
+
+    /// Has these blocked and no others, in the calling thread.
+    pub fn restore(&self) {
+        let _ = change_mask(libc::SIG_SETMASK, &self.0);
+    }
 }
 
 pub(crate) fn set_of(signals: &[Signal]) -> libc::sigset_t {

@@ -15,28 +15,20 @@ pub const VNET_HEADER_LEN: libc::c_int = 10;
 const TUN_F_USO4: libc::c_uint = 0x20;
 const TUN_F_USO6: libc::c_uint = 0x40;
 
-/// A TUN device, as long as its descriptor is open. It belongs to the network namespace in which it was made, wherever
-/// the descriptor goes.
-#[derive(Debug)]
-pub struct Tun {
-    /// Reading gives a packet that the host sends, writing delivers one to it. Non-blocking.
-    pub fd: OwnedFd,
-    /// Whether the kernel may hand over packets to be cut by the device (GSO).
-    pub offload: bool,
-}
-
-/// Makes a TUN device in the current network namespace. Each packet has a virtio-net header of [`VNET_HEADER_LEN`]
-/// bytes, both ways, and no other.
+/// Makes a TUN device in the current network namespace, where it stays, wherever the descriptor goes, until that is closed.
+/// Reading gives a packet that the host sends, writing delivers one to it; neither waits. Each has a virtio-net header of
+/// [`VNET_HEADER_LEN`] bytes before it and no other, and may be larger than the MTU, to be cut by the device (GSO), where the
+/// kernel can do that.
 ///
 /// # Errors
 /// The kernel's errno: `ENOENT`, `EACCES` or `EPERM` where the device node is missing or may not be opened.
-pub fn create(name: &str) -> Result<Tun, i32> {
+pub fn create(name: &str) -> Result<OwnedFd, i32> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = open("/dev/net/tun", flags, Mode::empty()).map_err(Errno::raw_os_error)?;
     attach(&fd, name)?;
     set_vnet_header_len(&fd)?;
-    let offload = offer_offload(&fd);
-    Ok(Tun { fd, offload })
+    offer_offload(&fd);
+    Ok(fd)
 }
 
 /// Whether the device node is there and may be opened.
@@ -65,9 +57,9 @@ fn set_vnet_header_len(fd: &OwnedFd) -> Result<(), i32> {
 }
 
 /// Tells the kernel the most that it takes: what this program can cut by itself.
-fn offer_offload(fd: &OwnedFd) -> bool {
+fn offer_offload(fd: &OwnedFd) {
     let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
-    [tcp | TUN_F_USO4 | TUN_F_USO6, tcp].into_iter().any(|offer| set_offload(fd, offer))
+    let _accepted = [tcp | TUN_F_USO4 | TUN_F_USO6, tcp].into_iter().any(|offer| set_offload(fd, offer));
 }
 
 fn set_offload(fd: &OwnedFd, offer: libc::c_uint) -> bool {

@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 
 use kernel::descriptors;
 use kernel::disposition::{self, Disposition};
-use kernel::process::{self, Forked, Pid, Signal};
+use kernel::process::{self, Forked, Pid, Processors, Signal};
 use kernel::shared_memory::Rows;
 use kernel::signal::{self, Signals};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 fn main() {
     one_thread::run(&[
@@ -23,7 +24,10 @@ fn main() {
         ("a_child_whose_parent_is_gone_already_ends", a_child_whose_parent_is_gone_already_ends),
         ("a_killed_child_leaves_its_counters", a_killed_child_leaves_its_counters),
         ("a_child_keeps_only_what_it_is_told_to", a_child_keeps_only_what_it_is_told_to),
-        ("a_child_that_executes_is_waited_for_until_then", a_child_that_executes_is_waited_for_until_then),
+        (
+            "a_child_that_was_held_runs_apart_until_it_uses_all",
+            a_child_that_was_held_runs_apart_until_it_uses_all,
+        ),
         ("signals_are_reset_in_a_child", signals_are_reset_in_a_child),
     ]);
 }
@@ -39,31 +43,27 @@ fn exit_statuses_and_signals_are_told() {
     assert!(process::wait(sleeper).is_err(), "reaped before");
 }
 
-fn a_child_that_executes_is_waited_for_until_then() {
-    let mut reached = 0;
-    let executed = process::fork_to_execute(|| {
-        reached += 1;
-        let mut command = std::process::Command::new("sh");
-        let error = std::os::unix::process::CommandExt::exec(command.args(["-c", "exit 7"]));
-        process::exit_now(error.raw_os_error().unwrap_or(1))
-    });
-    // This memory was the child's.
-    assert_eq!(reached, 1);
-    let ended = process::wait(executed.expect("a child")).expect("a child of ours");
-    assert_eq!((ended.exit, ended.signal), (Some(7), None));
-
-    let ends = process::fork_to_execute(|| process::exit_now(3)).expect("a child");
-    assert_eq!(process::wait(ends).expect("a child of ours").exit, Some(3));
-    // What it does to itself it does not do to us.
-    let before = std::env::current_dir().expect("a directory");
-    let moved = process::fork_to_execute(|| {
-        let _ = std::env::set_current_dir("/");
-        let _ = rustix::process::setpgid(None, None);
-        rustix::stdio::dup2_stdout(std::io::stderr()).expect("a descriptor");
-        process::exit_now(i32::from(std::env::current_dir().is_ok_and(|now| now.parent().is_some())))
-    });
-    assert_eq!(process::wait(moved.expect("a child")).expect("a child of ours").exit, Some(0));
-    assert_eq!(std::env::current_dir().expect("a directory"), before);
+fn a_child_that_was_held_runs_apart_until_it_uses_all() {
+    let processors = Processors::allowed();
+    let all = sched_getaffinity(None).expect("the processors of this process");
+    let others = if all.count() > 1 { all.count() - 1 } else { 1 };
+    for _ in 0..50 {
+        let Some(held) = process::fork_held().expect("a child") else {
+            let at_first = sched_getaffinity(None).is_ok_and(|apart| apart.count() == others);
+            processors.use_all();
+            process::exit_now(i32::from(!at_first || sched_getaffinity(None) != Ok(all)))
+        };
+        let child = held.let_go_apart(&processors);
+        assert_eq!(process::wait(child).expect("a child of ours").exit, Some(0));
+    }
+    // Where there is no other, it is let go all the same.
+    let mut one = CpuSet::new();
+    one.set(sched_getcpu());
+    sched_setaffinity(None, &one).expect("one processor");
+    let Some(held) = process::fork_held().expect("a child") else { process::exit_now(7) };
+    let child = held.let_go_apart(&Processors::allowed());
+    processors.use_all();
+    assert_eq!(process::wait(child).expect("a child of ours").exit, Some(7));
 }
 
 fn every_ended_child_is_reaped_once() {

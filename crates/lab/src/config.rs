@@ -116,6 +116,11 @@ pub enum Program {
 }
 
 impl Program {
+    /// Whether it is the user's own, and not one of ours.
+    pub fn is_command(&self) -> bool {
+        matches!(self, Program::Command(_) | Program::Shell(_))
+    }
+
     /// What it is, in words: a command as a shell would take it.
     pub fn words(&self, role: Role) -> String {
         match (self, role) {

@@ -1,7 +1,8 @@
-//! What is said between the tool and the processes inside: orders in, reports out, descriptors with the first report.
+//! What is said between the tool and the processes inside: orders in, reports out, descriptors with some of them.
 //!
-//! One SOCK_SEQPACKET pair carries it all. Each message is written at once and whole, so several processes inside may
-//! share their end of it; when the last of them is gone, the tool reads the end.
+//! One SOCK_SEQPACKET pair carries it all, but for what concerns one program alone (`lines`), the namespaces and the gauge, which
+//! have pairs of their own. Each message is written at once and whole, so several processes inside may share their end of it;
+//! when the last of them is gone, the tool reads the end.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -9,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use wire::refusal::Step;
@@ -21,29 +22,28 @@ use crate::event::{Backend, Role};
 /// The most descriptors in one message.
 pub(crate) const MAX_DESCRIPTORS: usize = 7 * MOST_HOSTS;
 
-/// What the tool wants of init.
+/// What the tool wants of init: that a signal is sent to a host's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Run a host's program.
-    Start(Role),
-    /// Send a signal to a host's program.
-    Signal(Role, i32),
+pub(crate) struct Order {
+    pub(crate) role: Role,
+    pub(crate) signal: i32,
 }
 
 /// What the processes inside have to tell the tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The keeper: the system does not allow a private network.
+    /// The keeper, or init: the system does not allow a private network.
     Refused(Step, i32),
+    /// Init: it has all that programs need but for their networks.
+    Ready,
     /// The keeper: the network stands; its descriptors come with this. The bits tell which of each host's socket tables
-    /// are among them, four for each host, and whether the hosts' packets may be larger than the MTU.
+    /// are among them, four for each host.
     Made {
         backend: Backend,
         tables: u32,
-        offload: bool,
     },
-    /// The keeper, to init: a host stands; its network namespace comes with this.
-    Stands(Role),
+    /// To whoever waits for one: a namespace, which comes with this.
+    Namespace,
     /// The keeper, to the loop: the gauge stands; its end of the link comes with this.
     Gauge,
     /// A program: it waits for connections.
@@ -52,8 +52,6 @@ pub(crate) enum Report {
     NotStarted(Role, i32),
     /// Our own program: what it ran into.
     Trouble(Role, End, Doing, i32),
-    /// A program, before anything else: its process is there.
-    Started(Role),
     /// Init: a program has ended, with an exit status or by a signal.
     Exited(Role, i32),
     Killed(Role, i32),
@@ -98,23 +96,31 @@ impl Control {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
     }
 
-    /// Waits for the next order; none when the tool is gone.
+    /// Waits for the next order; none when everybody who could give one is gone.
     pub(crate) fn next_order(&self) -> Result<Option<Order>, i32> {
-        match self.receive()? {
-            Some((words, _)) => Order::from_words(words).map(Some).ok_or(Errno::PROTO.raw_os_error()),
-            None => Ok(None),
-        }
+        Ok(self.next(Order::from_words)?.map(|(order, _)| order))
     }
 
     /// Waits for the next report; none when every process inside is gone.
     pub(crate) fn next_report(&self) -> Result<Option<(Report, Vec<OwnedFd>)>, i32> {
-        match self.receive()? {
-            Some((words, descriptors)) => {
-                let report = Report::from_words(words).ok_or(Errno::PROTO.raw_os_error())?;
-                Ok(Some((report, descriptors)))
+        self.next(Report::from_words)
+    }
+
+    /// Waits for a namespace; what was refused instead, if it was.
+    pub(crate) fn next_namespace(&self) -> Result<Result<OwnedFd, (Step, i32)>, i32> {
+        match self.next_report()? {
+            Some((Report::Namespace, descriptors)) => {
+                descriptors.into_iter().next().map(Ok).ok_or(Errno::PROTO.raw_os_error())
             }
-            None => Ok(None),
+            Some((Report::Refused(step, errno), _)) => Ok(Err((step, errno))),
+            Some(_) => Err(Errno::PROTO.raw_os_error()),
+            None => Err(Errno::PIPE.raw_os_error()),
         }
+    }
+
+    fn next<T>(&self, read: fn(Words) -> Option<T>) -> Result<Option<(T, Vec<OwnedFd>)>, i32> {
+        let Some((words, descriptors)) = self.receive()? else { return Ok(None) };
+        read(words).map(|message| Some((message, descriptors))).ok_or(Errno::PROTO.raw_os_error())
     }
 
     fn send(&self, words: Words, descriptors: &[BorrowedFd<'_>]) -> Result<(), i32> {
@@ -143,6 +149,10 @@ impl Control {
                 &mut ancillary,
                 RecvFlags::CMSG_CLOEXEC,
             ) {
+                // Those for which this process had no room are gone.
+                Ok(message) if message.flags.contains(ReturnFlags::CTRUNC) => {
+                    return Err(Errno::MFILE.raw_os_error());
+                }
                 Ok(message) => break message.bytes,
                 Err(Errno::INTR) => {}
                 // What a socket says when its other end closed with messages unread.
@@ -188,16 +198,12 @@ fn from_bytes(bytes: [u8; LEN]) -> Words {
 
 impl Order {
     fn words(self) -> Words {
-        match self {
-            Order::Start(role) => [1, role_word(role), 0, 0],
-            Order::Signal(role, signal) => [2, role_word(role), signal, 0],
-        }
+        [role_word(self.role), self.signal, 0, 0]
     }
 
     fn from_words(words: Words) -> Option<Order> {
         match words {
-            [1, role, 0, 0] => Some(Order::Start(role_of(role)?)),
-            [2, role, signal, 0] => Some(Order::Signal(role_of(role)?, signal)),
+            [role, signal, 0, 0] => Some(Order { role: role_of(role)?, signal }),
             _ => None,
         }
     }
@@ -207,40 +213,39 @@ impl Report {
     fn words(self) -> Words {
         match self {
             Report::Refused(step, errno) => [1, i32::try_from(step.index()).unwrap_or_default(), errno, 0],
-            Report::Made { backend, tables, offload } => {
-                [2, i32::from(backend == Backend::Tun), tables.cast_signed(), i32::from(offload)]
+            Report::Made { backend, tables } => {
+                [2, i32::from(backend == Backend::Tun), tables.cast_signed(), 0]
             }
             Report::Listening(role) => [3, role_word(role), 0, 0],
             Report::NotStarted(role, errno) => [4, role_word(role), errno, 0],
             Report::Trouble(role, end, doing, errno) => {
                 [5, role_word(role) | place_in(&ENDS, end) << 8, place_in(&DOING, doing), errno]
             }
-            Report::Started(role) => [6, role_word(role), 0, 0],
-            Report::Exited(role, status) => [7, role_word(role), status, 0],
-            Report::Killed(role, signal) => [8, role_word(role), signal, 0],
-            Report::Gauge => [9, 0, 0, 0],
-            Report::Stands(role) => [10, role_word(role), 0, 0],
+            Report::Exited(role, status) => [6, role_word(role), status, 0],
+            Report::Killed(role, signal) => [7, role_word(role), signal, 0],
+            Report::Gauge => [8, 0, 0, 0],
+            Report::Ready => [9, 0, 0, 0],
+            Report::Namespace => [10, 0, 0, 0],
         }
     }
 
     fn from_words(words: Words) -> Option<Report> {
         Some(match words {
             [1, step, errno, 0] => Report::Refused(*Step::ALL.get(usize::try_from(step).ok()?)?, errno),
-            [2, tun @ 0..=1, tables, offload @ 0..=1] => Report::Made {
+            [2, tun @ 0..=1, tables, 0] => Report::Made {
                 backend: if tun == 1 { Backend::Tun } else { Backend::Packet },
                 tables: tables.cast_unsigned(),
-                offload: offload == 1,
             },
             [3, role, 0, 0] => Report::Listening(role_of(role)?),
             [4, role, errno, 0] => Report::NotStarted(role_of(role)?, errno),
             [5, role, doing, errno] => {
                 Report::Trouble(role_of(role & 0xff)?, at(&ENDS, role >> 8)?, at(&DOING, doing)?, errno)
             }
-            [6, role, 0, 0] => Report::Started(role_of(role)?),
-            [7, role, status, 0] => Report::Exited(role_of(role)?, status),
-            [8, role, signal, 0] => Report::Killed(role_of(role)?, signal),
-            [9, 0, 0, 0] => Report::Gauge,
-            [10, role, 0, 0] => Report::Stands(role_of(role)?),
+            [6, role, status, 0] => Report::Exited(role_of(role)?, status),
+            [7, role, signal, 0] => Report::Killed(role_of(role)?, signal),
+            [8, 0, 0, 0] => Report::Gauge,
+            [9, 0, 0, 0] => Report::Ready,
+            [10, 0, 0, 0] => Report::Namespace,
             _ => return None,
         })
     }
@@ -286,14 +291,15 @@ mod tests {
 
     fn reports() -> Vec<Report> {
         let mut all = vec![
-            Report::Made { backend: Backend::Tun, tables: 0xffff_ffff, offload: true },
-            Report::Made { backend: Backend::Packet, tables: 5, offload: false },
+            Report::Made { backend: Backend::Tun, tables: 0xffff_ffff },
+            Report::Made { backend: Backend::Packet, tables: 5 },
             Report::Gauge,
+            Report::Ready,
+            Report::Namespace,
         ];
         all.extend(Step::ALL.map(|step| Report::Refused(step, 28)));
         for role in Role::all(MOST_HOSTS) {
-            all.extend([Report::Listening(role), Report::Started(role), Report::NotStarted(role, 2)]);
-            all.push(Report::Stands(role));
+            all.extend([Report::Listening(role), Report::NotStarted(role, 2)]);
             all.extend([Report::Exited(role, 255), Report::Killed(role, 9)]);
             for end in ENDS {
                 all.extend(DOING.map(|doing| Report::Trouble(role, end, doing, 111)));
@@ -309,7 +315,8 @@ mod tests {
             inside.report(report).expect("sent");
             assert_eq!(outside.next_report().expect("received").expect("a report").0, report);
         }
-        for order in [Order::Start(Role::Client), Order::Signal(Role::Server, 15)] {
+        for role in Role::all(MOST_HOSTS) {
+            let order = Order { role, signal: 15 };
             outside.order(order).expect("sent");
             assert_eq!(inside.next_order(), Ok(Some(order)));
         }
@@ -320,7 +327,7 @@ mod tests {
         use std::io::{Read, Write};
         let (outside, inside) = Control::pair().expect("pair");
         let (mut read, write) = std::io::pipe().expect("pipe");
-        inside.hand_over(Report::Started(Role::Client), &[write.as_fd()]).expect("sent");
+        inside.hand_over(Report::Gauge, &[write.as_fd()]).expect("sent");
         drop(write);
         let (_, descriptors) = outside.next_report().expect("received").expect("a report");
         assert_eq!(descriptors.len(), 1);

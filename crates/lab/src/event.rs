@@ -68,6 +68,11 @@ impl Role {
         [Family::V4, Family::V6].map(|family| role.address(family)).contains(&address).then_some(role)
     }
 
+    /// Its other name, a letter: the client is `a`.
+    pub fn letter(self) -> char {
+        char::from(b'a' + self.number() - 1)
+    }
+
     /// The host's name.
     pub fn name(self) -> &'static str {
         match self {

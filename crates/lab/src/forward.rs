@@ -19,24 +19,28 @@ mod teller;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{EventfdFlags, eventfd};
 use wire::{Cause, Doing, End, Fault};
 
 use crate::calibration::Current;
-use crate::config::Config;
+use crate::config::{Config, Keep};
+use crate::control;
 use crate::event::{DirectionReport, LinkFrame};
 use crate::link::{Direction, Link};
 use crate::link_end::LinkEnd;
+pub(crate) use clock::Clock;
 use engine::Parts;
-pub(crate) use gauge::Gauge;
 use teller::{Budget, Teller, Told};
+
+/// How many messages of the loop are taken before others are heard.
+const BATCHES_AT_ONCE: usize = 4;
 
 /// What the loop tells while it runs.
 #[derive(Debug)]
-pub enum Report {
+pub(crate) enum Report {
     /// A packet entered the link and its fate is final. In order of entering.
     Frame(LinkFrame),
     /// So many packets were carried but not told, because nobody fetched the reports.
@@ -48,17 +52,17 @@ pub enum Report {
 
 /// The counters of a loop that has ended. Their unplanned drops are those of the writes; what the devices dropped is
 /// not known here.
-#[derive(Clone, Debug)]
-pub struct Stopped {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stopped {
     /// From the client to the server.
-    pub up: DirectionReport,
+    pub(crate) up: DirectionReport,
     /// From the server to the client.
-    pub down: DirectionReport,
+    pub(crate) down: DirectionReport,
 }
 
 /// The loop as seen by the main thread.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     control: Arc<Control>,
     budget: Arc<Budget>,
     reports: Receiver<Told>,
@@ -67,13 +71,20 @@ pub struct Running {
     thread: JoinHandle<Stopped>,
 }
 
+/// A loop whose thread is there and waits for the ends of its link.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    ends: Sender<[LinkEnd; 2]>,
+    running: Running,
+}
+
 /// By what delays are shorter.
 #[derive(Debug, Default)]
 pub(crate) struct Calibrated {
     /// As it is at present.
     pub(crate) costs: Current,
-    /// Where it is measured, if it is measured here.
-    pub(crate) gauge: Option<Gauge>,
+    /// From where the gauge comes, if it is measured here.
+    pub(crate) gauge: Option<control::Control>,
 }
 
 /// What the main thread asks of the loop.
@@ -85,52 +96,56 @@ struct Control {
     stop: AtomicBool,
 }
 
-/// Starts the loop in a thread of its own. Nothing that forks may come after it.
-pub fn start(client: LinkEnd, server: LinkEnd, config: &Config) -> Result<Running, Fault> {
-    start_calibrated([client, server], config, Calibrated::default())
-}
-
-/// The same with delays that are shorter by what getting in and out costs at present.
-pub(crate) fn start_calibrated(
-    ends: [LinkEnd; 2],
-    config: &Config,
-    calibrated: Calibrated,
-) -> Result<Running, Fault> {
+/// Prepares the loop of a link whose ends come later. Nothing that forks may come after it.
+pub(crate) fn prepare(config: &Config, calibrated: Calibrated) -> Result<Prepared, Fault> {
     let link = Link::new(config.seed, config.link.clone());
-    start_link(Budget::default(), ends, link, config, calibrated)
+    prepare_link(Budget::default(), link, config.keep, calibrated)
 }
 
 /// The same where only what comes from the first end passes the rules: a host's line to the switch.
-pub(crate) fn start_uplink(
-    [host, switch]: [LinkEnd; 2],
+pub(crate) fn prepare_uplink(
     from: Direction,
     seed: u64,
     config: &Config,
     calibrated: Calibrated,
-) -> Result<Running, Fault> {
+) -> Result<Prepared, Fault> {
     let link = Link::new(seed, config.link.one_way(from));
-    start_link(Budget::default(), [host, switch], link, config, calibrated)
+    prepare_link(Budget::default(), link, config.keep, calibrated)
 }
 
-fn start_link(
-    budget: Budget,
-    [client, server]: [LinkEnd; 2],
-    link: Link,
-    config: &Config,
-    calibrated: Calibrated,
-) -> Result<Running, Fault> {
-    if (client.vnet_header, client.l2_len) != (server.vnet_header, server.l2_len) {
-        let cause = Cause::Words("its two ends frame their packets differently".to_owned());
-        return Err(Fault { end: End::Us, doing: Doing::Start, at: "the link".to_owned(), cause });
-    }
+fn prepare_link(budget: Budget, link: Link, keep: Keep, calibrated: Calibrated) -> Result<Prepared, Fault> {
     let control = Arc::new(Control { call: event()?, idle_asked: false.into(), stop: false.into() });
     let (budget, wake) = (Arc::new(budget), Arc::new(event()?));
     let (sender, reports) = mpsc::channel();
-    let teller = Teller::new(sender, wake.clone(), budget.clone(), config.keep);
-    let parts = Parts { client, server, link, teller, calibrated, control: control.clone() };
-    let thread = thread::Builder::new().name("link".to_owned()).spawn(move || engine::run(parts));
+    let (ends, coming) = mpsc::channel();
+    let teller = Teller::new(sender, wake.clone(), budget.clone(), keep);
+    let parts = Parts { link, teller, calibrated, control: control.clone() };
+    // None come where the hosts could not be made.
+    let life = move || coming.recv().map_or_else(|_| Stopped::default(), |ends| engine::run(ends, parts));
+    let thread = thread::Builder::new().name("link".to_owned()).spawn(life);
     let thread = thread.map_err(|error| Fault::io(End::Us, Doing::Start, "the link", &error))?;
-    Ok(Running { control, budget, reports, wake, thread })
+    Ok(Prepared { ends, running: Running { control, budget, reports, wake, thread } })
+}
+
+impl Prepared {
+    /// Lets the loop run.
+    pub(crate) fn start(self, [client, server]: [LinkEnd; 2]) -> Result<Running, Fault> {
+        let Prepared { ends, running } = self;
+        if (client.vnet_header, client.l2_len) != (server.vnet_header, server.l2_len) {
+            let cause = Cause::Words("its two ends frame their packets differently".to_owned());
+            return Err(Fault { end: End::Us, doing: Doing::Start, at: "the link".to_owned(), cause });
+        }
+        // It only fails when the thread has ended, which is then seen by whoever asks it for something.
+        let _ = ends.send([client, server]);
+        Ok(running)
+    }
+
+    /// Ends its thread: afterwards this process may fork again.
+    pub(crate) fn abandon(self) {
+        let Prepared { ends, running } = self;
+        drop(ends);
+        let _ = running.thread.join();
+    }
 }
 
 fn event() -> Result<OwnedFd, Fault> {
@@ -140,37 +155,39 @@ fn event() -> Result<OwnedFd, Fault> {
 
 impl Running {
     /// Readable when reports wait.
-    pub fn wake(&self) -> BorrowedFd<'_> {
+    pub(crate) fn wake(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
 
-    /// Hands over all waiting reports; never blocks.
-    pub fn take(&mut self, emit: &mut dyn FnMut(Report)) {
+    /// Hands over waiting reports, and never waits for more. Some may be left for the next time: whoever tells them may be
+    /// slower than they come, and has others to hear.
+    pub(crate) fn take(&mut self, emit: &mut dyn FnMut(Report)) {
         // Cleared first: what is told from now on makes it readable again.
         clear(&self.wake);
-        while let Ok(told) = self.reports.try_recv() {
+        for _ in 0..BATCHES_AT_ONCE {
+            let Ok(told) = self.reports.try_recv() else { return };
             hand_over(told, &self.budget, emit);
         }
+        ring(&self.wake);
     }
 
     /// Asks for one [`Report::Idle`] as soon as, at one moment, nothing is under way on the link, nothing waits to
     /// enter it, and every frame has been told.
-    pub fn ask_idle(&mut self) {
+    pub(crate) fn ask_idle(&mut self) {
         self.control.idle_asked.store(true, Ordering::Release);
         ring(&self.control.call);
     }
 
     /// Ends the loop and emits what still waits. What is under way is delivered if its time comes within a second;
     /// what is not, is told as stopped.
-    pub fn stop(self, emit: &mut dyn FnMut(Report)) -> Stopped {
+    pub(crate) fn stop(self, emit: &mut dyn FnMut(Report)) -> Stopped {
         self.control.stop.store(true, Ordering::Release);
         ring(&self.control.call);
         // The other end of the channel goes with the thread, so this ends when the loop has.
         while let Ok(told) = self.reports.recv() {
             hand_over(told, &self.budget, emit);
         }
-        let nothing = || Stopped { up: DirectionReport::default(), down: DirectionReport::default() };
-        self.thread.join().unwrap_or_else(|_| nothing())
+        self.thread.join().unwrap_or_else(|_| Stopped::default())
     }
 }
 

@@ -7,12 +7,12 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::namespace::{self, Ids, Namespace, OwnPlace};
+use kernel::packet_socket;
 use kernel::rtnetlink::{Changes, InterfaceAddress, Mac, Rtnetlink, Setting, VethEnd};
-use kernel::tun::{self, Tun};
-use kernel::{mount, packet_socket};
+use kernel::tun;
 use rustix::io::Errno;
 use wire::refusal::Step;
 
@@ -26,12 +26,11 @@ pub(crate) const INTERFACE: &str = "eth0";
 
 /// The socket tables of a network namespace, in the order in which they travel.
 pub(crate) const TABLES: [&str; 4] = ["tcp", "tcp6", "udp", "udp6"];
+// The keeper's report has a bit for each.
+const _: () = assert!(TABLES.len() * MOST_HOSTS <= u32::BITS as usize);
 
 /// Packets that may wait for the link before one is dropped: a TUN device's 500 lose packets at full speed.
 const QUEUE_LEN: u32 = 50_000;
-
-/// Places in each host's own table of TCP sockets, so that looking through it takes microseconds.
-const TCP_TABLE: &str = "4096";
 
 /// Behind all others.
 const GAUGE: Role = Role::Other(MOST_HOSTS as u8 + 1);
@@ -54,8 +53,8 @@ pub(crate) type Refused = (Step, i32);
 /// One host.
 #[derive(Debug)]
 pub(crate) struct Host {
-    /// Its network namespace.
-    pub(crate) network: OwnedFd,
+    /// Its network namespace, which stays as long as this does, whoever is in it.
+    _network: OwnedFd,
     /// The far side of its interface.
     pub(crate) link: OwnedFd,
     /// Its port of the switch, if there is one.
@@ -70,7 +69,6 @@ pub(crate) struct Host {
 #[derive(Debug)]
 pub(crate) struct Hosts {
     pub(crate) backend: Backend,
-    pub(crate) offload: bool,
     pub(crate) hosts: Vec<Host>,
     /// Where they were made.
     place: Place,
@@ -98,7 +96,7 @@ struct Place {
 
 /// The hosts while they are made.
 #[derive(Debug)]
-pub(crate) struct Making<'a> {
+pub(crate) struct Unfinished<'a> {
     config: &'a Config,
     place: Place,
     /// Whether they are to be joined by TUN devices: settled with the first.
@@ -121,7 +119,7 @@ impl Hosts {
             }
             Backend::Tun | Backend::Simulated => {
                 let tun = tun::create(INTERFACE).map_err(at(Step::Tun))?;
-                (tun.fd, configure(Family::V4, &host, &[])?)
+                (tun, configure(Family::V4, &host, &[])?)
             }
         };
         let end = |role: Role, port| SocketAddr::new(role.address(Family::V4), port);
@@ -146,86 +144,66 @@ pub(crate) fn counted_interface(backend: Backend, role: Role) -> &'static str {
     }
 }
 
-impl<'a> Making<'a> {
-    /// Takes the calling process, which has one thread, into namespaces of its own, in which nothing stands yet.
-    pub(crate) fn begin(config: &'a Config, ids: Ids) -> Result<Making<'a>, Refused> {
+impl<'a> Unfinished<'a> {
+    /// Begins with nothing. Later the calling process goes from one network to the next.
+    pub(crate) fn begin(config: &'a Config, ids: Ids, middle: OwnedFd) -> Result<Unfinished<'a>, Refused> {
         let by_tun = tries_tun(config)?;
-        enter_own_world(config, ids)?;
         let own = OwnPlace::open().map_err(at(Step::NetworkNamespace))?;
-        let middle = make_network(&own)?;
-        // tcp_child_ehash_entries counts for the namespaces made from here, since Linux 6.1; before, they share a table.
-        let _ = namespace::set_sysctl("net.ipv4.tcp_child_ehash_entries", TCP_TABLE);
         let place = Place { ids, own, middle };
-        Ok(Making { config, place, by_tun, hosts: Vec::new(), devices: Vec::new() })
+        Ok(Unfinished { config, place, by_tun, hosts: Vec::new(), devices: Vec::new() })
     }
 
-    /// Makes a host before all others, if one can stand without them.
-    pub(crate) fn make_first(&mut self, role: Role) -> Result<(), Refused> {
-        if self.by_tun { self.make(role) } else { Ok(()) }
+    /// How many are to be made.
+    pub(crate) fn number(&self) -> usize {
+        self.config.hosts()
     }
 
-    /// The hosts that stand: their network namespaces.
-    pub(crate) fn standing(self) -> Vec<(Role, OwnedFd)> {
-        self.hosts.into_iter().zip(self.devices).map(|(host, _)| (host.role, host.network)).collect()
-    }
-
-    /// Makes all that are still missing, and the links' far sides.
-    pub(crate) fn finish(mut self) -> Result<Hosts, Refused> {
-        for role in Role::all(self.config.hosts()) {
-            if self.hosts.iter().all(|host| host.role != role) {
-                self.make(role)?;
-            }
-        }
-        if !self.by_tun {
-            self.hosts.sort_by_key(|host| host.role.number());
-            return join_by_packet_sockets(self.config, self.place, self.hosts);
-        }
-        let offload = self.devices.iter().all(|device| device.tun.offload);
-        let mut hosts: Vec<(Bare, Device)> = self.hosts.into_iter().zip(self.devices).collect();
-        hosts.sort_by_key(|(host, _)| host.role.number());
-        let joined = |(host, Device { tun, interfaces })| {
-            finished(host, FarSide { link: tun.fd, port: None, interfaces })
-        };
-        let hosts = hosts.into_iter().map(joined).collect();
-        Ok(Hosts { backend: Backend::Tun, offload, hosts, place: self.place })
-    }
-
-    /// Makes a host, and its TUN device where that is tried and allowed.
-    fn make(&mut self, role: Role) -> Result<(), Refused> {
+    /// Makes a host that is on no network yet, and gives its network namespace.
+    pub(crate) fn add(&mut self, role: Role) -> Result<BorrowedFd<'_>, Refused> {
         let bare = make_bare(role, &self.place)?;
         if self.config.family == Family::V6 && !bare.has_ipv6 {
             return Err((Step::Address, Errno::AFNOSUPPORT.raw_os_error()));
         }
-        if self.by_tun {
-            match tun::create(INTERFACE) {
-                Ok(tun) => {
-                    let interfaces = configure(self.config.family, &bare, &[])?;
-                    self.devices.push(Device { tun, interfaces });
-                }
-                Err(_) if self.config.backend == Choice::Automatic && self.hosts.is_empty() => {
-                    self.by_tun = false;
-                }
-                Err(errno) => return Err((Step::Tun, errno)),
-            }
-        }
         self.hosts.push(bare);
-        Ok(())
+        Ok(self.hosts[self.hosts.len() - 1].network.as_fd())
+    }
+
+    /// Gives the host that was added last its TUN device, where that is tried and allowed. Whether it stands now, before the
+    /// others.
+    pub(crate) fn try_to_finish_last(&mut self) -> Result<bool, Refused> {
+        let Some(bare) = self.hosts.last().filter(|_| self.by_tun) else { return Ok(false) };
+        match tun::create(INTERFACE) {
+            Ok(tun) => {
+                let interfaces = configure(self.config.family, bare, &[])?;
+                self.devices.push(Device { tun, interfaces });
+            }
+            Err(_) if self.config.backend == Choice::Automatic && self.hosts.len() == 1 => {
+                self.by_tun = false;
+            }
+            Err(errno) => return Err((Step::Tun, errno)),
+        }
+        Ok(self.by_tun)
+    }
+
+    /// Joins all, which have been added: the links' far sides.
+    pub(crate) fn finish(mut self) -> Result<Hosts, Refused> {
+        if !self.by_tun {
+            self.hosts.sort_by_key(|host| host.role.number());
+            return join_by_packet_sockets(self.config, self.place, self.hosts);
+        }
+        let mut hosts: Vec<(Bare, Device)> = self.hosts.into_iter().zip(self.devices).collect();
+        hosts.sort_by_key(|(host, _)| host.role.number());
+        let joined = |(host, Device { tun, interfaces })| {
+            finished(host, FarSide { link: tun, port: None, interfaces })
+        };
+        let hosts = hosts.into_iter().map(joined).collect();
+        Ok(Hosts { backend: Backend::Tun, hosts, place: self.place })
     }
 }
 
-fn enter_own_world(config: &Config, ids: Ids) -> Result<(), Refused> {
-    namespace::unshare(Namespace::User).map_err(at(Step::UserNamespace))?;
-    namespace::keep_ids(ids).map_err(at(Step::IdMaps))?;
-    namespace::unshare(Namespace::Mount).map_err(at(Step::MountNamespace))?;
-    mount::make_private().map_err(at(Step::MountNamespace))?;
-    // Without names the addresses still work.
-    let _ = mount::replace_hosts(&names(config));
-    Ok(())
-}
-
-/// What /etc/hosts says inside. The family that is to come first stands first; who sorts by RFC 6724 goes by the addresses'
-/// being preferred or not.
-fn names(config: &Config) -> String {
+/// What /etc/hosts says inside. The family that is to come first stands first; a resolver that sorts by RFC 6724 goes
+/// by which address is preferred.
+pub(crate) fn names(config: &Config) -> String {
     let mut text = String::from("127.0.0.1 localhost\n::1 localhost\n");
     let order = match config.family {
         Family::V4 => [Family::V4, Family::V6],
@@ -233,8 +211,7 @@ fn names(config: &Config) -> String {
     };
     for family in order {
         for role in Role::all(config.hosts()) {
-            let letter = char::from(b'a' + role.number() - 1);
-            let _ = writeln!(text, "{} {} {letter}", role.address(family), role.name());
+            let _ = writeln!(text, "{} {} {}", role.address(family), role.name(), role.letter());
         }
     }
     text
@@ -252,7 +229,7 @@ struct Bare {
 /// Its TUN device, with its addresses and up, and a conversation with the kernel about it.
 #[derive(Debug)]
 struct Device {
-    tun: Tun,
+    tun: OwnedFd,
     interfaces: Rtnetlink,
 }
 
@@ -264,7 +241,7 @@ fn make_network(own: &OwnPlace) -> Result<OwnedFd, Refused> {
 
 /// The calling process is in its network afterwards.
 fn make_bare(role: Role, Place { ids, own, middle }: &Place) -> Result<Bare, Refused> {
-    namespace::enter_network(middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
+    namespace::enter(Namespace::Network, middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
     let network = make_network(own)?;
     // The server may have a port below 1024, as it would on a host of its own.
     namespace::set_sysctl("net.ipv4.ip_unprivileged_port_start", "0").map_err(at(Step::Sysctl))?;
@@ -290,7 +267,7 @@ fn tries_tun(config: &Config) -> Result<bool, Refused> {
 
 fn join_by_packet_sockets(config: &Config, place: Place, hosts: Vec<Bare>) -> Result<Hosts, Refused> {
     let (has_switch, middle) = (hosts.len() > 2, &place.middle);
-    namespace::enter_network(middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
+    namespace::enter(Namespace::Network, middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
     // The far ends of the hosts' interfaces have nothing to say. Where it may not be set, they have no addresses either.
     let _ = namespace::set_sysctl("net.ipv6.conf.all.disable_ipv6", "1");
     let bridge = has_switch.then(make_bridge).transpose()?;
@@ -305,7 +282,7 @@ fn join_by_packet_sockets(config: &Config, place: Place, hosts: Vec<Bare>) -> Re
         ready::to_forward(&mut far.interfaces, &port_of(host.role)).map_err(at(Step::Bridge))?;
     }
     let hosts = hosts.into_iter().zip(far_sides).map(|(host, far)| finished(host, far)).collect();
-    Ok(Hosts { backend: Backend::Packet, offload: true, hosts, place })
+    Ok(Hosts { backend: Backend::Packet, hosts, place })
 }
 
 fn make_bridge() -> Result<u32, Refused> {
@@ -336,7 +313,7 @@ fn port_of(role: Role) -> String {
 /// the host's own, so that nothing the host sends is missed. With a bridge, another pair within the middle is a port of it
 /// and a second packet socket's interface.
 fn far_side(host: &Bare, middle: &OwnedFd, bridge: Option<u32>) -> Result<FarSide, Refused> {
-    namespace::enter_network(middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
+    namespace::enter(Namespace::Network, middle.as_fd()).map_err(at(Step::NetworkNamespace))?;
     let mut interfaces = Rtnetlink::open().map_err(at(Step::Veth))?;
     let name = counted_interface(Backend::Packet, host.role);
     let here = VethEnd { name, mac: mac(host.role, Side::Far) };
@@ -366,7 +343,7 @@ fn socket_on(interfaces: &mut Rtnetlink, name: &str, setting: Setting) -> Result
 /// Gives a host its addresses and takes it up. Where there are hardware addresses, those of its neighbours are known from
 /// the start.
 fn configure(preferred: Family, host: &Bare, neighbours: &[Role]) -> Result<Rtnetlink, Refused> {
-    namespace::enter_network(host.network.as_fd()).map_err(at(Step::NetworkNamespace))?;
+    namespace::enter(Namespace::Network, host.network.as_fd()).map_err(at(Step::NetworkNamespace))?;
     let families: &[Family] = if host.has_ipv6 { &[Family::V4, Family::V6] } else { &[Family::V4] };
     let up = Setting { up: true, ..Setting::default() };
     let link = Setting {
@@ -385,6 +362,8 @@ fn configure(preferred: Family, host: &Bare, neighbours: &[Role]) -> Result<Rtne
         changes.set(loopback, up);
         // The queue's length before it is taken up: afterwards the kernel would first have to stop it.
         changes.set(index, link);
+        // By default there is a queue before a TUN device's own: what it is made of takes the kernel long, and it never fills.
+        changes.hand_over_at_once(index);
         for family in families {
             changes.add_address(index, address(host.role, *family, preferred));
         }
@@ -425,7 +404,7 @@ fn address(role: Role, family: Family, preferred: Family) -> InterfaceAddress {
 /// The host as it is told to the others.
 fn finished(host: Bare, far: FarSide) -> Host {
     let (Bare { network, tables, .. }, FarSide { link, port, interfaces }) = (host, far);
-    Host { network, link, port, interfaces, tables }
+    Host { _network: network, link, port, interfaces, tables }
 }
 
 /// Where an interface is on the way from a host to the switch.

@@ -1,59 +1,96 @@
-//! Init: the first process of the lab's pid namespace. It starts the programs, reaps everything that ends inside, and
-//! tells the tool; when it ends, the kernel ends everything inside.
+//! Init: the first process of the lab's pid namespace. It lets programs see names and processes as they are inside, forks a
+//! process for each, reaps everything that ends inside, and tells the tool; when it ends, the kernel ends everything inside.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
-use kernel::process::{self, Forked, Pid};
+use kernel::mount;
+use kernel::namespace::{self, Namespace};
+use kernel::process::{self, Forked, Pid, Processors};
 use kernel::signal::Signals;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
+use wire::refusal::Step;
 
+use crate::config::Config;
 use crate::control::{Control, Order, Report};
 use crate::event::Role;
+use crate::hosts::{Refused, names};
 use crate::keeper::Inside;
-use crate::programs;
-
-/// The hosts' network namespaces.
-#[derive(Debug)]
-pub(crate) struct Networks {
-    /// Of those that stood when init was forked, and of those that the keeper has told of.
-    pub(crate) standing: Vec<(Role, OwnedFd)>,
-    /// Where the keeper tells of each when all stand.
-    pub(crate) later: Control,
-}
+use crate::lines::Lines;
+use crate::programs::{self, EXIT_NOT_STARTED};
 
 /// The processes of the hosts' programs, while they live.
 #[derive(Debug, Default)]
 struct Programs(Vec<(Role, Pid)>);
 
-/// Is init, in a process forked for it. `keeper` is a handle of its parent.
-pub(crate) fn run(inside: &Inside<'_>, networks: Networks, keeper: &OwnedFd) -> ! {
+/// Is init, in a process forked for it. `keeper` is a handle of its parent; it and the programs may run on all of
+/// `processors`, but keep out of the keeper's way as long as that makes the hosts.
+pub(crate) fn run(inside: Inside<'_>, lines: &Lines, processors: &Processors, keeper: &OwnedFd) -> ! {
     process::die_with(keeper.as_fd());
     let _ = rustix::thread::set_name(c"lab init");
-    // In a container that hides parts of /proc this is refused; then the programs see the outer one, as before.
-    let _ = kernel::mount::mount_proc();
+    if let Err((step, errno)) = see_inside(inside.config) {
+        let _ = inside.control.report(Report::Refused(step, errno));
+        process::exit_now(1);
+    }
     let Ok(ended) = Signals::take(&[Signal::CHILD]) else { process::exit_now(1) };
-    serve(inside, networks, &ended)
+    let programs = fork_programs(&inside, lines, processors);
+    processors.use_all();
+    // What only the programs need, they have: kept here, none of it would ever end.
+    let Inside { config, control, .. } = inside;
+    let _ = control.report(Report::Ready);
+    serve(config.leader, &control, programs, &ended)
 }
 
-fn serve(inside: &Inside<'_>, mut networks: Networks, ended: &Signals) -> ! {
+/// Takes this process, and all that it will fork, into a mount namespace in which the hosts have names and /proc has only
+/// what runs inside.
+fn see_inside(config: &Config) -> Result<(), Refused> {
+    let refused = |errno| (Step::MountNamespace, errno);
+    namespace::unshare(Namespace::Mount).map_err(refused)?;
+    mount::make_private().map_err(refused)?;
+    // Without names the addresses still work.
+    let _ = mount::replace_hosts(&names(config));
+    // In a container that hides parts of /proc this is refused; then the programs see the outer one, as before.
+    let _ = mount::mount_proc();
+    Ok(())
+}
+
+/// Forks a process for each program, which waits for its network and for the word to start.
+fn fork_programs(inside: &Inside<'_>, lines: &Lines, processors: &Processors) -> Programs {
     let mut programs = Programs::default();
-    if let Some(first) = inside.first {
-        start(first, inside, &mut networks, &mut programs);
+    for line in lines.iter() {
+        let role = line.role;
+        match process::fork() {
+            Ok(Forked::Child) => programs::run(inside, line, processors),
+            Ok(Forked::Parent(pid)) => {
+                if role != inside.config.leader {
+                    // The child does the same: whoever comes first, it is done before the group is sent a signal.
+                    let _ = rustix::process::setpgid(Some(pid), Some(pid));
+                }
+                programs.0.push((role, pid));
+            }
+            Err(errno) => {
+                let control = &inside.control;
+                let not_started = control.report(Report::NotStarted(role, errno));
+                let _ = not_started.and_then(|()| control.report(Report::Exited(role, EXIT_NOT_STARTED)));
+            }
+        }
     }
+    programs
+}
+
+fn serve(leader: Role, control: &Control, mut programs: Programs, ended: &Signals) -> ! {
     loop {
-        let [ordered, somebody_ended] = wait_for_either(&inside.control, ended);
+        let [ordered, somebody_ended] = wait_for_either(control, ended);
         if somebody_ended {
             while ended.next().is_some() {}
-            reap_all(&mut programs, &inside.control);
+            reap_all(&mut programs, control);
         }
         if !ordered {
             continue;
         }
-        match inside.control.next_order() {
-            Ok(Some(Order::Start(role))) => start(role, inside, &mut networks, &mut programs),
-            Ok(Some(Order::Signal(role, signal))) => {
-                send(programs.get(role), role != inside.config.leader, signal);
+        match control.next_order() {
+            Ok(Some(Order { role, signal })) => {
+                send(programs.get(role), role != leader, signal);
             }
             // The tool has ended the lab, or is gone.
             Ok(None) | Err(_) => process::exit_now(0),
@@ -69,33 +106,6 @@ fn wait_for_either(control: &Control, ended: &Signals) -> [bool; 2] {
     // A failure (EINTR) leaves the answers empty: then the next round waits again.
     let _ = poll(&mut watched, None);
     watched.map(|one| !one.revents().is_empty())
-}
-
-fn start(role: Role, inside: &Inside<'_>, networks: &mut Networks, programs: &mut Programs) {
-    let Some(network) = networks.of(role) else { return };
-    match fork_program(role, inside, network) {
-        Ok(pid) => {
-            if role != inside.config.leader {
-                // The child does the same: whoever comes first, it is done before the group is sent a signal.
-                let _ = rustix::process::setpgid(Some(pid), Some(pid));
-            }
-            programs.0.push((role, pid));
-        }
-        Err(errno) => {
-            let _ = inside.control.report(Report::NotStarted(role, errno));
-        }
-    }
-}
-
-/// A process for a host's program, which tells by itself that it is there.
-fn fork_program(role: Role, inside: &Inside<'_>, network: BorrowedFd<'_>) -> Result<Pid, i32> {
-    if programs::executes(role, inside) {
-        return process::fork_to_execute(|| programs::run(role, inside, network));
-    }
-    match process::fork()? {
-        Forked::Child => programs::run(role, inside, network),
-        Forked::Parent(pid) => Ok(pid),
-    }
 }
 
 /// Each program is a process group of its own, but for that which shares the terminal's foreground with the tool.
@@ -128,16 +138,5 @@ impl Programs {
     fn forget(&mut self, pid: Pid) -> Option<Role> {
         let place = self.0.iter().position(|(_, its)| *its == pid)?;
         Some(self.0.swap_remove(place).0)
-    }
-}
-
-impl Networks {
-    /// That of a host, once it stands; none when the keeper has gone.
-    fn of(&mut self, role: Role) -> Option<BorrowedFd<'_>> {
-        while self.standing.iter().all(|(of, _)| *of != role) {
-            let Ok(Some((Report::Stands(of), descriptors))) = self.later.next_report() else { return None };
-            self.standing.push((of, descriptors.into_iter().next()?));
-        }
-        self.standing.iter().find(|(of, _)| *of == role).map(|(_, network)| network.as_fd())
     }
 }

@@ -4,17 +4,19 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use wire::packet::dissect;
 use wire::{Fault, Time};
 
-use crate::calibration::{Costs, Current};
+use crate::calibration::Current;
 use crate::config::Config;
+use crate::control::Control;
 use crate::event::{DirectionReport, LinkFrame, Role};
-use crate::forward::{self, Calibrated, Gauge, Report, Running, Stopped};
+use crate::forward::{self, Calibrated, Clock, Prepared, Report, Running, Stopped};
 use crate::link::Direction;
-use crate::network::{Ends, Wires};
+use crate::network::{Begun, Ends, Network};
+use crate::outcome::NotMade;
 
 /// How long a packet is held back beyond its delay, for those of other links that left earlier and are told later.
 const HELD_BACK: Duration = Duration::from_millis(500);
@@ -32,37 +34,63 @@ pub(crate) struct Links {
 struct Order {
     held: BinaryHeap<Reverse<Held>>,
     hold: Duration,
+    /// As the links have it.
+    clock: Clock,
     told: u64,
-    /// Links that are empty, of those asked.
-    idle: usize,
+    /// Of each link: it has said that it is empty since it was asked.
+    idle: Vec<bool>,
     /// Whether anything was told since all were asked.
     moved: bool,
 }
 
 struct Held(LinkFrame);
 
-impl Links {
-    /// Starts them; nothing that forks may come after it.
-    pub(crate) fn start(wires: Wires, config: &Config) -> Result<Links, Fault> {
-        let Wires { ends, gauge } = wires;
-        let current = Current::default();
-        let mut gauge = gauge
-            .zip(ends.first())
-            .map(|(keeper, [end, _])| Gauge::made_by(keeper, end.l2_len, Costs::told_to(current.clone())));
-        let is_one = ends.len() == 1;
-        let start = |(place, [a, b]): (u64, Ends)| {
-            // The first loop measures for all.
-            let calibrated = Calibrated { costs: current.clone(), gauge: gauge.take() };
-            if is_one {
-                forward::start_calibrated([a, b], config, calibrated)
-            } else {
-                let role = Role::numbered(u8::try_from(place + 1).unwrap_or(u8::MAX));
-                let seed = seed(config.seed, place);
-                forward::start_uplink([a, b], Direction::from(role), seed, config, calibrated)
+/// A network that is being made, and the threads of its links, ready for it.
+pub(crate) struct Coming<'a> {
+    network: Begun,
+    /// One link between two hosts, or one between each host and the switch.
+    links: Vec<Prepared>,
+    config: &'a Config,
+}
+
+impl<'a> Coming<'a> {
+    /// Gets ready. Nothing that forks may come after it.
+    pub(crate) fn new(mut network: Begun, config: &'a Config) -> Result<Coming<'a>, Fault> {
+        let links = prepare(network.gauge.take(), config)?;
+        Ok(Coming { network, links, config })
+    }
+
+    /// Waits until the network stands, and starts its links.
+    pub(crate) fn wait(self) -> Result<(Network, Links), NotMade> {
+        match self.network.wait() {
+            Ok((network, ends)) => Ok((network, Links::start(self.links, ends, self.config)?)),
+            Err(not_made) => {
+                self.links.into_iter().for_each(Prepared::abandon);
+                Err(not_made)
             }
-        };
-        let links = (0..).zip(ends).map(start).collect::<Result<Vec<_>, _>>()?;
-        let order = (!is_one).then(|| Order::new(config.link.usual_delay() + HELD_BACK));
+        }
+    }
+}
+
+fn prepare(mut gauge: Option<Control>, config: &Config) -> Result<Vec<Prepared>, Fault> {
+    let costs = Current::default();
+    // The first loop measures for all.
+    let mut calibrated = || Calibrated { costs: costs.clone(), gauge: gauge.take() };
+    if config.hosts() == 2 {
+        return Ok(vec![forward::prepare(config, calibrated())?]);
+    }
+    let uplink = |(place, role)| {
+        forward::prepare_uplink(Direction::from(role), seed(config.seed, place), config, calibrated())
+    };
+    (0..).zip(Role::all(config.hosts())).map(uplink).collect()
+}
+
+impl Links {
+    fn start(prepared: Vec<Prepared>, ends: Vec<Ends>, config: &Config) -> Result<Links, Fault> {
+        let links = prepared.into_iter().zip(ends).map(|(link, ends)| link.start(ends));
+        let links = links.collect::<Result<Vec<_>, _>>()?;
+        let hold = config.link.usual_delay() + HELD_BACK;
+        let order = (links.len() > 1).then(|| Order::new(links.len(), hold));
         Ok(Links { links, order })
     }
 
@@ -79,11 +107,11 @@ impl Links {
         for (link, role) in self.links.iter_mut().zip(Role::all(usize::from(u8::MAX))) {
             link.take(&mut |report| order.take(role, report, emit));
         }
-        order.release(now(), emit);
-        if order.idle < self.links.len() {
+        order.release(order.clock.now(), emit);
+        if !order.idle.iter().all(|idle| *idle) {
             return;
         }
-        order.idle = 0;
+        order.idle.fill(false);
         if std::mem::take(&mut order.moved) {
             // What one link has delivered may be on its way into another.
             self.links.iter_mut().for_each(Running::ask_idle);
@@ -96,7 +124,8 @@ impl Links {
     /// Asks for one [`Report::Idle`] as soon as nothing is under way.
     pub(crate) fn ask_idle(&mut self) {
         if let Some(order) = &mut self.order {
-            (order.idle, order.moved) = (0, false);
+            order.idle.fill(false);
+            order.moved = false;
         }
         self.links.iter_mut().for_each(Running::ask_idle);
     }
@@ -105,9 +134,9 @@ impl Links {
     pub(crate) fn stop(self, emit: &mut dyn FnMut(Report)) -> Stopped {
         let Links { links, order } = self;
         let Some(mut order) = order else {
-            return links.into_iter().map(|link| link.stop(emit)).next().unwrap_or_else(nothing);
+            return links.into_iter().map(|link| link.stop(emit)).next().unwrap_or_default();
         };
-        let mut all = nothing();
+        let mut all = Stopped::default();
         for (link, role) in links.into_iter().zip(Role::all(usize::from(u8::MAX))) {
             let Stopped { up: from_host, down: to_host } =
                 link.stop(&mut |report| order.take(role, report, emit));
@@ -129,10 +158,6 @@ impl Links {
 fn seed(of_lab: u64, place: u64) -> u64 {
     // The golden ratio's fraction spreads neighbours over the whole range.
     of_lab.wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-}
-
-fn nothing() -> Stopped {
-    Stopped { up: DirectionReport::default(), down: DirectionReport::default() }
 }
 
 /// Of the lateness, the worst is kept.
@@ -170,21 +195,21 @@ fn add_touched(sum: &mut DirectionReport, more: Vec<(&'static str, u64)>) {
     }
 }
 
-fn now() -> Time {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX))
-}
-
 impl Order {
-    fn new(hold: Duration) -> Order {
-        Order { held: BinaryHeap::new(), hold, told: 0, idle: 0, moved: false }
+    fn new(links: usize, hold: Duration) -> Order {
+        let idle = vec![false; links];
+        Order { held: BinaryHeap::new(), hold, clock: Clock::start(), told: 0, idle, moved: false }
     }
 
     /// Takes what the link of a host tells. What goes to the host has been told by its sender's, or is an answer of this
     /// link's own.
     fn take(&mut self, of: Role, report: Report, emit: &mut dyn FnMut(Report)) {
         match report {
-            Report::Idle => self.idle += 1,
+            Report::Idle => {
+                if let Some(idle) = self.idle.get_mut(of.index()) {
+                    *idle = true;
+                }
+            }
             Report::Missed(_) => {
                 self.moved = true;
                 emit(report);
@@ -276,7 +301,7 @@ mod tests {
 
     #[test]
     fn packets_of_several_links_are_told_once_and_in_the_order_of_leaving() {
-        let mut order = Order::new(Duration::from_nanos(10));
+        let mut order = Order::new(3, Duration::from_nanos(10));
         let mut told = Vec::new();
         let mut emit = |report| {
             if let Report::Frame(frame) = report {

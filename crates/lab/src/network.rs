@@ -19,7 +19,9 @@ use crate::event::{Backend, Role};
 use crate::hosts::{counted_interface, link_layer_len};
 use crate::keeper::{self, Inside};
 use crate::lesson::Part;
-use crate::link_end::{LinkEnd, LinkKind};
+use crate::lines::Lines;
+use crate::link_end::LinkEnd;
+use crate::namespaces::Namespaces;
 use crate::outcome::NotMade;
 use crate::programs::Outputs;
 use crate::sockets::{Kind, Left, Tables, left, tcp, waiting};
@@ -33,8 +35,8 @@ const ALL_SLOTS: usize = 65_536;
 pub(crate) struct Network {
     pub(crate) backend: Backend,
     pub(crate) keeper: Keeper,
-    /// What was heard of the first program before the network stood.
-    pub(crate) early: Vec<Report>,
+    /// What was heard of programs before the network stood.
+    early: Vec<Report>,
     /// In the order of their numbers.
     hosts: Vec<HostView>,
 }
@@ -42,11 +44,11 @@ pub(crate) struct Network {
 /// A link's two ends.
 pub(crate) type Ends = [LinkEnd; 2];
 
-/// What there is to start the links with.
+/// A network that the keeper makes at the moment.
 #[derive(Debug)]
-pub(crate) struct Wires {
-    /// Of one link between client and server, or of one between each host and the switch.
-    pub(crate) ends: Vec<Ends>,
+pub(crate) struct Begun {
+    keeper: Keeper,
+    hosts: usize,
     /// Where the gauge comes from, if the link delays.
     pub(crate) gauge: Option<Control>,
 }
@@ -67,58 +69,75 @@ struct HostView {
 pub(crate) struct Keeper {
     pid: Pid,
     control: Control,
+    lines: Lines,
+    /// In which it makes the hosts. Their maker ends behind it.
+    _namespaces: Namespaces,
 }
 
-/// Makes the network: forks the keeper and waits for what it hands over. The links' ends come with it.
-/// On a host with an actor it acts in place of the configured program. The program of `first` is started by itself: maybe
-/// before the other hosts and the link stand, and what it sends then waits for them.
-pub(crate) fn make(
+/// Begins to make a network in these namespaces: forks the keeper. On a host with an actor it acts in place of the configured program. The program
+/// of `first` is started by itself: maybe before the other hosts and the link stand, and what it sends then waits for them.
+pub(crate) fn begin(
+    namespaces: Namespaces,
     config: &Config,
     outputs: Outputs,
     cast: Vec<Part>,
     first: Option<Role>,
-) -> Result<(Network, Wires), NotMade> {
+) -> Result<Begun, NotMade> {
     let pair = || Control::pair().map_err(|errno| failed("a socket pair", errno));
     let (outside, inside) = pair()?;
     let (gauge, loops) = config.link.delays().then(pair).transpose()?.unzip();
-    let inside = Inside { config, first, control: inside, gauge: loops, outputs, cast };
+    let inside =
+        Inside { config, first, namespaces: &namespaces, control: inside, gauge: loops, outputs, cast };
+    let lines = Lines::open(inside.programs()).map_err(|errno| failed("the programs' lines", errno))?;
     let pid = match process::fork() {
         Ok(Forked::Child) => {
             drop((outside, gauge));
-            keeper::run(inside)
+            keeper::run(inside, &lines)
         }
         Ok(Forked::Parent(pid)) => pid,
         Err(errno) => return Err(refused(Step::Fork, errno)),
     };
     // It is the child's now; kept here, its pipes and its end of the conversation would never end.
     drop(inside);
-    let keeper = Keeper { pid, control: outside };
-    let told = |errno| failed("the keeper", errno);
-    let mut early = Vec::new();
-    let (report, descriptors) = loop {
-        match keeper.next_report().map_err(told)? {
-            about_all @ (Report::Made { .. } | Report::Refused(..), _) => break about_all,
-            (about_first, _) => early.push(about_first),
-        }
-    };
-    match report {
-        Report::Made { backend, tables, offload } => {
-            let (mut network, ends) = Handed { backend, tables, offload, descriptors }
-                .unpack(config.hosts(), keeper)
-                .ok_or_else(|| failed("the keeper's descriptors", Errno::PROTO.raw_os_error()))?;
-            network.early = early;
-            Ok((network, Wires { ends, gauge }))
-        }
-        Report::Refused(step, errno) => Err(refused(step, errno)),
-        _ => Err(failed("the keeper", Errno::PROTO.raw_os_error())),
+    let keeper = Keeper { pid, control: outside, lines, _namespaces: namespaces };
+    Ok(Begun { keeper, hosts: config.hosts(), gauge })
+}
+
+impl Begun {
+    /// Waits until the hosts stand and all that programs need is there. With the network come the ends of one link between
+    /// client and server, or of one between each host and the switch.
+    pub(crate) fn wait(self) -> Result<(Network, Vec<Ends>), NotMade> {
+        let (mut early, mut handed, mut is_ready) = (Vec::new(), None, false);
+        let handed = loop {
+            match self.keeper.next_report().map_err(|errno| failed("the keeper", errno))? {
+                (Report::Refused(step, errno), _) => return Err(refused(step, errno)),
+                (Report::Ready, _) => is_ready = true,
+                (Report::Made { backend, tables }, descriptors) => {
+                    handed = Some(Handed { backend, tables, descriptors });
+                }
+                (of_first, _) => early.push(of_first),
+            }
+            if let Some(handed) = handed.take_if(|_| is_ready) {
+                break handed;
+            }
+        };
+        let (mut network, ends) = handed
+            .unpack(self.hosts, self.keeper)
+            .ok_or_else(|| failed("the keeper's descriptors", Errno::PROTO.raw_os_error()))?;
+        network.early = early;
+        Ok((network, ends))
     }
 }
 
-fn refused(step: Step, errno: i32) -> NotMade {
+/// What the system does not allow; what it would allow to who has less open is no such thing.
+pub(crate) fn refused(step: Step, errno: i32) -> NotMade {
+    if matches!(Errno::from_raw_os_error(errno), Errno::MFILE | Errno::NFILE) {
+        return failed("the lab's hosts", errno);
+    }
     NotMade::Refused(Box::new(Refusal { step, errno, clues: restrictions::clues() }))
 }
 
-fn failed(what: &str, errno: i32) -> NotMade {
+pub(crate) fn failed(what: &str, errno: i32) -> NotMade {
     NotMade::Failed(Fault::errno(End::Us, Doing::Isolate, what, errno))
 }
 
@@ -126,7 +145,6 @@ fn failed(what: &str, errno: i32) -> NotMade {
 struct Handed {
     backend: Backend,
     tables: u32,
-    offload: bool,
     descriptors: Vec<OwnedFd>,
 }
 
@@ -154,17 +172,16 @@ impl Handed {
             HostView { interfaces: interfaces.into(), tables, socket, port }
         });
         let network = Network { backend: self.backend, keeper, early: Vec::new(), hosts: views.collect() };
-        let (backend, offload) = (self.backend, self.offload);
-        let end = |role, (fd, ring)| LinkEnd { ring, ..link_end(role, fd, backend, offload) };
+        let l2_len = link_layer_len(self.backend);
+        let end = |(fd, ring)| LinkEnd { fd, ring, vnet_header: true, l2_len };
         let links = links.into_iter().zip(rings);
         let ends = match has_switch {
-            true => links
-                .zip(ports.into_iter().zip(port_rings))
-                .map(|pair| [end(Role::Client, pair.0), end(Role::Server, pair.1)])
-                .collect(),
+            true => {
+                links.zip(ports.into_iter().zip(port_rings)).map(|pair| [end(pair.0), end(pair.1)]).collect()
+            }
             false => {
                 let [client, server] = <[_; 2]>::try_from(links.collect::<Vec<_>>()).ok()?;
-                vec![[end(Role::Client, client), end(Role::Server, server)]]
+                vec![[end(client), end(server)]]
             }
         };
         Some((network, ends))
@@ -198,23 +215,20 @@ fn rings<'a>(sockets: &[&'a OwnedFd], backend: Backend) -> Vec<Option<Ring>> {
     })
 }
 
-fn link_end(role: Role, fd: OwnedFd, backend: Backend, offload: bool) -> LinkEnd {
-    let kind = match backend {
-        Backend::Packet => LinkKind::Packet,
-        Backend::Tun | Backend::Simulated => LinkKind::Tun,
-    };
-    let l2_len = link_layer_len(backend);
-    LinkEnd { role, fd, kind, ring: None, vnet_header: true, offload, l2_len }
-}
-
 impl Keeper {
     /// Waits for the next report.
     pub(crate) fn next_report(&self) -> Result<(Report, Vec<OwnedFd>), i32> {
         self.control.next_report()?.ok_or(Errno::PIPE.raw_os_error())
     }
 
-    pub(crate) fn order(&self, order: Order) -> Result<(), i32> {
-        self.control.order(order)
+    /// Lets a host's program start.
+    pub(crate) fn start(&self, role: Role) -> Result<(), i32> {
+        self.lines.start(role)
+    }
+
+    /// Sends a signal to a host's program.
+    pub(crate) fn signal(&self, role: Role, signal: i32) -> Result<(), i32> {
+        self.control.order(Order { role, signal })
     }
 }
 
@@ -251,6 +265,11 @@ impl Network {
             }
             _ => Drops { from_host: counters.send_dropped, to_host: counters.receive_dropped },
         }
+    }
+
+    /// What was heard of programs before the network stood, once: to be taken before anything else is heard.
+    pub(crate) fn early(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.early)
     }
 
     /// Where programs on a host wait for clients.

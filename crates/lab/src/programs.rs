@@ -1,10 +1,13 @@
 //! What runs on a host: our own end of the conversation, in the forked process itself, or a command in its place.
 
-use std::ffi::{CString, OsString};
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
 use std::io::Error;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -16,7 +19,9 @@ use ends::serve::{self, Engine};
 use ends::service::{Discard, Echo, Source, TimeOfDay};
 use ends::stop::{Stop, StopHandle};
 use kernel::namespace::{self, Namespace};
-use kernel::{descriptors, process, signal, terminal};
+use kernel::process::{self, Processors};
+use kernel::signal::Mask;
+use kernel::{descriptors, terminal};
 use rustix::io::Errno;
 use wire::{Doing, Fault, Transport};
 
@@ -24,70 +29,70 @@ use crate::config::{ECHO_PORT, Family, LINES, Program, SERVICE_PORTS};
 use crate::control::{Control, Report};
 use crate::event::Role;
 use crate::keeper::Inside;
+use crate::lines::Line;
 
 /// The writing ends of the pipes that take the programs' standard output and standard error, in the order of the hosts;
 /// none where one has the tool's.
 pub(crate) type Outputs = Vec<Option<[OwnedFd; 2]>>;
 
-/// Whether a host's program is another than this one, which a process for it does nothing but execute.
-pub(crate) fn executes(role: Role, inside: &Inside<'_>) -> bool {
-    let is_command = matches!(inside.config.program(role), Program::Command(_) | Program::Shell(_));
-    is_command && inside.cast.iter().all(|part| part.role != role)
-}
-
-/// Runs a host's program, in a process that init forked for it. Nothing here is dropped: the process ends, or becomes
-/// another program.
-pub(crate) fn run(role: Role, inside: &Inside<'_>, network: BorrowedFd<'_>) -> ! {
-    let control = &inside.control;
-    let _ = control.report(Report::Started(role));
+/// Runs a host's program, in a process that init forked for it before its host stood: what can be done before that is done,
+/// then it waits on its line. Nothing here is dropped: the process ends, or becomes another program.
+pub(crate) fn run(inside: &Inside<'_>, line: &Line, processors: &Processors) -> ! {
+    let (role, control) = (line.role, &inside.control);
     let (config, program) = (inside.config, inside.config.program(role));
-    let output = inside.outputs.get(role.index()).and_then(Option::as_ref);
     let part = inside.cast.iter().find(|part| part.role == role);
-    let become_host = || {
-        become_host(role, network, output)?;
-        // An actor may set its host otherwise: what it does is in this program.
-        if part.is_none() {
-            namespace::drop_capabilities()?;
-        }
-        take_place(role == config.leader, matches!(program, Program::Shell(_)))
-    };
-    if let Err(errno) = become_host() {
+    let command = command(program, role, role == config.leader).filter(|_| part.is_none());
+    // A command gets what is inherited, as outside; what is ours is closed when it is executed. An actor has more of its own.
+    let is_ours = command.is_none() && part.is_none();
+    let stands_by = stand_by(inside, line, part.is_some(), is_ours);
+    processors.use_all();
+    let is_shell = matches!(program, Program::Shell(_));
+    let take_place = || take_place(role == config.leader, is_shell, inside.namespaces.mask);
+    if let Err(errno) = stands_by.and_then(|()| take_place()) {
         let _ = control.report(Report::NotStarted(role, errno));
         process::exit_now(EXIT_NOT_STARTED);
     }
     if let Some(part) = part {
         part.act();
     }
-    descriptors::keep_only(&[control.as_fd()]);
+    if let Some(mut command) = command {
+        not_executed(&command.exec(), role, control);
+    }
     match (program, role) {
-        (Program::Command(words), _) => execute(words, role, role == config.leader, control),
-        (Program::Shell(words), _) => execute_shell(words, role, control),
         (Program::Conversation, Role::Server) => serve(config.family, control),
         (Program::Conversation, _) => converse(config.family, control),
-        (Program::Idle, _) => process::exit_now(0),
         (Program::Services, _) => offer_services(role, control),
+        (Program::Idle | Program::Command(_) | Program::Shell(_), _) => process::exit_now(0),
     }
 }
 
 /// The status of a shell that could not execute a command (POSIX, Exit Status for Commands: 126; 127 when not found).
-const EXIT_NOT_STARTED: i32 = 126;
+pub(crate) const EXIT_NOT_STARTED: i32 = 126;
 const EXIT_NOT_FOUND: i32 = 127;
 
-fn become_host(role: Role, network: BorrowedFd<'_>, output: Option<&[OwnedFd; 2]>) -> Result<(), i32> {
+/// Becomes the host, up to the word to start.
+fn stand_by(inside: &Inside<'_>, line: &Line, is_actor: bool, keeps_only_ours: bool) -> Result<(), i32> {
+    let role = line.role;
     let name = CString::new(format!("lab {}", role.name())).unwrap_or_default();
     let _ = rustix::thread::set_name(&name);
-    namespace::enter_network(network)?;
     // What `hostname` says, and with it most shells' prompts. Where it is refused, they say what they said before.
     let _ = namespace::unshare(Namespace::HostName).and_then(|()| namespace::set_host_name(role.name()));
-    if let Some([out, err]) = output {
+    if let Some([out, err]) = inside.outputs.get(role.index()).and_then(Option::as_ref) {
         rustix::stdio::dup2_stdout(out).map_err(Errno::raw_os_error)?;
         rustix::stdio::dup2_stderr(err).map_err(Errno::raw_os_error)?;
     }
-    Ok(())
+    if keeps_only_ours {
+        let [network, start] = line.descriptors();
+        descriptors::keep_only(&[inside.control.as_fd(), network, start]);
+    }
+    line.wait_for_start()?;
+    namespace::enter(Namespace::Network, line.network()?.as_fd())?;
+    // An actor may set its host otherwise: what it does is in this program.
+    if is_actor { Ok(()) } else { namespace::drop_capabilities() }
 }
 
 /// What the terminal sends is for the leader and the tool, and for a shell alone.
-fn take_place(is_leader: bool, is_shell: bool) -> Result<(), i32> {
+fn take_place(is_leader: bool, is_shell: bool, mask: Mask) -> Result<(), i32> {
     if !is_leader || is_shell {
         rustix::process::setpgid(None, None).map_err(Errno::raw_os_error)?;
     }
@@ -95,36 +100,41 @@ fn take_place(is_leader: bool, is_shell: bool) -> Result<(), i32> {
         // Refused where the terminal is not ours; then the shell goes without job control, and says so.
         let _ = terminal::take(rustix::stdio::stdin());
     }
-    signal::unblock_all();
+    mask.restore();
     Ok(())
 }
 
-/// A prompt for shells that have none of their own; those that have one usually name the host in it.
-fn execute_shell(words: &[OsString], role: Role, control: &Control) -> ! {
-    let error = match words.split_first() {
-        Some((program, arguments)) => Command::new(program)
-            .args(arguments)
-            .env("PS1", format!("{}$ ", role.name()))
-            .env("HOSTNAME", role.name())
-            .exec(),
-        None => Error::from_raw_os_error(Errno::NOENT.raw_os_error()),
+/// The command that a program is, if it is none of our own. Where it is, is looked up now: when it is to start, that is known.
+fn command(program: &Program, role: Role, is_leader: bool) -> Option<Command> {
+    let words = match program {
+        Program::Command(words) | Program::Shell(words) => words,
+        Program::Conversation | Program::Services | Program::Idle => return None,
     };
-    not_executed(&error, role, control)
+    let none = OsString::new();
+    let (name, arguments) =
+        words.split_first().map_or((&none, &[][..]), |(name, arguments)| (name, arguments));
+    let mut command = Command::new(found(name));
+    command.arg0(name).args(arguments);
+    match program {
+        // A prompt for shells that have none of their own; those that have one usually name the host in it.
+        Program::Shell(_) => {
+            command.env("PS1", format!("{}$ ", role.name())).env("HOSTNAME", role.name());
+        }
+        _ if !is_leader => {
+            command.stdin(Stdio::null());
+        }
+        _ => {}
+    }
+    Some(command)
 }
 
-fn execute(words: &[OsString], role: Role, is_leader: bool, control: &Control) -> ! {
-    let error = match words.split_first() {
-        Some((program, arguments)) => {
-            let mut command = Command::new(program);
-            command.args(arguments);
-            if !is_leader {
-                command.stdin(Stdio::null());
-            }
-            command.exec()
-        }
-        None => Error::from_raw_os_error(Errno::NOENT.raw_os_error()),
-    };
-    not_executed(&error, role, control)
+/// Where execvp(3) would find a program; its name, for that to say what is wrong, if it would not.
+fn found(name: &OsStr) -> PathBuf {
+    let has_path = name.as_bytes().contains(&b'/');
+    let path = env::var_os("PATH").filter(|_| !has_path && !name.is_empty()).unwrap_or_default();
+    let is_program =
+        |file: &PathBuf| file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok();
+    env::split_paths(&path).map(|folder| folder.join(name)).find(is_program).unwrap_or_else(|| name.into())
 }
 
 fn not_executed(error: &Error, role: Role, control: &Control) -> ! {

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,11 @@ use rustix::process::Signal;
 use wire::{Doing, End, Fault};
 
 use crate::config::{Config, ECHO_PORT, Program, SERVICE_PORTS};
-use crate::control::{Order, Report};
+use crate::control::Report;
 use crate::event::{Backend, Event, Role};
 use crate::forward;
-use crate::links::Links;
+use crate::links::{Coming, Links};
+use crate::namespaces::Namespaces;
 use crate::network::{self, Network};
 use crate::outcome::{Ending, NotMade, Outcome};
 use crate::programs::Outputs;
@@ -47,24 +49,40 @@ const LOOKS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_
 /// # Errors
 /// As [`run`].
 pub fn probe(config: &Config) -> Result<Backend, NotMade> {
-    network::make(config, Vec::new(), Vec::new(), None).map(|(network, _)| network.backend)
+    let making = network::begin(Namespaces::begin()?, config, Vec::new(), Vec::new(), None)?;
+    making.wait().map(|(network, _)| network.backend)
 }
 
 /// Makes a private network, runs all programs on it and tells what happens.
 ///
 /// The calling process has to have one thread, and its standard streams are the leader's unless its output is captured.
-/// INT, TERM and HUP end the lab in order; a second one ends it at once.
+/// INT, TERM and HUP end the lab in order; a second one ends it at once. But the terminal's ^C is its foreground's: a command
+/// that leads and goes on after it goes on in the lab as well. The calling thread stands back for the link and the programs,
+/// by five steps of nice(2), and does so for good.
 ///
 /// # Errors
 /// When the system does not allow such a network, or something that has nothing to do with it fails. What the programs
 /// run into is part of the outcome.
 pub fn run(config: &Config, emit: &mut dyn FnMut(Event)) -> Result<Outcome, NotMade> {
+    run_in(Namespaces::begin()?, config, emit)
+}
+
+/// The same in namespaces that are being made already.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(
+    namespaces: Namespaces,
+    config: &Config,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Outcome, NotMade> {
     let signals = Signals::take(&[Signal::INT, Signal::TERM, Signal::HUP])
         .map_err(|errno| Fault::errno(End::Us, Doing::Start, "the lab", errno))?;
     let (outputs, pipes) = pipes(config)?;
     let first = before_leader(config).next();
-    let (network, wires) = network::make(config, outputs, Vec::new(), first)?;
-    let links = Links::start(wires, config)?;
+    let coming = Coming::new(network::begin(namespaces, config, outputs, Vec::new(), first)?, config)?;
+    stand_back();
+    let (network, links) = coming.wait()?;
     let mut lab = Lab { config, emit, signals, network, links, pipes, view: View::of(config.hosts()) };
     // The link is stopped and its counters are told also when something failed on the way.
     let played = lab.play();
@@ -96,6 +114,8 @@ struct View {
     /// The first signal that asked us to end, and whether a second one did.
     interrupted: Option<i32>,
     abandoned: bool,
+    /// It was the terminal's ^C, which the leader's command got too: it may go on all the same, as an interpreter does.
+    may_go_on: bool,
 }
 
 #[derive(Debug, Default)]
@@ -116,12 +136,42 @@ struct Happened {
     printed: bool,
 }
 
+/// How much of what a program prints is taken at once, in bytes.
+const MOST_PRINTED: usize = 256 * 1024;
+
 /// The reading end of what a program prints.
 struct Pipe {
     role: Role,
     fd: u8,
     /// None once it has ended.
     read: Option<OwnedFd>,
+}
+
+impl Pipe {
+    /// Hands out what can be read, up to so many bytes.
+    fn take(&mut self, most: usize, emit: &mut dyn FnMut(Event)) {
+        let mut left = most;
+        while let Some(read) = self.read.as_ref().filter(|_| left > 0) {
+            let mut bytes = vec![0; left.min(64 * 1024)];
+            match rustix::io::read(read, &mut bytes) {
+                Ok(0) => self.read = None,
+                Ok(len) => {
+                    left -= len;
+                    bytes.truncate(len);
+                    emit(Event::Output { role: self.role, fd: self.fd, bytes });
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => self.read = None,
+            }
+        }
+    }
+
+    /// The same with what has been written by now.
+    fn take_what_is_there(&mut self, emit: &mut dyn FnMut(Event)) {
+        let there = self.read.as_ref().and_then(|read| rustix::io::ioctl_fionread(read).ok());
+        self.take(usize::try_from(there.unwrap_or(0)).unwrap_or(usize::MAX), emit);
+    }
 }
 
 /// All that run something beside the leader; the server first.
@@ -159,14 +209,19 @@ fn pipe(role: Role, fd: u8, pipes: &mut Vec<Pipe>) -> Result<OwnedFd, Fault> {
     Ok(write)
 }
 
+/// The keeper, the link and the programs come first: what is told of them may come later.
+fn stand_back() {
+    let _ = rustix::process::nice(5);
+    // Looking whether a server waits should not come later than it is meant to, by 50 µs as is usual.
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+}
+
 impl Lab<'_> {
     fn play(&mut self) -> Result<(), Fault> {
         let leader = self.config.leader;
         let others = others(self.config);
-        self.stand_back();
-        for report in std::mem::take(&mut self.network.early) {
-            self.take(report)?;
-        }
+        (self.emit)(Event::Ready { backend: self.network.backend, seed: self.config.seed });
+        self.take_early()?;
         for (place, role) in before_leader(self.config).enumerate() {
             // The first needs no order.
             if place > 0 {
@@ -187,12 +242,6 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// The link and the programs come first: what is told of them may come later.
-    fn stand_back(&mut self) {
-        let _ = rustix::process::nice(5);
-        (self.emit)(Event::Ready { backend: self.network.backend, seed: self.config.seed });
-    }
-
     /// The terminal as it is to be when a shell has gone.
     fn terminal(&self) -> Option<Kept> {
         match self.config.program(self.config.leader) {
@@ -201,8 +250,21 @@ impl Lab<'_> {
         }
     }
 
+    /// Takes what was heard before the network stood, most of it of the first program, which starts without an order.
+    fn take_early(&mut self) -> Result<(), Fault> {
+        if let Some(first) = before_leader(self.config).next() {
+            self.view.process(first).running = true;
+        }
+        self.network.early().into_iter().try_for_each(|report| self.take(report))
+    }
+
+    /// Lets a program start; not one that has been told to be gone already.
     fn start(&mut self, role: Role) -> Result<(), Fault> {
-        self.order(Order::Start(role))
+        if self.view.of_role(role).ended {
+            return Ok(());
+        }
+        self.view.process(role).running = true;
+        self.network.keeper.start(role).map_err(lost)
     }
 
     /// Waits until a program waits for clients, or until that is given up.
@@ -259,8 +321,12 @@ impl Lab<'_> {
             self.step(limit)?;
             match limit {
                 None if self.view.interrupted.is_some() => limit = Some(Instant::now() + END_LIMIT),
+                Some(at) if Instant::now() >= at && self.view.may_go_on => {
+                    self.view.interrupted = None;
+                    limit = None;
+                }
                 Some(at) if Instant::now() >= at => {
-                    self.order(Order::Signal(leader, Signal::KILL.as_raw()))?;
+                    self.signal(leader, Signal::KILL.as_raw())?;
                     limit = Some(at + END_LIMIT);
                 }
                 _ => {}
@@ -341,7 +407,7 @@ impl Lab<'_> {
         for signal in [Signal::TERM, Signal::KILL] {
             for role in others.iter().filter(|role| self.view.of_role(**role).running) {
                 if !self.view.abandoned {
-                    self.order(Order::Signal(*role, signal.as_raw()))?;
+                    self.signal(*role, signal.as_raw())?;
                 }
             }
             let limit = Instant::now() + END_LIMIT;
@@ -369,6 +435,8 @@ impl Lab<'_> {
             to_host.unplanned_drops += drops.to_host;
         }
         (self.emit)(Event::Link { up: stopped.up, down: stopped.down });
+        // Who has ended by himself after the terminal's ^C has an exit status of his own.
+        let answered = self.view.may_go_on && self.view.of_role(self.config.leader).ending.exit.is_some();
         let mut endings = self.view.processes.into_iter().map(|process| process.ending);
         let (client, server) = (endings.next().unwrap_or_default(), endings.next().unwrap_or_default());
         Outcome {
@@ -376,25 +444,26 @@ impl Lab<'_> {
             server,
             client,
             others: endings.collect(),
-            interrupted: self.view.interrupted,
+            interrupted: self.view.interrupted.filter(|_| !answered),
         }
     }
 
-    fn order(&self, order: Order) -> Result<(), Fault> {
-        self.network.keeper.order(order).map_err(lost)
+    fn signal(&self, role: Role, signal: i32) -> Result<(), Fault> {
+        self.network.keeper.signal(role, signal).map_err(lost)
     }
 
     /// Waits for the next thing to happen, at most until `until`, and takes in all that has.
     fn step(&mut self, until: Option<Instant>) -> Result<(), Fault> {
         let happened = self.wait(until)?;
-        if happened.carried {
-            self.take_frames();
-        }
+        // First: what there is to tell may take long to be told.
         if happened.signalled {
             self.take_signals()?;
         }
+        if happened.carried {
+            self.take_frames();
+        }
         if happened.printed {
-            self.take_output(None);
+            self.take_output();
         }
         if happened.reported {
             self.take_report()?;
@@ -435,36 +504,27 @@ impl Lab<'_> {
 
     fn take_signals(&mut self) -> Result<(), Fault> {
         while let Some((signal, origin)) = self.signals.next_with_origin() {
+            let leader = self.config.leader;
+            let leads = self.view.of_role(leader).running && self.config.program(leader).is_command();
+            let may_go_on = leads && signal == Signal::INT && origin == Origin::Kernel;
             if self.view.interrupted.is_some() {
-                self.view.abandoned = true;
+                self.view.abandoned |= !may_go_on;
                 continue;
             }
             self.view.interrupted = Some(signal.as_raw());
+            self.view.may_go_on = may_go_on;
             // What the terminal sent, the leader got too.
-            let leader = self.config.leader;
             if self.view.of_role(leader).running && origin == Origin::Process {
-                self.order(Order::Signal(leader, signal.as_raw()))?;
+                self.signal(leader, signal.as_raw())?;
             }
         }
         Ok(())
     }
 
-    /// Takes what the programs, or one of them, have printed.
-    fn take_output(&mut self, only: Option<Role>) {
-        let mut buffer = vec![0; 64 * 1024];
-        for pipe in self.pipes.iter_mut().filter(|pipe| only.is_none_or(|role| role == pipe.role)) {
-            while let Some(read) = &pipe.read {
-                match rustix::io::read(read, &mut buffer) {
-                    Ok(0) => pipe.read = None,
-                    Ok(len) => {
-                        let bytes = buffer[..len].to_vec();
-                        (self.emit)(Event::Output { role: pipe.role, fd: pipe.fd, bytes });
-                    }
-                    Err(Errno::INTR) => {}
-                    Err(Errno::AGAIN) => break,
-                    Err(_) => pipe.read = None,
-                }
-            }
+    /// Takes what the programs have printed, but not all of one that prints without a pause: there are others to be heard.
+    fn take_output(&mut self) {
+        for pipe in &mut self.pipes {
+            pipe.take(MOST_PRINTED, self.emit);
         }
     }
 
@@ -475,13 +535,6 @@ impl Lab<'_> {
 
     fn take(&mut self, report: Report) -> Result<(), Fault> {
         match report {
-            Report::Started(role) => {
-                self.view.process(role).running = true;
-                // A signal that came while it was being started is still to be passed on.
-                if let (true, Some(signal)) = (role == self.config.leader, self.view.interrupted) {
-                    self.order(Order::Signal(role, signal))?;
-                }
-            }
             Report::Listening(role) => self.view.process(role).listening = true,
             Report::NotStarted(role, errno) => self.could_not_start(role, errno),
             Report::Trouble(role, end, doing, errno) => {
@@ -490,7 +543,7 @@ impl Lab<'_> {
             }
             Report::Exited(role, status) => self.ended(role, Some(status), None),
             Report::Killed(role, signal) => self.ended(role, None, Some(signal)),
-            Report::Refused(..) | Report::Made { .. } | Report::Gauge | Report::Stands(_) => {
+            Report::Refused(..) | Report::Ready | Report::Namespace | Report::Made { .. } | Report::Gauge => {
                 return Err(lost(Errno::PROTO.raw_os_error()));
             }
         }
@@ -505,15 +558,14 @@ impl Lab<'_> {
             Program::Conversation | Program::Services | Program::Idle => None,
         };
         let at = name.unwrap_or_else(|| "the conversation".to_owned());
-        let process = self.view.process(role);
-        process.ending.fault = Some(Fault::errno(End::You, Doing::Start, at, errno));
-        // Where not even a process could be made, no end of it will be told.
-        process.ended |= !process.running;
+        self.view.process(role).ending.fault = Some(Fault::errno(End::You, Doing::Start, at, errno));
     }
 
     fn ended(&mut self, role: Role, exit: Option<i32>, signal: Option<i32>) {
-        // What it printed stands before its end.
-        self.take_output(Some(role));
+        // What it printed stands before its end; what children of it print will be heard later.
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.role == role) {
+            pipe.take_what_is_there(self.emit);
+        }
         let process = self.view.process(role);
         process.running = false;
         process.ended = true;

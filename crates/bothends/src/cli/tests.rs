@@ -1,8 +1,9 @@
 //! The table of flags, walked: help texts, value names, letters; and the help that people see, as snapshots.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory, Parser};
 
 use super::Cli;
 
@@ -158,4 +159,53 @@ fn help_is_what_it_was() {
 #[test]
 fn the_table_itself_is_sound() {
     Cli::command().debug_assert();
+}
+
+/// All commands are in the table of those that can be read alone, under their names.
+#[test]
+fn every_command_can_be_read_alone() {
+    let all: Vec<String> = Cli::command().get_subcommands().map(|one| one.get_name().to_owned()).collect();
+    assert_eq!(super::COMMANDS.map(|(name, _)| name).as_slice(), all);
+}
+
+/// Command lines are read the same with one command's flags as with all: the examples, and what is before a command.
+#[test]
+fn what_is_read_by_one_commands_flags_is_what_all_would_give() {
+    let examples = commands().into_iter().filter_map(|(_, command)| command.get_long_about().cloned());
+    let mut lines: Vec<String> = examples
+        .flat_map(|long| long.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter_map(|line| Some(line.strip_prefix("  ")?.split("   ").next()?.to_owned()))
+        .filter(|line| line.starts_with("bothends ") && !line.contains(['|', '\'', '"', '<', '>', '&', ';']))
+        .collect();
+    let before =
+        ["--json lab", "-vv serve echo", "--color never addr lab", "-q lab --seed 7 -- lab -- serve"];
+    lines.extend(before.map(|line| format!("bothends {line}")));
+    let least = ["help lab", "help", "completions bash", "man", "listen", "sockets", "trace -r file"];
+    lines.extend(least.map(|line| format!("bothends {line}")));
+    assert!(lines.len() > 40, "{lines:?}");
+    let mut alone = 0;
+    for line in lines {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let all = Cli::try_parse_from(&words).map(|cli| format!("{cli:?}"));
+        if let Some(one) = super::read_by_one(&words) {
+            assert_eq!(Some(format!("{one:?}")), all.ok(), "{line}");
+            alone += 1;
+        } else {
+            assert!(all.is_err(), "{line}");
+        }
+    }
+    assert!(alone > 40, "{alone}");
+}
+
+#[test]
+fn what_is_wrong_is_told_by_all_flags() {
+    for line in
+        ["", "nothing", "--color lab", "lba", "serve lab", "-V", "lab --help", "--json", "lab --no-such"]
+    {
+        let words: Vec<OsString> =
+            format!("bothends {line}").split_whitespace().map(OsString::from).collect();
+        let told =
+            |read: Result<Cli, clap::Error>| read.map(|cli| format!("{cli:?}")).map_err(|it| it.to_string());
+        assert_eq!(told(super::read(&words)), told(Cli::try_parse_from(&words)), "{line}");
+    }
 }

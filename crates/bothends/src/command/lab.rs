@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use flow::Counters;
+use lab::Namespaces;
 use lab::config::{Config, ECHO_PORT, Family, Keep, Program};
 use lab::event::Role;
 use lab::outcome::{Ending, NotMade, Outcome};
@@ -60,7 +61,8 @@ namespaces of their own, and every packet between them goes through this program
 the conversation is played on a simulated network, and you are told why.
 
 With commands, the client has your standard input, output and error, and its exit code is the lab's; what the server \
-prints goes to standard error behind `server | `. The verdict, and with --ladder the drawing, go there too.
+prints goes to standard error behind `server | `, or with -q nowhere. The verdict, and with --ladder the drawing, go there \
+too. ^C is the client's: if that goes on after it, so does the lab; ^\\ ends both.
 
 What the link does is one rule a flag, in both directions; with up- in front (--up-loss 5%) from the client to the \
 server only, with down- the other way. Among more than two hosts, what the server sends goes down, everything else up.",
@@ -182,7 +184,21 @@ impl Flags {
 /// The words that ask for something else than a lab.
 const NO_LAB: [&str; 4] = ["lesson", "lessons", "show", "doctor"];
 
-pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
+/// Begins to make a lab's namespaces where these words look as if they were going to be needed, for that takes longer than
+/// reading them. If they are not, nothing was done that anybody notices.
+pub fn begin(words: &[OsString]) -> Option<Namespaces> {
+    if will_be_made(words) { Namespaces::begin().ok() } else { None }
+}
+
+/// Whether a lab on the kernel will probably be made, by a look at the words.
+fn will_be_made(words: &[OsString]) -> bool {
+    let Some((lab, more)) = words.get(1..).and_then(|words| words.split_first()) else { return false };
+    let mut flags = more.iter().take_while(|word| *word != "--");
+    let none = NO_LAB.iter().chain(&["-h", "--help", "--simulated"]);
+    lab == "lab" && !flags.any(|word| none.clone().any(|none| word == none))
+}
+
+pub(super) fn run(flags: &Flags, namespaces: Option<Namespaces>, out: &Out) -> Exit {
     if let Some((flag, word)) = flags.stray() {
         let hint = format!("leave out {flag}, or {word}");
         return out.usage(&format!("{flag} is for a lab, and `lab {word}` makes none"), Some(hint));
@@ -207,7 +223,7 @@ pub(super) fn run(flags: &Flags, out: &Out) -> Exit {
         Err(Wrong { sentence, hint }) => return out.usage(&sentence, Some(hint.to_owned())),
     };
     let config = Config { link, ..config(flags, scene, out.json) };
-    let exit = play(flags, &config, out).unwrap_or_else(|fault| out.fault(&fault));
+    let exit = play(flags, &config, namespaces, out).unwrap_or_else(|fault| out.fault(&fault));
     out.finish(exit)
 }
 
@@ -231,7 +247,7 @@ fn with_commands(config: &Config) -> bool {
 }
 
 /// Opens the files, runs the lab, shows what happened.
-fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
+fn play(flags: &Flags, config: &Config, namespaces: Option<Namespaces>, out: &Out) -> Result<Exit, Fault> {
     let svg = Svg::create(flags.svg.as_ref())?;
     let mut watch = Watch::new(flags.write.as_deref(), config, out)?;
     if !with_commands(config) {
@@ -240,7 +256,9 @@ fn play(flags: &Flags, config: &Config, out: &Out) -> Result<Exit, Fault> {
     }
     let made = match flags.simulated {
         true => Ok(simulate(config, &mut |event| watch.take(event))),
-        false => lab::run(config, &mut |event| watch.take(event)),
+        false => namespaces
+            .map_or_else(Namespaces::begin, Ok)
+            .and_then(|namespaces| lab::run_in(namespaces, config, &mut |event| watch.take(event))),
     };
     let outcome = match made {
         Ok(outcome) => outcome,
@@ -337,5 +355,36 @@ mod tests {
         assert_eq!(flags.commands, ["a", "--loss", "--", "b", "-v"]);
         let Ok(Asked::Link(link)) = flags.rules.read() else { panic!("a link") };
         assert_eq!(link.flags(), ["--delay", "1ms"]);
+    }
+
+    /// In the examples of the help, and where a word is not what it looks like.
+    #[test]
+    fn a_lab_is_begun_where_one_will_be_made() {
+        use clap::{CommandFactory, Parser};
+        let all = crate::cli::Cli::command();
+        let help = all.find_subcommand("lab").unwrap().get_long_about().unwrap().to_string();
+        let examples = help.lines().filter_map(|line| line.strip_prefix("  bothends lab"));
+        let examples = examples.map(|line| line.split("   ").next().unwrap_or_default().replace('\'', ""));
+        let more = [
+            "--simulated",
+            "show wifi",
+            "doctor",
+            "lesson handshake",
+            "-- doctor -- show",
+            "wifi -- a -- b -h",
+        ];
+        let mut seen = [0, 0];
+        for line in examples.chain(more.map(str::to_owned)) {
+            let words: Vec<OsString> =
+                ["bothends", "lab"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
+            let Ok(cli) = crate::cli::Cli::try_parse_from(&words) else { continue };
+            let crate::cli::Command::Lab(flags) = cli.command else { panic!("lab") };
+            let is_link =
+                Wanted::of(flags.rules.words()).is_none() && matches!(flags.rules.read(), Ok(Asked::Link(_)));
+            assert_eq!(will_be_made(&words), is_link && !flags.simulated, "{line}");
+            seen[usize::from(will_be_made(&words))] += 1;
+        }
+        assert!(seen[0] >= 6 && seen[1] >= 8, "{seen:?}");
+        assert!(!will_be_made(&["bothends", "lab", "--help"].map(OsString::from)));
     }
 }

@@ -11,6 +11,7 @@ mod endings;
 mod endings_told;
 mod hints;
 mod lab;
+mod lab_commands;
 mod lab_hosts;
 mod lab_link;
 mod lab_real_programs;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use kernel::descriptors;
 use kernel::pages::Pages;
-use kernel::process::{self, Ended, Forked, Pid, Signal, exit_now};
+use kernel::process::{self, Ended, Forked, NeverBack, Pid, Signal, exit_now};
 use kernel::signal::{self, Signals};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
@@ -211,6 +211,7 @@ impl Parent<'_> {
         row: usize,
         opened: Instant,
     ) -> ! {
+        let _never_back = NeverBack;
         process::die_with_parent();
         let teller = &self.teller;
         descriptors::keep_only(&[socket, teller.as_fd()]);

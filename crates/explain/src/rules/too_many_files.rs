@@ -15,9 +15,13 @@ fn judge(evidence: &Evidence<'_>) -> Option<Verdict> {
     }
     evidence.errno_is(&[EMFILE]).then(|| match &evidence.found.descriptors {
         Some(descriptors) => of_this_process(evidence, descriptors),
-        None => Verdict::new(
+        None if evidence.doing() == Doing::Accept => Verdict::new(
             "each connection is a file, and this process has as many open as it may",
             "`ulimit -n` shows the limit; raise it, or set --max-connections below it",
+        ),
+        None => Verdict::new(
+            "this process has as many files open as it may",
+            "`ulimit -n` shows the limit; raise it",
         ),
     })
 }

@@ -7,7 +7,7 @@ use wire::Time;
 /// The wall clock as it stood at the start, carried on by the monotonic clock: whoever sets the wall clock meanwhile
 /// does not disturb the order of packets.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     base: Time,
     start: Instant,
 }
@@ -17,11 +17,11 @@ pub(super) struct Clock {
 const READINGS: u32 = 8;
 
 impl Clock {
-    pub(super) fn start() -> Clock {
+    pub(crate) fn start() -> Clock {
         closest((0..READINGS).map(|_| read())).unwrap_or_else(|| read().1)
     }
 
-    pub(super) fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         self.base + self.start.elapsed()
     }
 }

@@ -20,7 +20,7 @@ use super::queue::{Origin, Queue, Waiting};
 use super::tally::Tally;
 use super::teller::{Entering, Teller};
 use super::{Calibrated, Control, Stopped, clear};
-use crate::calibration::{Calibration, Current};
+use crate::calibration::{Calibration, Costs, Current};
 use crate::event::{ANSWERED, Role};
 use crate::link::{Departure, Direction, Leaving, Link, Offered};
 use crate::link_end::LinkEnd;
@@ -38,10 +38,8 @@ const DEEP_SLEEP: Duration = Duration::from_micros(100);
 /// How long after the stop packets are still delivered.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the loop is made of, to be carried into its thread.
+/// What the loop is made of beside the ends of its link, to be carried into its thread.
 pub(super) struct Parts {
-    pub(super) client: LinkEnd,
-    pub(super) server: LinkEnd,
     pub(super) link: Link,
     pub(super) teller: Teller,
     pub(super) calibrated: Calibrated,
@@ -49,8 +47,8 @@ pub(super) struct Parts {
 }
 
 /// Carries packets until the main thread says stop.
-pub(super) fn run(parts: Parts) -> Stopped {
-    Engine::new(parts).run()
+pub(super) fn run(ends: [LinkEnd; 2], parts: Parts) -> Stopped {
+    Engine::new(ends, parts).run()
 }
 
 /// The loop's whole state; it lives in one thread.
@@ -99,9 +97,10 @@ struct Readable {
 }
 
 impl Engine {
-    fn new(parts: Parts) -> Engine {
-        let Parts { client, server, link, teller, calibrated, control } = parts;
+    fn new([client, server]: [LinkEnd; 2], parts: Parts) -> Engine {
+        let Parts { link, teller, calibrated, control } = parts;
         let Calibrated { costs, gauge } = calibrated;
+        let gauge = gauge.map(|keeper| Gauge::made_by(keeper, client.l2_len, Costs::told_to(costs.clone())));
         Engine {
             clock: Clock::start(),
             client: Port::new(client),
@@ -177,7 +176,11 @@ impl Engine {
         let is_timed = [Direction::Up, Direction::Down]
             .into_iter()
             .any(|direction| self.link.calibration(direction) != Calibration::default());
-        if is_timed || self.gauge.is_some() || !self.queue.is_empty() || now < self.awake_until {
+        if is_timed
+            || self.gauge.as_ref().is_some_and(Gauge::is_there)
+            || !self.queue.is_empty()
+            || now < self.awake_until
+        {
             return Duration::ZERO;
         }
         self.teller.may_wait(now)
@@ -203,7 +206,11 @@ impl Engine {
         }
         let now = self.clock.now();
         match nap {
-            Some(nap) if woken == Woken::default() => margin.overslept(now.since(started + nap)),
+            // Nobody has called, and nothing has come.
+            Some(nap) if woken == Woken::default() && now >= started + nap => {
+                margin.overslept(now.since(started + nap));
+            }
+            _ if woken == Woken::default() => {}
             _ => self.woken = (now.since(started) >= DEEP_SLEEP).then_some(now),
         }
         woken

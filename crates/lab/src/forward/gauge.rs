@@ -15,7 +15,7 @@ const MOST_READ: usize = 256;
 
 /// The gauge as the loop has it.
 #[derive(Debug)]
-pub(crate) struct Gauge {
+pub(super) struct Gauge {
     stands: Stands,
     l2_len: usize,
     costs: Costs,
@@ -35,8 +35,13 @@ enum Stands {
 
 impl Gauge {
     /// The keeper at the other end of this conversation makes it.
-    pub(crate) fn made_by(keeper: Control, l2_len: usize, costs: Costs) -> Gauge {
+    pub(super) fn made_by(keeper: Control, l2_len: usize, costs: Costs) -> Gauge {
         Gauge { stands: Stands::NotYet(keeper), l2_len, costs, held: None }
+    }
+
+    /// Whether it stands, or may yet.
+    pub(super) fn is_there(&self) -> bool {
+        !matches!(self.stands, Stands::No)
     }
 
     /// What to wait for.

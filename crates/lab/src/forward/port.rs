@@ -154,23 +154,12 @@ mod tests {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
     use super::*;
-    use crate::event::Role;
-    use crate::link_end::LinkKind;
 
     #[test]
     fn a_port_that_ended_is_not_waited_for() {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (fd, peer) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-        let kind = LinkKind::Tun;
-        let mut port = Port::new(LinkEnd {
-            role: Role::Client,
-            fd,
-            kind,
-            ring: None,
-            vnet_header: true,
-            offload: true,
-            l2_len: 0,
-        });
+        let mut port = Port::new(LinkEnd { fd, ring: None, vnet_header: true, l2_len: 0 });
         assert_eq!(port.read(&mut [0; 100]), None);
         assert!(port.interest(true).is_some(), "nothing to read is not the end");
         drop(peer);

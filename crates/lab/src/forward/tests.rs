@@ -13,11 +13,9 @@ use wire::virtio_net::{GsoType, LEN, VirtioNetHeader};
 use wire::{Fate, Time};
 
 use super::*;
-use crate::calibration::Costs;
 use crate::config::Keep;
 use crate::event::Role;
 use crate::link::{Departure, Direction, Offered, Schedule};
-use crate::link_end::LinkKind;
 
 mod joined;
 
@@ -56,19 +54,12 @@ impl Bench {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let pair = || socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
         let ((client, client_fd), (server, server_fd)) = (pair(), pair());
-        let end = |role, fd| LinkEnd {
-            role,
-            fd,
-            kind: LinkKind::Tun,
-            ring: None,
-            vnet_header: true,
-            offload: true,
-            l2_len,
-        };
+        let end = |fd| LinkEnd { fd, ring: None, vnet_header: true, l2_len };
         packets.iter().for_each(|packet| send(&client, packet));
-        let (a, b) = (end(Role::Client, client_fd), end(Role::Server, server_fd));
+        let (a, b) = (end(client_fd), end(server_fd));
         let link = Link::new(config.seed, config.link.clone());
-        let running = start_link(budget, [a, b], link, config, calibrated).unwrap();
+        let prepared = prepare_link(budget, link, config.keep, calibrated).unwrap();
+        let running = prepared.start([a, b]).unwrap();
         Bench { client, server, running, reports: Vec::new() }
     }
 
@@ -450,17 +441,9 @@ fn a_frame_too_short_for_its_header_is_counted_and_nothing_worse() {
 fn ends_that_frame_differently_are_refused() {
     let (fd, other) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-    let end = |role, fd, l2_len| LinkEnd {
-        role,
-        fd,
-        kind: LinkKind::Tun,
-        ring: None,
-        vnet_header: true,
-        offload: true,
-        l2_len,
-    };
-    let result = start(end(Role::Client, fd, 0), end(Role::Server, other, 14), &Config::default());
-    assert!(result.is_err());
+    let end = |fd, l2_len| LinkEnd { fd, ring: None, vnet_header: true, l2_len };
+    let prepared = prepare(&Config::default(), Calibrated::default()).unwrap();
+    assert!(prepared.start([end(fd, 0), end(other, 14)]).is_err());
 }
 
 /// What the gauge says is taken also while the last packets leave: left there, it would end every rest at once.
@@ -471,10 +454,9 @@ fn the_gauge_is_heard_until_the_last_packet_has_left() {
     let (program, link) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
     handing.hand_over(crate::control::Report::Gauge, &[link.as_fd()]).unwrap();
     drop(link);
-    let gauge = Some(Gauge::made_by(keeper, 0, Costs::default()));
     let config = Config { link: Schedule::of(&["delay 900ms"]).unwrap(), ..Config::default() };
     let packet = single(1, b"last");
-    let calibrated = Calibrated { gauge, ..Calibrated::default() };
+    let calibrated = Calibrated { gauge: Some(keeper), ..Calibrated::default() };
     let bench = Bench::calibrated(Budget::default(), 0, std::slice::from_ref(&packet), &config, calibrated);
     bench.running.control.stop.store(true, Ordering::Release);
     ring(&bench.running.control.call);

@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kernel::process::{self, Forked, Pid};
-use kernel::{descriptors, namespace, signal, sockopt};
+use kernel::process::{self, Forked, NeverBack, Pid};
+use kernel::signal::Mask;
+use kernel::{descriptors, namespace, sockopt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketType};
@@ -56,10 +57,10 @@ pub(crate) struct Actor {
 impl Part {
     /// Acts it in this process, which was forked for it and ends with it.
     pub(crate) fn act(&self) -> ! {
-        let _never_back = ExitOnUnwind;
+        let _never_back = NeverBack;
         let Ok(line) = self.line.out_of_the_way() else { process::exit_now(1) };
         descriptors::keep_only(&[line.as_fd()]);
-        signal::unblock_all();
+        Mask::none().restore();
         if quiet().is_err() {
             process::exit_now(1);
         }
@@ -170,7 +171,7 @@ impl Actor {
         self.tell(&Cue::Calls { text: "fork()".to_owned(), at: now() });
         let forked = process::fork();
         if forked == Ok(Forked::Child) {
-            let _never_back = ExitOnUnwind;
+            let _never_back = NeverBack;
             process::die_with_parent();
             self.line = line;
             self.perform(act)
@@ -379,14 +380,4 @@ fn os(errno: i32) -> io::Error {
 /// On the clock of captures, which the links keep too.
 pub(crate) fn now() -> Time {
     Time::ZERO + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// A panic in a forked process must not run back into what was being done when it was forked.
-#[derive(Debug)]
-struct ExitOnUnwind;
-
-impl Drop for ExitOnUnwind {
-    fn drop(&mut self) {
-        process::exit_now(70);
-    }
 }

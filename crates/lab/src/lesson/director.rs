@@ -20,11 +20,12 @@ use super::actor::{Act, Part, now};
 use super::cue::{Awaited, Cue, Heard, Line};
 use super::stage::{Disturbance, Seen};
 use crate::config::{Config, Keep, Program};
-use crate::control::{Order, Report};
+use crate::control::Report;
 use crate::event::{LinkFrame, Role};
 use crate::forward;
 use crate::link::Schedule;
-use crate::links::Links;
+use crate::links::{Coming, Links};
+use crate::namespaces::Namespaces;
 use crate::network::{self, Network};
 use crate::outcome::NotMade;
 use crate::sockets::Unfinished;
@@ -519,10 +520,15 @@ fn on_a_network(cast: Vec<Part>, rules: &[&str], disturbance: Option<Disturbance
         keep: Keep::Whole,
         ..Config::default()
     };
-    let (network, ends) = network::make(&config, Vec::new(), cast, None)?;
-    let links = Links::start(ends, &config)?;
+    let begun = network::begin(Namespaces::begin()?, &config, Vec::new(), cast, None)?;
+    let (mut network, links) = Coming::new(begun, &config)?.wait()?;
+    for report in network.early() {
+        if let Report::NotStarted(role, errno) = report {
+            return Err(failed(&format!("the {}", role.name()), errno));
+        }
+    }
     for role in roles {
-        network.keeper.order(Order::Start(role)).map_err(|errno| fault("the lab", errno))?;
+        network.keeper.start(role).map_err(|errno| fault("the lab", errno))?;
     }
     Ok(House::Network { network: Box::new(network), links: Some(links) })
 }

@@ -41,21 +41,21 @@ pub(crate) fn make() -> Result<[Host; 2], Refused> {
     namespace::unshare(Namespace::User).map_err(at("a user namespace"))?;
     namespace::keep_ids(ids).map_err(at("id maps"))?;
     namespace::unshare(Namespace::Network).map_err(at("a network namespace"))?;
-    let middle = namespace::own_network().map_err(at("a network namespace"))?;
+    let middle = namespace::own(Namespace::Network).map_err(at("a network namespace"))?;
     // A table of sockets for each host alone, so that looking through it takes microseconds (since Linux 6.1).
     let _ = namespace::set_sysctl("net.ipv4.tcp_child_ehash_entries", "1024");
     Ok([make_host(&middle, Role::Client)?, make_host(&middle, Role::Server)?])
 }
 
 fn make_host(middle: &OwnedFd, role: Role) -> Result<Host, Refused> {
-    namespace::enter_network(middle.as_fd()).map_err(at("the middle"))?;
+    namespace::enter(Namespace::Network, middle.as_fd()).map_err(at("the middle"))?;
     namespace::unshare(Namespace::Network).map_err(at("a network namespace"))?;
-    let network = namespace::own_network().map_err(at("a network namespace"))?;
+    let network = namespace::own(Namespace::Network).map_err(at("a network namespace"))?;
     // The link is between the two kernels' TCP only.
     let _ = namespace::set_sysctl("net.ipv6.conf.all.disable_ipv6", "1");
-    namespace::enter_network(middle.as_fd()).map_err(at("the middle"))?;
+    namespace::enter(Namespace::Network, middle.as_fd()).map_err(at("the middle"))?;
     let link = far_end(&network, role).map_err(at("a veth pair"))?;
-    namespace::enter_network(network.as_fd()).map_err(at("the host"))?;
+    namespace::enter(Namespace::Network, network.as_fd()).map_err(at("the host"))?;
     configure(role).map_err(at("an address"))?;
     let open = |name: &str| {
         File::open(format!("/proc/self/net/{name}"))
@@ -123,7 +123,7 @@ pub(crate) fn role_of(ip: IpAddr) -> Role {
 impl Host {
     /// From here on this process makes its sockets on this host.
     pub(crate) fn enter(&self) {
-        namespace::enter_network(self.network.as_fd()).expect("it was entered before");
+        namespace::enter(Namespace::Network, self.network.as_fd()).expect("it was entered before");
     }
 
     /// What its kernel says of the connection between two addresses. None is CLOSED, or LISTEN where somebody listens.

@@ -163,7 +163,8 @@ fn kill_while_pinging(backend: Choice) {
         });
     });
     from_tool.read_exact(&mut [0]).expect("an answer to ping");
-    assert!(survivors(tool).len() >= 5, "the tool, keeper, init, server and ping");
+    let alive = survivors(tool);
+    assert!(alive.len() >= 6, "the tool, namespaces, keeper, init, server and ping: {alive:?}");
     kill_and_look(tool);
 }
 

@@ -79,8 +79,8 @@ impl Scene {
         let leader = match host {
             None => Role::Client,
             Some(name) => Role::all(hosts)
-                .find(|role| role.name() == name)
-                .ok_or_else(|| wrong(&format!("there is no host {name:?} among the {hosts}"), SHELL))?,
+                .find(|role| role.name() == name || role.letter().to_string() == name)
+                .ok_or_else(|| wrong(&no_host(name, hosts), SHELL))?,
         };
         if json {
             return Err(wrong("a shell has the terminal and makes no records", "leave out --json"));
@@ -127,6 +127,11 @@ impl Scene {
             Role::Other(number) => &mut self.others[usize::from(number) - 3],
         }
     }
+}
+
+fn no_host(name: &str, hosts: usize) -> String {
+    let names = Role::all(hosts).map(|role| format!("{} or {}", role.name(), role.letter()));
+    format!("there is no host {name:?} among {}", names.collect::<Vec<_>>().join(", "))
 }
 
 /// The server first.

@@ -106,7 +106,10 @@ impl<'a> Watch<'a> {
                 // A server that fails while the client still runs is what the client will complain about.
                 let failed = role != self.leader && !self.leader_ended && has_failed(exit, signal);
                 let line = format!("{}: `{command}` {}\n", role_word(role), narrate::ending(exit, signal));
-                self.out.narrate(u8::from(!failed), &line);
+                match failed {
+                    true => self.out.tell_failure(&line),
+                    false => self.out.narrate(1, &line),
+                }
                 self.leader_ended |= role == self.leader;
                 self.record(&record::ran(role, &command, exit, signal));
             }
