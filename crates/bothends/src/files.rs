@@ -8,6 +8,9 @@ use wire::capture::Format;
 use wire::{Doing, End, Fault};
 
 /// A file to write by its name on the command line. `-` is standard output elsewhere; here that has its own to show.
+///
+/// # Errors
+/// What is wrong with a name that is empty or `-`, a sentence.
 pub fn named(path: PathBuf) -> Result<PathBuf, &'static str> {
     match path.as_os_str().as_encoded_bytes() {
         b"" => Err("it has to be the name of a file"),
@@ -33,6 +36,9 @@ pub struct OutputFile {
 
 impl OutputFile {
     /// Makes the file, or empties it.
+    ///
+    /// # Errors
+    /// [`Doing::Write`] at this path, with the errno of open(2).
     pub fn create(path: &Path) -> Result<OutputFile, Fault> {
         match File::create(path) {
             Ok(file) => Ok(OutputFile { path: path.to_owned(), file: BufWriter::new(file) }),
@@ -41,6 +47,9 @@ impl OutputFile {
     }
 
     /// Writes a whole text and what was buffered.
+    ///
+    /// # Errors
+    /// [`Doing::Write`] at its path, with the errno of write(2).
     pub fn finish(mut self, text: &str) -> Result<(), Fault> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.flush());
         written.map_err(|error| write_fault(&self.path, &error))
@@ -68,6 +77,9 @@ pub struct LateFile {
 
 impl LateFile {
     /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// [`Doing::Write`] at this path, with the errno of open(2).
     pub fn create(path: &Path) -> Result<LateFile, Fault> {
         let new = OpenOptions::new().write(true).create_new(true).open(path);
         let is_new = new.is_ok();
@@ -78,6 +90,9 @@ impl LateFile {
     }
 
     /// Writes this instead of what is in it.
+    ///
+    /// # Errors
+    /// [`Doing::Write`] at its path, with the errno of ftruncate(2) or write(2).
     pub fn finish(mut self, text: &str) -> Result<(), Fault> {
         self.is_new = false;
         // What has no length, as a terminal or a pipe, cannot be emptied.
@@ -117,6 +132,9 @@ pub struct WholeFile {
 
 impl WholeFile {
     /// Opens the file beside its place.
+    ///
+    /// # Errors
+    /// [`Doing::Write`] at this path, with the errno of open(2) for the file beside it.
     pub fn create(path: &Path) -> Result<WholeFile, Fault> {
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}", std::process::id()));
@@ -128,6 +146,10 @@ impl WholeFile {
     }
 
     /// Writes the text and moves the file to its place.
+    ///
+    /// # Errors
+    /// [`Doing::Write`] at its path, with the errno of write(2) or rename(2). There is none where it has been published
+    /// before: then nothing is done.
     pub fn publish(&mut self, text: &str) -> Result<(), Fault> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let moved = file.write_all(text.as_bytes()).and_then(|()| std::fs::rename(&self.beside, &self.path));

@@ -122,8 +122,8 @@ pub fn verdicts(conversations: &[Conversation<'_>], naming: Naming, style: &Styl
     }
 }
 
-/// Every segment and datagram in the order of the capture, where they are wanted, then every conversation: those of TCP, then
-/// those of UDP.
+/// Every segment and datagram in the order of the capture, where they are wanted, then every conversation: those of
+/// TCP, then those of UDP.
 pub fn records(
     tcp: &[&Flow],
     udp: &[&DatagramFlow],
@@ -167,16 +167,25 @@ pub struct Svg(Option<LateFile>);
 
 impl Svg {
     /// Opens the file, if one was asked for.
+    ///
+    /// # Errors
+    /// Those of [`LateFile::create`].
     pub fn create(path: Option<&PathBuf>) -> Result<Svg, Fault> {
         path.map(|path| LateFile::create(path)).transpose().map(Svg)
     }
 
     /// Draws the conversation as a ladder.
+    ///
+    /// # Errors
+    /// Those of [`LateFile::finish`].
     pub fn finish(self, flow: &Flow, naming: Naming) -> Result<(), Fault> {
         self.finish_with(&Conversation::Tcp(flow).svg(naming))
     }
 
     /// Writes this drawing.
+    ///
+    /// # Errors
+    /// Those of [`LateFile::finish`].
     pub fn finish_with(self, drawing: &str) -> Result<(), Fault> {
         match self.0 {
             Some(file) => file.finish(drawing),

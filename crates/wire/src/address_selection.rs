@@ -1,5 +1,5 @@
-//! In which order the addresses of a host are to be tried, and by which rule: RFC 6724 §6; from which of ours each is called:
-//! §5 ([`Outward`]). Read first: RFC 6724 §2.1 (the policy table) and §6; gai.conf(5).
+//! In which order the addresses of a host are to be tried, and by which rule: RFC 6724 §6; from which of ours each is
+//! called: §5 ([`Outward`]). Read first: RFC 6724 §2.1 (the policy table) and §6; gai.conf(5).
 //!
 //! A destination comes with the source address that the kernel would use for it, or with none where it has no way there.
 //! glibc's getaddrinfo follows the older RFC 3484: it has another table, and in rule 9 compares IPv4 addresses of one

@@ -43,6 +43,10 @@ pub struct Place<'a> {
 
 impl<'a> ArpView<'a> {
     /// A view of the packet that `bytes` begin with.
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] where `bytes` end before the last address does, [`Undecoded::Malformed`] where addresses have
+    /// no length.
     pub fn new(bytes: &'a [u8]) -> Result<ArpView<'a>, Undecoded> {
         let cut = Undecoded::Cut(Header::Arp);
         let (fixed, rest) = bytes.split_first_chunk::<FIXED_LEN>().ok_or(cut)?;

@@ -87,11 +87,17 @@ impl<'a> CapturedFrame<'a> {
     }
 
     /// Takes it apart, telling ARP too.
+    ///
+    /// # Errors
+    /// Those of [`packet::dissect_frame`].
     pub fn dissect_frame(&self) -> Result<packet::Frame<'a>, Undecoded> {
         packet::dissect_frame(self.link_type, self.bytes, self.wire_len)
     }
 
     /// Takes it apart.
+    ///
+    /// # Errors
+    /// Those of [`packet::dissect_captured`].
     pub fn dissect(&self) -> Result<Packet<'a>, Undecoded> {
         packet::dissect_captured(self.link_type, self.bytes, self.wire_len)
     }
@@ -126,6 +132,11 @@ pub(crate) struct Found<'a> {
 
 impl<R: Read> Reader<R> {
     /// Reads the file's header.
+    ///
+    /// # Errors
+    /// [`CaptureError::Empty`], [`CaptureError::NotACapture`] by the first bytes, [`CaptureError::Unsupported`] for a
+    /// version that is not read, [`CaptureError::Cut`] or [`CaptureError::Damaged`] inside the header,
+    /// [`CaptureError::Io`] from the source.
     pub fn new(source: R) -> Result<Reader<R>, CaptureError> {
         let mut window = Window::new(source);
         let decoder = match recognise(&mut window)? {
@@ -136,6 +147,11 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next frame; none at the end, and none after an error has been told.
+    ///
+    /// # Errors
+    /// [`CaptureError::Cut`] where the file ends inside a record, [`CaptureError::Damaged`] where a record contradicts
+    /// itself or is longer than any that is read, [`CaptureError::Unsupported`] for a further section of another
+    /// version, [`CaptureError::Io`] from the source.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Result<Option<CapturedFrame<'_>>, CaptureError> {
         if self.ended {

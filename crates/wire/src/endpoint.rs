@@ -182,6 +182,9 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Reads an address whose scheme is TCP unless it says otherwise, with the well-known service names.
+    ///
+    /// # Errors
+    /// Those of [`Grammar::parse`].
     pub fn parse(text: &str, purpose: Use) -> Result<Endpoint, EndpointError> {
         Grammar::new(purpose).parse(text)
     }
@@ -211,6 +214,9 @@ impl Endpoint {
     }
 
     /// Refuses the first option that is not one of `known`; `written` is the text that this endpoint was read from.
+    ///
+    /// # Errors
+    /// That option's place in `written`, with the names that are known as the hint.
     pub fn only_options(&self, written: &str, known: &[&str]) -> Result<(), EndpointError> {
         match self.options.iter().find(|option| !known.contains(&option.name.as_str())) {
             None => Ok(()),

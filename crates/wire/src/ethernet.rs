@@ -65,6 +65,10 @@ pub struct EthernetView<'a> {
 
 impl<'a> EthernetView<'a> {
     /// A view of the frame that `bytes` begin with.
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] where `bytes` end inside the header or a VLAN tag, [`Undecoded::Malformed`] for more
+    /// than four tags.
     pub fn new(bytes: &'a [u8]) -> Result<EthernetView<'a>, Undecoded> {
         let cut = Undecoded::Cut(Header::Ethernet);
         let (addresses, rest) = bytes.split_first_chunk().ok_or(cut)?;

@@ -95,6 +95,11 @@ impl std::fmt::Debug for Headers {
 
 impl<'a> Uncut<'a> {
     /// Checks a packet whose IP header begins at `network` (0, or behind an Ethernet header).
+    ///
+    /// # Errors
+    /// [`NotCuttable::Single`] and [`NotCuttable::Kind`] by the type in `vnet`, [`NotCuttable::Checksum`] where that
+    /// leaves no checksum to the device, [`NotCuttable::Malformed`] where it contradicts the packet's headers or they
+    /// are cut, [`NotCuttable::LongHeaders`] for more than [`MAX_HEADERS`] bytes of them.
     pub fn new(vnet: VirtioNetHeader, packet: &'a [u8], network: usize) -> Result<Uncut<'a>, NotCuttable> {
         let tcp = match vnet.gso_type {
             GsoType::None => return Err(NotCuttable::Single),

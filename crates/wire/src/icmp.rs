@@ -46,6 +46,9 @@ pub struct Quoted {
 
 impl<'a> IcmpMessage<'a> {
     /// The message that `bytes` begin with; `v6` when it came in an IPv6 packet.
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] for fewer than [`HEADER_LEN`] bytes.
     pub fn new(v6: bool, bytes: &'a [u8]) -> Result<IcmpMessage<'a>, Undecoded> {
         let (fixed, body) = bytes.split_first_chunk().ok_or(Undecoded::Cut(Header::Icmp))?;
         Ok(IcmpMessage { v6, fixed, body })

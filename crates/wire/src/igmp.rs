@@ -70,6 +70,9 @@ pub struct Records<'a> {
 
 impl<'a> IgmpMessage<'a> {
     /// The message that `bytes` are; version 3's queries are told by their length (RFC 3376 §7.1).
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] for fewer than [`HEADER_LEN`] bytes.
     pub fn new(bytes: &'a [u8]) -> Result<IgmpMessage<'a>, Undecoded> {
         let (fixed, body) = bytes.split_first_chunk().ok_or(Undecoded::Cut(Header::Igmp))?;
         Ok(IgmpMessage { fixed, body })

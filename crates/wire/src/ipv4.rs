@@ -20,6 +20,10 @@ pub struct Ipv4View<'a> {
 
 impl<'a> Ipv4View<'a> {
     /// A view of the packet that `bytes` begin with.
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] for fewer than [`MIN_HEADER_LEN`] bytes, [`Undecoded::IpVersion`] for another version,
+    /// [`Undecoded::Malformed`] where the header says that it is shorter than that. Options may be cut.
     pub fn new(bytes: &'a [u8]) -> Result<Ipv4View<'a>, Undecoded> {
         let fixed = bytes.first_chunk::<MIN_HEADER_LEN>().ok_or(Undecoded::Cut(Header::Ipv4))?;
         let view = Ipv4View { fixed, bytes };

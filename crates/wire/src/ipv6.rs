@@ -58,6 +58,9 @@ pub struct Ipv6View<'a> {
 
 impl<'a> Ipv6View<'a> {
     /// A view of the packet that `bytes` begin with.
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] for fewer than [`HEADER_LEN`] bytes, [`Undecoded::IpVersion`] for another version.
     pub fn new(bytes: &'a [u8]) -> Result<Ipv6View<'a>, Undecoded> {
         let (fixed, rest) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(Undecoded::Cut(Header::Ipv6))?;
         match fixed[0] >> 4 {
@@ -103,6 +106,10 @@ impl<'a> Ipv6View<'a> {
     }
 
     /// Walks the extension headers up to the first thing that is none, or to the fragment header of a fragment.
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] where the bytes end inside an extension header, [`Undecoded::Malformed`] for more
+    /// than [`MAX_EXTENSION_HEADERS`] of them.
     pub fn upper(&self) -> Result<Upper, Undecoded> {
         let upper = upper(self.next_header(), self.rest)?;
         Ok(Upper { offset: HEADER_LEN + upper.offset, ..upper })

@@ -140,6 +140,10 @@ pub struct UdpDatagram<'a> {
 }
 
 /// Takes a frame apart whose length on the wire is not known or is that of `bytes`.
+///
+/// # Errors
+/// Why there is no packet in it: what it carries is not read here, or a header of it is cut ([`Undecoded::Cut`]) or
+/// contradicts what is around it ([`Undecoded::Malformed`]), that of TCP, UDP, ICMP or IGMP included.
 pub fn dissect(link: LinkType, bytes: &[u8]) -> Result<Packet<'_>, Undecoded> {
     dissect_link(link, bytes, None)
 }
@@ -148,11 +152,17 @@ pub fn dissect(link: LinkType, bytes: &[u8]) -> Result<Packet<'_>, Undecoded> {
 ///
 /// That length is needed where the IP header has none (packets of more than 64 KiB, captured before the device cut
 /// them), and it bounds what a lying header can claim.
+///
+/// # Errors
+/// Those of [`dissect`].
 pub fn dissect_captured(link: LinkType, bytes: &[u8], wire_len: u32) -> Result<Packet<'_>, Undecoded> {
     dissect_link(link, bytes, usize::try_from(wire_len).ok())
 }
 
 /// The same for those who want to know of ARP too.
+///
+/// # Errors
+/// Those of [`dissect`]; for ARP only those of [`ArpView::new`].
 pub fn dissect_frame(link: LinkType, bytes: &[u8], wire_len: u32) -> Result<Frame<'_>, Undecoded> {
     match dissect_captured(link, bytes, wire_len) {
         Err(Undecoded::EtherType(ether_type::ARP | ether_type::RARP)) => {
@@ -166,6 +176,9 @@ pub fn dissect_frame(link: LinkType, bytes: &[u8], wire_len: u32) -> Result<Fram
 
 /// Takes the payload of an IP packet apart that was put together from its pieces. `len` is its length; `bytes` may be less
 /// of it.
+///
+/// # Errors
+/// [`Undecoded::Cut`] where a header in it is cut, [`Undecoded::Malformed`] where one contradicts itself or `len`.
 pub fn dissect_payload(
     source: IpAddr,
     destination: IpAddr,

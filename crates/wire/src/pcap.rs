@@ -153,6 +153,9 @@ pub struct Writer<W> {
 
 impl<W: Write> Writer<W> {
     /// Writes the file header. `snap_len` is the most that is kept of each packet, in bytes.
+    ///
+    /// # Errors
+    /// Those of `out`.
     pub fn new(mut out: W, link_type: LinkType, snap_len: u32) -> io::Result<Writer<W>> {
         let mut header = Vec::with_capacity(FILE_HEADER_LEN);
         header.extend(MAGIC_NANOS.to_le_bytes());
@@ -166,6 +169,9 @@ impl<W: Write> Writer<W> {
 
     /// Writes one packet: what was kept of it, and how long it was. Packets of more than [`MAX_PACKET_LEN`] bytes, or
     /// captured after the year 2106, do not fit the format.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for what does not fit, of which nothing is written; those of `out`.
     pub fn packet(&mut self, time: Time, wire_len: u32, bytes: &[u8]) -> io::Result<()> {
         let seconds = u32::try_from(time.0 / 1_000_000_000)
             .map_err(|_| unfit("a time after the year 2106 does not fit into a pcap file"))?;
@@ -180,6 +186,9 @@ impl<W: Write> Writer<W> {
     }
 
     /// Flushes, and gives the writer back.
+    ///
+    /// # Errors
+    /// Those of `out`.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)

@@ -98,6 +98,10 @@ const SIZES: [(&str, u64); 4] = [("", 1), ("k", 1 << 10), ("m", 1 << 20), ("g", 
 const RATES: [(&str, u64); 4] = [("", 1), ("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000)];
 
 /// A time; a plain number is seconds.
+///
+/// # Errors
+/// [`QuantityError::NotANumber`], [`QuantityError::UnknownUnit`], [`QuantityError::TooLarge`] from 2^64 ns on, which
+/// are 584 years, [`QuantityError::TooFine`] for more than 18 digits behind the point.
 pub fn duration(text: &str) -> Result<Duration, QuantityError> {
     let (number, unit) = split(text)?;
     if unit.is_empty() {
@@ -107,6 +111,9 @@ pub fn duration(text: &str) -> Result<Duration, QuantityError> {
 }
 
 /// A time that has to carry its unit, as those of a link do: `20` could be seconds or milliseconds.
+///
+/// # Errors
+/// [`QuantityError::NeedsUnit`] for a plain number; those of [`duration`].
 pub fn duration_with_unit(text: &str) -> Result<Duration, QuantityError> {
     let (_, unit) = split(text)?;
     if unit.is_empty() {
@@ -116,18 +123,31 @@ pub fn duration_with_unit(text: &str) -> Result<Duration, QuantityError> {
 }
 
 /// A number of bytes; K, M and G are powers of 1024, in either case.
+///
+/// # Errors
+/// [`QuantityError::NotANumber`], [`QuantityError::UnknownUnit`], [`QuantityError::TooLarge`] from 2^64 bytes on,
+/// [`QuantityError::TooFine`] for more than 18 digits behind the point.
 pub fn size(text: &str) -> Result<u64, QuantityError> {
     let (number, unit) = split(text)?;
     scaled(number, factor(&unit.to_ascii_lowercase(), &SIZES, "K, M or G (powers of 1024)")?)
 }
 
 /// A rate in bits per second; k, M and G are powers of 1000, in either case.
+///
+/// # Errors
+/// [`QuantityError::NotANumber`], [`QuantityError::UnknownUnit`], [`QuantityError::TooLarge`] from 2^64 bits per second
+/// on, [`QuantityError::TooFine`] for more than 18 digits behind the point.
 pub fn rate(text: &str) -> Result<u64, QuantityError> {
     let (number, unit) = split(text)?;
     scaled(number, factor(&unit.to_ascii_lowercase(), &RATES, "k, M or G bits per second (powers of 1000)")?)
 }
 
 /// A percentage from 0% to 100%, to a ten-thousandth of a percent.
+///
+/// # Errors
+/// [`QuantityError::NotANumber`], [`QuantityError::NeedsUnit`] without the sign, [`QuantityError::UnknownUnit`] with
+/// another one, [`QuantityError::TooFine`] for more than four digits behind the point, [`QuantityError::MoreThan`]
+/// above 100%, and [`QuantityError::TooLarge`] far above it.
 pub fn percentage(text: &str) -> Result<Probability, QuantityError> {
     const OVER: QuantityError = QuantityError::MoreThan("100%");
     let (number, unit) = split(text)?;

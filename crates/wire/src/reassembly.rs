@@ -141,6 +141,10 @@ impl Reassembler {
 
     /// Takes a packet that was captured at `time`. Gives it back if it is no fragment; gives the whole packet if it is
     /// the last fragment that was missing, and nothing if more have to come.
+    ///
+    /// # Errors
+    /// Those of [`dissect_payload`](crate::packet::dissect_payload), for a packet that has become whole by this
+    /// fragment and is lost.
     pub fn take<'a>(&'a mut self, packet: Packet<'a>, time: Time) -> Result<Option<Packet<'a>>, Undecoded> {
         let Transport::Fragment(fragment) = packet.transport else { return Ok(Some(packet)) };
         let mut whole = self.add(&packet, &fragment, time);

@@ -141,7 +141,8 @@ pub struct Sockopt {
 }
 
 impl Sockopt {
-    /// The option of this name, in any case, also without `SO_`, `TCP_`, `IP_`, `IPV6_` or `UDP_` where that leaves no doubt.
+    /// The option of this name, in any case, also without `SO_`, `TCP_`, `IP_`, `IPV6_` or `UDP_` where that leaves no
+    /// doubt.
     ///
     /// # Errors
     /// There is none, or there are several.

@@ -117,6 +117,10 @@ pub struct TcpView<'a> {
 
 impl<'a> TcpView<'a> {
     /// A view of the header at the start of `bytes`; what follows the header is left alone.
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] for fewer than [`MIN_HEADER_LEN`] bytes, [`Undecoded::Malformed`] where the header says that
+    /// it is shorter than that. Options may be cut.
     pub fn new(bytes: &'a [u8]) -> Result<TcpView<'a>, Undecoded> {
         let (fixed, rest) = bytes.split_first_chunk().ok_or(Undecoded::Cut(Header::Tcp))?;
         let options_len = data_offset(fixed)

@@ -19,6 +19,9 @@ pub struct UdpView<'a> {
 
 impl<'a> UdpView<'a> {
     /// A view of the header at the start of `bytes`.
+    ///
+    /// # Errors
+    /// [`Undecoded::Cut`] for fewer than [`HEADER_LEN`] bytes.
     pub fn new(bytes: &'a [u8]) -> Result<UdpView<'a>, Undecoded> {
         let fixed = bytes.first_chunk().ok_or(Undecoded::Cut(Header::Udp))?;
         Ok(UdpView { fixed })

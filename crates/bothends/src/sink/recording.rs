@@ -35,6 +35,9 @@ pub enum Fsync {
 
 impl Fsync {
     /// `batch`, `never`, or a time.
+    ///
+    /// # Errors
+    /// What it has to be, a sentence, where it is none of the three.
     pub fn parse(text: &str) -> Result<Fsync, String> {
         match text {
             "batch" => Ok(Fsync::Batch),

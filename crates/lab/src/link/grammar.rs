@@ -6,7 +6,7 @@
 //! | delay | a time, and the mean of a long tail behind `+` | `20ms`, `20ms+5ms` |
 //! | rtt | the same for the round trip: half of it is the delay of each direction | `40ms` |
 //! | jitter | a time | `3ms` |
-//! | loss | a percentage; `exact:`, `bursts:SHARE:LENGTH`, `gilbert:ENTER:LEAVE[:BAD[:GOOD]]` | `5%`, `exact:5%`, `bursts:5%:8` |
+//! | loss | a percentage; `exact:SHARE`, `bursts:SHARE:LENGTH`, `gilbert:ENTER:LEAVE[:BAD[:GOOD]]` | `5%`, `bursts:5%:8` |
 //! | duplicate | a percentage | `1%` |
 //! | corrupt | a percentage; behind `unseen:` with a checksum that fits | `1%`, `unseen:1%` |
 //! | reorder | a percentage, and behind `:` for how long; or `jitter` | `5%`, `5%:20ms`, `jitter` |
@@ -129,6 +129,9 @@ pub const WORDS: [Word; 11] = [
 ];
 
 /// The rule of this name and value.
+///
+/// # Errors
+/// There is no such rule, its value is missing, or it takes none or another one. The place told is one in `value`.
 pub fn rule(name: &str, value: &str) -> Result<Rule, Misread> {
     let Some(word) = WORDS.iter().find(|word| word.name == name) else {
         let names: Vec<&str> = WORDS.iter().map(|word| word.name).collect();

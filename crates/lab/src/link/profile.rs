@@ -83,6 +83,9 @@ impl Profile {
     }
 
     /// Its rules.
+    ///
+    /// # Errors
+    /// The first rule or change that cannot be read. Those of [`PROFILES`] can.
     pub fn schedule(&self) -> Result<Schedule, Misread> {
         let mut schedule = Schedule::of(self.rules)?;
         for change in self.changes {

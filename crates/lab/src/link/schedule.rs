@@ -42,6 +42,9 @@ impl Schedule {
     }
 
     /// These rules for the whole run, each written as in a change: `up-loss 5%`.
+    ///
+    /// # Errors
+    /// The first rule that cannot be read, with the place in its text.
     pub fn of(rules: &[&str]) -> Result<Schedule, Misread> {
         let mut schedule = Schedule::default();
         for text in rules {
@@ -179,6 +182,11 @@ impl Schedule {
 
 impl Change {
     /// Reads a sentence.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place in `text`: no colon, a time without a unit, something else than
+    /// `for` and a time behind the first, or a rule that is missing, has two values or is one that [`grammar::rule`]
+    /// refuses.
     pub fn read(text: &str) -> Result<Change, Misread> {
         let Some((when, what)) = text.split_once(':') else {
             let sentence = "a colon and a rule belong behind the time";

@@ -1,9 +1,9 @@
 //! From which of our addresses another is called, and by which rule: RFC 6724 §5. Read first: RFC 6724 §4 (which addresses
 //! come into question) and §5.
 //!
-//! Linux chooses so among IPv6 addresses (ipv6_dev_get_saddr in net/ipv6/addrconf.c): without rule 5.5, with rule 4 only where
-//! it was built with CONFIG_IPV6_MIP6, and before rule 8 it keeps ORCHIDs (RFC 4843) to themselves. For IPv4 it takes what
-//! the route says: these rules are not for IPv4.
+//! Linux chooses so among IPv6 addresses (ipv6_dev_get_saddr in net/ipv6/addrconf.c): without rule 5.5, with rule 4
+//! only where it was built with CONFIG_IPV6_MIP6, and before rule 8 it keeps ORCHIDs (RFC 4843) to themselves. For IPv4
+//! it takes what the route says: these rules are not for IPv4.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -122,8 +122,8 @@ impl Policy {
 const ORCHID: u128 = 0x2001_0010 << 96;
 
 impl Outward {
-    /// Those of our addresses that come into question (RFC 6724 §4): of the destination's family, no groups; for what does not
-    /// leave the link, those of the link.
+    /// Those of our addresses that come into question (RFC 6724 §4): of the destination's family, no groups; for what
+    /// does not leave the link, those of the link.
     pub fn candidates<'a>(
         &self,
         all: impl IntoIterator<Item = &'a Candidate>,

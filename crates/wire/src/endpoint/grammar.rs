@@ -33,6 +33,11 @@ impl Grammar<'_> {
     }
 
     /// Reads one address.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place: a text that is empty, too long or has blanks in it; a scheme,
+    /// host, port, path, number or option that is none; an IPv6 address without brackets; what [`Grammar::purpose`]
+    /// does not allow, such as port 0 to connect to.
     pub fn parse(&self, text: &str) -> Result<Endpoint, EndpointError> {
         let reader = Reader { grammar: self, text };
         reader.check_characters()?;
@@ -40,6 +45,9 @@ impl Grammar<'_> {
     }
 
     /// Reads the two words HOST PORT, as nc and telnet have them. The host has no port and may be a bare IPv6 address.
+    ///
+    /// # Errors
+    /// Where `host` has a port already; else those of [`Grammar::parse`] for `HOST:PORT`, with IPv6 in brackets.
     pub fn parse_host_and_port(&self, host: &str, port: &str) -> Result<Endpoint, EndpointError> {
         if host.parse::<Ipv6Addr>().is_ok() {
             return self.parse(&format!("[{host}]:{port}"));

@@ -25,11 +25,17 @@ pub struct Writer<W> {
 
 impl<W: Write> Writer<W> {
     /// Writes the section header and the interfaces, whose packets are kept whole.
+    ///
+    /// # Errors
+    /// Those of [`Writer::interface`].
     pub fn new(out: W, interfaces: &[Interface]) -> io::Result<Writer<W>> {
         Writer::with_snap_len(out, interfaces, 0)
     }
 
     /// The same where at most `snap_len` bytes of each packet are kept; zero means all.
+    ///
+    /// # Errors
+    /// Those of [`Writer::interface`].
     pub fn with_snap_len(out: W, interfaces: &[Interface], snap_len: u32) -> io::Result<Writer<W>> {
         let mut writer = Writer { out, interfaces: 0, snap_len, block: Vec::new() };
         writer.section_header()?;
@@ -41,6 +47,9 @@ impl<W: Write> Writer<W> {
 
     /// Announces one more interface, and gives its number: packets may come between interfaces. Refuses more than any
     /// reader would accept ([`MAX_INTERFACES`]).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for one too many and for a name of more than 65,535 bytes; those of `out`.
     pub fn interface(&mut self, interface: &Interface) -> io::Result<u32> {
         let number = self.interfaces;
         if usize::try_from(number).is_ok_and(|number| number >= MAX_INTERFACES) {
@@ -54,6 +63,9 @@ impl<W: Write> Writer<W> {
     /// Writes one packet: where and when it was captured, how long it was, what was kept of it, and what there is to say
     /// about it. Refuses an interface that was not announced, a packet that no reader would accept
     /// ([`MAX_PACKET_LEN`](crate::capture::MAX_PACKET_LEN)), and a comment of more than 65,535 bytes.
+    ///
+    /// # Errors
+    /// Those of [`Writer::packet_with_comments`].
     pub fn packet(
         &mut self,
         interface: u32,
@@ -66,6 +78,10 @@ impl<W: Write> Writer<W> {
     }
 
     /// The same with any number of comments.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for what is refused, of which nothing is written: as with [`Writer::packet`],
+    /// and comments that make a block longer than [`MAX_BLOCK_LEN`]. Those of `out`.
     pub fn packet_with_comments<'c>(
         &mut self,
         interface: u32,
@@ -98,6 +114,9 @@ impl<W: Write> Writer<W> {
     }
 
     /// Flushes, and gives the writer back.
+    ///
+    /// # Errors
+    /// Those of `out`.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)

@@ -1,5 +1,5 @@
-//! The options that Linux has since 5.10, and the useful ones of later kernels. Numbers are those of linux/tcp.h, in.h, in6.h,
-//! udp.h and of asm-generic/socket.h, which all architectures but Alpha, MIPS, PA-RISC, PowerPC and SPARC have.
+//! The options that Linux has since 5.10, and the useful ones of later kernels. Numbers are those of linux/tcp.h, in.h,
+//! in6.h, udp.h and of asm-generic/socket.h, which all architectures but Alpha, MIPS, PA-RISC, PowerPC and SPARC have.
 
 use super::Kind::{
     Address4, Choice, Credentials, Flag, Group4, Group6, Hex, Int, Linger, Long, Ports, Structure, Text,
