@@ -6,8 +6,8 @@ mod picture;
 use flow::buffers::{Buffers, buffers};
 use flow::{Flow, Side};
 
-use crate::columns::{cut, wrap};
-use crate::line::Line;
+use crate::columns::cut;
+use crate::line::{Line, paragraph};
 use crate::number::{grouped, since_start};
 use crate::palette::Role;
 use crate::{Names, Style};
@@ -64,11 +64,7 @@ pub fn text(flow: &Flow, sender: Side, names: &Names, style: &Style) -> String {
          o held for it, - free room, . beyond the window.",
         grouped(unit)
     );
-    for words in wrap(&key, style.width.max(NARROWEST)) {
-        let mut line = Line::default();
-        line.push(Role::Frame, &words);
-        lines.push(line);
-    }
+    lines.extend(paragraph(Role::Frame, &key, style.width.max(NARROWEST)));
     let mut out = String::new();
     lines.iter().for_each(|line| line.write(&mut out, style));
     out

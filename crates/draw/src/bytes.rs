@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use wire::anatomy::{Anatomy, Cut, Family, Layer};
 
-use crate::columns::{cut, wrap};
-use crate::line::Line;
+use crate::columns::cut;
+use crate::line::{Line, paragraph};
 use crate::number::{count, grouped, since_start};
 use crate::palette::Role;
 use crate::{Style, printed};
@@ -168,13 +168,4 @@ fn cut_in_words(layer: &Layer, cut: &Cut) -> String {
         more => format!(": {} bytes are missing", grouped(more as u64)),
     };
     format!("{} ends here{at}{missing}", cut.by.words())
-}
-
-fn paragraph(role: Role, sentence: &str, width: usize) -> Vec<Line> {
-    let line = |text: String| {
-        let mut line = Line::default();
-        line.push(role, &text);
-        line
-    };
-    wrap(sentence, width).into_iter().map(line).collect()
 }

@@ -7,6 +7,16 @@ use crate::Style;
 use crate::columns;
 use crate::palette::Role;
 
+/// A sentence in lines of at most so many columns.
+pub(crate) fn paragraph(role: Role, sentence: &str, width: usize) -> Vec<Line> {
+    let line = |text: String| {
+        let mut line = Line::default();
+        line.push(role, &text);
+        line
+    };
+    columns::wrap(sentence, width).into_iter().map(line).collect()
+}
+
 /// A line of pieces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Line {

@@ -1,13 +1,12 @@
-//! Moments: the sockets of hosts as the kernel had them when somebody had come to one. The first is a table of all; each that
-//! follows shows what is new, what has changed, and what is gone.
+//! Moments: the sockets of hosts as the kernel had them when somebody had come to one. The first is a table of all;
+//! each that follows shows what is new, what has changed, and what is gone.
 
 use flow::moments::Moment;
 use wire::socket_row::{Kind, SocketRow};
 
 use crate::Style;
-use crate::columns::wrap;
 use crate::grid::Grid;
-use crate::line::Line;
+use crate::line::{Line, paragraph};
 use crate::palette::Role;
 
 /// What tells a socket from others: its host and both its ends.
@@ -43,7 +42,7 @@ pub(crate) fn lines(moments: &[Moment], width: usize) -> Vec<Line> {
     }
     if tables > 1 {
         drawn.push(Line::default());
-        drawn.extend(words(Role::Frame, KEY, width));
+        drawn.extend(paragraph(Role::Frame, KEY, width));
     }
     drawn
 }
@@ -52,21 +51,12 @@ pub(crate) fn lines(moments: &[Moment], width: usize) -> Vec<Line> {
 const KEY: &str =
     "The first table has all sockets, each after it what is new, what has changed, and what is gone.";
 
-fn words(role: Role, words: &str, width: usize) -> Vec<Line> {
-    let line = |words: String| {
-        let mut line = Line::default();
-        line.push(role, &words);
-        line
-    };
-    wrap(words, width).into_iter().map(line).collect()
-}
-
 fn table(name: &str, rows: Vec<(Key, [String; 3])>, width: usize) -> Vec<Line> {
     let mut grid = Grid::new(&["", "state", "to read", "to send", "local", "peer"]);
     for ([host, local, peer], [state, to_read, to_send]) in rows {
         grid.row([host, state, to_read, to_send, local, peer]);
     }
-    let mut drawn = words(Role::Plain, &format!("{name}:"), width);
+    let mut drawn = paragraph(Role::Plain, &format!("{name}:"), width);
     drawn.extend(grid.lines(width));
     drawn
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use flow::transfer::{Interval, Transfer, transfer};
 use flow::{Flow, Side};
 
-use crate::columns::{cut, width, wrap};
-use crate::line::Line;
+use crate::columns::{cut, width};
+use crate::line::{Line, paragraph};
 use crate::number::{count, duration, grouped, since_start};
 use crate::palette::Role;
 use crate::scene::Naming;
@@ -52,11 +52,7 @@ pub fn text(flows: &[Flow], sender: Side, naming: Naming, style: &Style) -> Stri
             before = Some(interval.start);
         }
         lines.push(Line::default());
-        for words in wrap(&key(transfer, "line"), style.width.max(NARROWEST)) {
-            let mut line = Line::default();
-            line.push(Role::Frame, &words);
-            lines.push(line);
-        }
+        lines.extend(paragraph(Role::Frame, &key(transfer, "line"), style.width.max(NARROWEST)));
     }
     let mut out = String::new();
     lines.iter().for_each(|line| line.write(&mut out, style));

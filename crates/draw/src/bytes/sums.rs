@@ -3,9 +3,9 @@
 use wire::anatomy::{Checksum, Layer, PseudoHeader, Verdict};
 use wire::udp;
 
-use super::{figure, paragraph};
+use super::figure;
 use crate::columns::wrap;
-use crate::line::Line;
+use crate::line::{Line, paragraph};
 use crate::number::{count, grouped};
 use crate::palette::Role;
 
