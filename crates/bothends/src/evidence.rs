@@ -1,6 +1,6 @@
-//! What is there, where `serve`, `listen` or `connect` fails: gathered for the rules of `explain` from the kernel's tables of
-//! sockets and from /proc. What cannot be had is left out and costs no more than that; each look is bounded, and only what the
-//! fault is about is asked for.
+//! What is there, where `serve`, `listen` or `connect` fails: gathered for the rules of `explain` from the kernel's
+//! tables of sockets and from /proc. What cannot be had is left out and costs no more than that; each look is bounded,
+//! and only what the fault is about is asked for.
 
 mod files;
 mod port;
@@ -147,8 +147,8 @@ fn asked(place: &Place) -> Asked {
     }
 }
 
-/// What carries what comes at a place, and the addresses that it may have: where there is no IPv6, every interface is IPv4's.
-/// None of what this process was started with.
+/// What carries what comes at a place, and the addresses that it may have: where there is no IPv6, every interface is
+/// IPv4's. None of what this process was started with.
 pub fn addresses_of(at: &At) -> Vec<(Transport, Address)> {
     match at {
         At::Address(transport, address) => vec![(*transport, (*address).into())],

@@ -171,7 +171,8 @@ fn connecting(fault: &Fault) -> Exit {
         // A route that says no is no permission that could be given.
         Cause::Errno(EACCES | EPERM) if fault.end != End::Path => Exit::Permission,
         Cause::Errno(EADDRINUSE | EADDRNOTAVAIL) => Exit::Local,
-        // A reset in answer to a SYN is ECONNREFUSED: this one, or what broke it off here, came when it was open already, before we looked.
+        // A reset in answer to a SYN is ECONNREFUSED: this one, or what broke it off here, came when it was open
+        // already, before we looked.
         Cause::Errno(ECONNRESET | ECONNABORTED) => Exit::Reset,
         Cause::Errno(_) | Cause::Words(_) => Exit::Connect,
     }

@@ -1,6 +1,7 @@
-//! Runs every `console` block of README.md and docs/ as written, in a shell, in a network namespace of its own where the system allows it, and
-//! compares what it prints. In the expected text `[..]` stands for anything in a line and a line `...` for any lines.
-//! Blocks marked `text` are not run (installs, endless commands, drawings of source); they are counted.
+//! Runs every `console` block of README.md and docs/ as written, in a shell, in a network namespace of its own where
+//! the system allows it, and compares what it prints. In the expected text `[..]` stands for anything in a line and a
+//! line `...` for any lines. Blocks marked `text` are not run (installs, endless commands, drawings of source); they
+//! are counted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::fmt::Write as _;

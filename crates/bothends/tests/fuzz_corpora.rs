@@ -1,5 +1,6 @@
 //! The corpora of the fuzz targets, replayed: captures of our own making, whole and mutated, none of which may be more
-//! than damaged, lists of segments, and the kernel's answers about sockets of every kind. What a fuzz target finds is added there.
+//! than damaged, lists of segments, and the kernel's answers about sockets of every kind. What a fuzz target finds is
+//! added there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../../fuzz/answers.rs"]

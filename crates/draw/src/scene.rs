@@ -70,8 +70,8 @@ fn in_lines(scene: Scene, material: &Material<'_>, width: usize, ascii: bool) ->
     }
 }
 
-/// Facts of one value each are a list. Those of several, which stand between tabs, are a table, and the first of them names its
-/// columns.
+/// Facts of one value each are a list. Those of several, which stand between tabs, are a table, and the first of them
+/// names its columns.
 fn facts(facts: &[(String, String)], width: usize) -> Vec<Line> {
     let cells = |value: &str| value.split('\t').count();
     let mut drawn = Vec::new();

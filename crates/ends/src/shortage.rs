@@ -1,5 +1,5 @@
-//! The kernel's want of memory, which goes by: it ends no conversation. Whoever meets it tells it once, waits and tries again;
-//! nothing that was to be sent is lost, and nothing was received.
+//! The kernel's want of memory, which goes by: it ends no conversation. Whoever meets it tells it once, waits and tries
+//! again; nothing that was to be sent is lost, and nothing was received.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ pub(crate) fn is_short_of_memory(error: Errno) -> bool {
     matches!(error, Errno::NOBUFS | Errno::NOMEM)
 }
 
-/// Whether a datagram was not sent for want of room that there may be later. `ENOBUFS` may also say that the device's queue is
-/// full, which sockets hear of that receive errors (ip(7), `IP_RECVERR`).
+/// Whether a datagram was not sent for want of room that there may be later. `ENOBUFS` may also say that the device's
+/// queue is full, which sockets hear of that receive errors (ip(7), `IP_RECVERR`).
 pub(crate) fn is_want_of_room(error: Errno) -> bool {
     error == Errno::AGAIN || is_short_of_memory(error)
 }

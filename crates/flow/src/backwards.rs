@@ -1,5 +1,5 @@
-//! Frames that stand in a capture behind others and have an earlier time: it comes from several clocks, from one that was set, or
-//! was put together out of order. How long anything took can then not be told from it.
+//! Frames that stand in a capture behind others and have an earlier time: it comes from several clocks, from one that
+//! was set, or was put together out of order. How long anything took can then not be told from it.
 
 use std::time::Duration;
 

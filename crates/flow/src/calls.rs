@@ -1,5 +1,5 @@
-//! The socket calls of both programs beside the segments of their conversation: what was called, what it waited for, and what
-//! it returned. Read first: socket(7), tcp(7).
+//! The socket calls of both programs beside the segments of their conversation: what was called, what it waited for,
+//! and what it returned. Read first: socket(7), tcp(7).
 //!
 //! Whoever runs the programs records their calls; time is that of the conversation's rows.
 

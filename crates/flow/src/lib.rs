@@ -10,8 +10,8 @@
 //! the rest of a [`Flow`]. `path` reads from its rows the way of each end through the states, whose arrows stand in
 //! `diagram`. `analysis` stands beside all that: what Wireshark says of each segment.
 //!
-//! [`buffers`] reads from the rows how both buffers of one direction stood at each moment; [`calls`] sets the programs' calls
-//! beside them; [`transfer`] sums up how one direction went. A [`Scene`] is what is shown of all that.
+//! [`buffers`] reads from the rows how both buffers of one direction stood at each moment; [`calls`] sets the programs'
+//! calls beside them; [`transfer`] sums up how one direction went. A [`Scene`] is what is shown of all that.
 //!
 //! [`reassembly`] puts the bytes of one direction back in order; who wants them takes the positions from the tracker.
 

@@ -103,8 +103,9 @@ pub fn path(flow: &Flow, side: Side) -> Vec<Step> {
     walk.steps
 }
 
-/// Sending and arrival of segments or datagrams, from when each was captured and what the link did to it. Their order is the order of sending, whatever a capture's clock did; what the
-/// link did not deliver, and what nobody knows the arrival of, arrives when it is sent.
+/// Sending and arrival of segments or datagrams, from when each was captured and what the link did to it. Their order
+/// is the order of sending, whatever a capture's clock did; what the link did not deliver, and what nobody knows the
+/// arrival of, arrives when it is sent.
 pub fn times<'a>(sent: impl Iterator<Item = (Time, Option<&'a Passage>)>) -> Vec<(Time, Time)> {
     let mut latest = Time::ZERO;
     let times = sent.map(|(time, passage)| {

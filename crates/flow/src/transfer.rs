@@ -43,7 +43,8 @@ pub struct Transfer {
 }
 
 /// What `sender` sent, in at most so many intervals of a length that people like: 1, 2 or 5 of a unit. Intervals in which
-/// nothing happened are left out and do not count; none is much shorter than the shortest round trip. Empty where no data was seen.
+/// nothing happened are left out and do not count; none is much shorter than the shortest round trip. Empty where no
+/// data was seen.
 pub fn transfer(flow: &Flow, sender: Side, most: usize) -> Transfer {
     let mut moments = moments(flow, sender);
     let first = moments.iter().position(|moment| moment.sent_bytes > 0).unwrap_or(moments.len());

@@ -49,8 +49,8 @@ pub struct Held {
     pub looked_at: u32,
 }
 
-/// Counts the descriptors of this process whose numbers are below `most`. It needs no descriptor for that itself, so it can be
-/// asked when there is none. None where there is no /proc.
+/// Counts the descriptors of this process whose numbers are below `most`. It needs no descriptor for that itself, so it
+/// can be asked when there is none. None where there is no /proc.
 pub fn held(most: u32) -> Option<Held> {
     let mut held = Held { looked_at: most, ..Held::default() };
     // proc_pid_fd(5): `socket:[4711]`, `pipe:[4711]`, `anon_inode:[eventpoll]`, or a path.

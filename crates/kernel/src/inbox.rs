@@ -67,8 +67,8 @@ impl Inbox {
         // The type differs between C libraries.
         let flags = (libc::MSG_DONTWAIT | libc::MSG_TRUNC) as _;
         let count = AT_ONCE as libc::c_uint;
-        // SAFETY: each header points to a name, a part and a control buffer of its own, which are as long as said and outlive
-        // the call, and each part to `room` bytes of a slot of its own.
+        // SAFETY: each header points to a name, a part and a control buffer of its own, which are as long as said and
+        // outlive the call, and each part to `room` bytes of a slot of its own.
         let result = unsafe {
             libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, flags, std::ptr::null_mut())
         };

@@ -2,8 +2,8 @@
 //! Documentation/networking/packet_mmap.rst (TPACKET_V2, which hands over each packet at once; V3 waits for more of them).
 //!
 //! The slots are small, so that there are many: a socket's own queue is bounded by net.core.rmem_max for ordinary users,
-//! which at half a million small packets a second is a millisecond in most systems. What is too large for a slot waits in the
-//! socket's queue, and its slot says so: the order is that of the slots.
+//! which at half a million small packets a second is a millisecond in most systems. What is too large for a slot waits
+//! in the socket's queue, and its slot says so: the order is that of the slots.
 
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};

@@ -40,8 +40,8 @@ pub struct Rtnetlink {
     sequence: u32,
 }
 
-/// Changes that are asked for all at once: they travel in one piece, and the kernel is waited for once. It makes them in their
-/// order, and those behind one that it refuses all the same.
+/// Changes that are asked for all at once: they travel in one piece, and the kernel is waited for once. It makes them
+/// in their order, and those behind one that it refuses all the same.
 #[derive(Debug, Default)]
 pub struct Changes {
     requests: Vec<(RouteNetlinkMessage, u16)>,
@@ -337,8 +337,8 @@ impl Changes {
         self.requests.push((RouteNetlinkMessage::SetLink(link), 0));
     }
 
-    /// Has packets handed to an interface's driver at once, with no queue before it (tc(8): noqueue). A kernel without queueing
-    /// disciplines has none anyway.
+    /// Has packets handed to an interface's driver at once, with no queue before it (tc(8): noqueue). A kernel without
+    /// queueing disciplines has none anyway.
     pub fn hand_over_at_once(&mut self, index: u32) {
         let mut message = TcMessage::default();
         message.header.index = index.cast_signed();
@@ -349,8 +349,8 @@ impl Changes {
     }
 
     /// Gives an interface an address; the route to its network comes with it. Nobody is asked whether he has it too, and yet
-    /// the kernel makes an IPv6 address usable only when it gets round to it: see [`Rtnetlink::has_address`]. `EEXIST` when it
-    /// has it already.
+    /// the kernel makes an IPv6 address usable only when it gets round to it: see [`Rtnetlink::has_address`]. `EEXIST`
+    /// when it has it already.
     pub fn add_address(&mut self, index: u32, address: InterfaceAddress) {
         let InterfaceAddress { ip, prefix_len, preferred } = address;
         let mut message = AddressMessage::default();
@@ -367,8 +367,8 @@ impl Changes {
         self.requests.push((RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL));
     }
 
-    /// Has packets for an address of an interface taken in from now on. For an IPv6 address the kernel adds this route as well,
-    /// but later: see [`Rtnetlink::has_address`]. `ENETDOWN` while the interface is down.
+    /// Has packets for an address of an interface taken in from now on. For an IPv6 address the kernel adds this route
+    /// as well, but later: see [`Rtnetlink::has_address`]. `ENETDOWN` while the interface is down.
     pub fn take_in(&mut self, index: u32, address: IpAddr) {
         let mut message = RouteMessage::default();
         message.header = RouteHeader {
@@ -384,8 +384,8 @@ impl Changes {
         self.requests.push((RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE));
     }
 
-    /// Sends everything for a network out of an interface. `EEXIST` when there is such a route, `ENETDOWN` while the interface
-    /// is down.
+    /// Sends everything for a network out of an interface. `EEXIST` when there is such a route, `ENETDOWN` while the
+    /// interface is down.
     pub fn add_route(&mut self, index: u32, network: IpAddr, prefix_len: u8) {
         let mut message = RouteMessage::default();
         message.header = RouteHeader {

@@ -32,7 +32,8 @@ pub fn tcp_info(socket: impl AsFd) -> Option<Vec<u8>> {
     crate::sockopt::get(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_INFO).ok()
 }
 
-/// The state of a TCP connection by the kernel's number (include/net/tcp_states.h: 1 is ESTABLISHED); none for other sockets.
+/// The state of a TCP connection by the kernel's number (include/net/tcp_states.h: 1 is ESTABLISHED); none for other
+/// sockets.
 pub fn tcp_state(socket: impl AsFd) -> Option<u8> {
     tcp_info(socket)?.first().copied()
 }

@@ -39,8 +39,8 @@ impl Kept {
     }
 }
 
-/// Waits for a key, whichever, and says which byte it sent first; it is not shown. The keys that mean a signal still do, when the
-/// terminal is as it was before. None where this is no terminal, or it has gone: nobody was waited for.
+/// Waits for a key, whichever, and says which byte it sent first; it is not shown. The keys that mean a signal still
+/// do, when the terminal is as it was before. None where this is no terminal, or it has gone: nobody was waited for.
 pub fn wait_for_key(terminal: BorrowedFd<'_>) -> Option<u8> {
     loop {
         let before = tcgetattr(terminal).ok()?;

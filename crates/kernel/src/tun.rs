@@ -17,8 +17,8 @@ const TUN_F_USO6: libc::c_uint = 0x40;
 
 /// Makes a TUN device in the current network namespace, where it stays, wherever the descriptor goes, until that is closed.
 /// Reading gives a packet that the host sends, writing delivers one to it; neither waits. Each has a virtio-net header of
-/// [`VNET_HEADER_LEN`] bytes before it and no other, and may be larger than the MTU, to be cut by the device (GSO), where the
-/// kernel can do that.
+/// [`VNET_HEADER_LEN`] bytes before it and no other, and may be larger than the MTU, to be cut by the device (GSO),
+/// where the kernel can do that.
 ///
 /// # Errors
 /// The kernel's errno: `ENOENT`, `EACCES` or `EPERM` where the device node is missing or may not be opened.

@@ -2,10 +2,11 @@
 //! until it comes, so that a configured delay is what programs see and not what comes on top of it. Most of it is the waking
 //! of sleepers and of what they have in a processor's caches: some tens of microseconds, more on a virtual machine.
 //!
-//! It is measured while the programs run, because it is not the same on a busy machine, and so that nobody has to wait for it.
-//! A lab whose link delays has one host more, which nobody else can see, the gauge. A program there, which is the keeper,
-//! sends datagrams that say when they were sent (`program`); the loop holds them as long as others' and sends them back,
-//! saying when (`forward::gauge`). All links take off their delays what both have seen last (`Current`).
+//! It is measured while the programs run, because it is not the same on a busy machine, and so that nobody has to wait
+//! for it. A lab whose link delays has one host more, which nobody else can see, the gauge. A program there, which is
+//! the keeper, sends datagrams that say when they were sent (`program`); the loop holds them as long as others' and
+//! sends them back, saying when (`forward::gauge`). All links take off their delays what both have seen last
+//! (`Current`).
 
 pub(crate) mod datagram;
 pub(crate) mod program;

@@ -1,12 +1,12 @@
 //! Lessons: short plays about TCP whose claims are checked as they run.
 //!
 //! A lesson is one file in `plays` (its script and what must be so) and one in `texts/en` (its words). Most plays run on two
-//! simulated machines in virtual time (`stage`, `machine`, `program`, `kernel`), so they give the same packets everywhere. Where the
-//! point is the kernel, the play runs on the real one (`director`): each program is a function of the lesson's file, an `actor` in a
-//! process of its own, on hosts of a private network or just on this machine. What is claimed is looked up in the
-//! [`Flow`](flow::Flow) values that every picture is drawn from, in the programs' calls, in the kernel's tables of sockets, or in
-//! what the programs found out. Each claim names a [`Disturbance`] of the play that makes it fail: a claim that nothing can
-//! break would say nothing.
+//! simulated machines in virtual time (`stage`, `machine`, `program`, `kernel`), so they give the same packets
+//! everywhere. Where the point is the kernel, the play runs on the real one (`director`): each program is a function of
+//! the lesson's file, an `actor` in a process of its own, on hosts of a private network or just on this machine. What
+//! is claimed is looked up in the [`Flow`](flow::Flow) values that every picture is drawn from, in the programs' calls,
+//! in the kernel's tables of sockets, or in what the programs found out. Each claim names a [`Disturbance`] of the play
+//! that makes it fail: a claim that nothing can break would say nothing.
 
 mod actor;
 mod cue;

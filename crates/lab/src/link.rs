@@ -227,8 +227,9 @@ impl Link {
     /// Decides what becomes of a packet that enters now. Times never decrease from call to call.
     ///
     /// The rules act in this order: a cut takes everything, then the largest size (or it cuts into fragments, where the
-    /// sender allows that) and loss take what is theirs. What is left is damaged and doubled, goes through the queue and the line, which may be full, and is under way for its
-    /// delay and jitter. At last it finds its place behind those that entered before it, or is held back.
+    /// sender allows that) and loss take what is theirs. What is left is damaged and doubled, goes through the queue
+    /// and the line, which may be full, and is under way for its delay and jitter. At last it finds its place behind
+    /// those that entered before it, or is held back.
     pub fn offer(&mut self, now: Time, direction: Direction, packet: &Offered<'_>) -> Plan {
         self.keep_time(now);
         let way = &mut self.ways[direction.index()];

@@ -1,4 +1,5 @@
-//! Sockets at a port: those that keep an address from being had, and those that are there instead of the one that was called.
+//! Sockets at a port: those that keep an address from being had, and those that are there instead of the one that was
+//! called.
 
 use std::net::SocketAddr;
 

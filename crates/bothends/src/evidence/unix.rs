@@ -30,7 +30,8 @@ pub(super) fn at(transport: Transport, name: &Address, links: Links) -> (Option<
         _ => Kind::UnixStream,
     };
     let belongs = |row: &SocketRow| match name {
-        // A socket is told by its file: its name is as it was bound, from whichever folder, and the file may be another's now.
+        // A socket is told by its file: its name is as it was bound, from whichever folder, and the file may be
+        // another's now.
         Address::Path(_) => identity.is_some() && file_of(row) == identity,
         // Each type has names of its own.
         _ => row.kind == kind && row.local == *name,

@@ -151,9 +151,9 @@ pub fn trouble(fault: &Fault) -> String {
     format!("{}{}\n", explain::sentence(fault), advice.unwrap_or_default())
 }
 
-/// The account of a conversation over a connection, in one clause. A half that stayed open is worth a word, and then it is told
-/// when the first half closed: `it closed first, with FIN, after 3.20 s (the other half stayed open for 1.02 s): 12 bytes
-/// in, 1 byte out`.
+/// The account of a conversation over a connection, in one clause. A half that stayed open is worth a word, and then it
+/// is told when the first half closed: `it closed first, with FIN, after 3.20 s (the other half stayed open for 1.02
+/// s): 12 bytes in, 1 byte out`.
 pub fn connection(account: &Account, transport: Transport, half_open: Option<HalfOpen>) -> String {
     let (end, amounts) = (super::end(account, transport), super::amounts(account));
     match half_open.filter(|half| account.how == How::Fin && half.lasted >= WORTH_A_WORD) {
@@ -165,8 +165,8 @@ pub fn connection(account: &Account, transport: Transport, half_open: Option<Hal
     }
 }
 
-/// The account of a conversation by datagrams, in one clause: `2 datagrams in, from 1 peer, 3 out, after 1.02 s: 12 bytes in,
-/// 18 bytes out`.
+/// The account of a conversation by datagrams, in one clause: `2 datagrams in, from 1 peer, 3 out, after 1.02 s: 12
+/// bytes in, 18 bytes out`.
 pub fn datagrams(outcome: &Outcome) -> String {
     let Outcome { over, account, received, sent, peers, .. } = outcome;
     let end = match over {

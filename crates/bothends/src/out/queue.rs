@@ -1,8 +1,8 @@
 //! Lines that must not make anybody wait: what a server tells goes into a bounded queue, and from there to the terminal
 //! or pipe. When that is slower than the server, lines are dropped and counted.
 //!
-//! A thread for each stream writes its queue out, except where the server forks: a process that forks has one thread only. There the
-//! queue is written by whoever adds to it, as far as the other side takes it without waiting.
+//! A thread for each stream writes its queue out, except where the server forks: a process that forks has one thread
+//! only. There the queue is written by whoever adds to it, as far as the other side takes it without waiting.
 
 use std::collections::VecDeque;
 use std::fs::File;

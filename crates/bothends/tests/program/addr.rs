@@ -332,8 +332,8 @@ fn the_order_of_a_name_follows_the_rules() {
     assert_eq!((found[0]["source"].as_str(), &found[4]["source"]), (Some("2001:db8:1::2"), &Value::Null));
 }
 
-/// Addresses of every kind on two interfaces, and three hundred destinations: the kernel calls each from the address that the
-/// rules put first.
+/// Addresses of every kind on two interfaces, and three hundred destinations: the kernel calls each from the address
+/// that the rules put first.
 #[test]
 fn the_address_that_each_is_called_from_follows_the_rules() {
     let test = "the_address_that_each_is_called_from_follows_the_rules";
@@ -371,8 +371,8 @@ fn the_address_that_each_is_called_from_follows_the_rules() {
             rules.extend(other["rule"].as_u64());
         }
     }
-    // One of ours, another scope, deprecated, another interface, another label, a shorter prefix. Not home addresses: kernels
-    // without CONFIG_IPV6_MIP6 take them for any others.
+    // One of ours, another scope, deprecated, another interface, another label, a shorter prefix. Not home addresses:
+    // kernels without CONFIG_IPV6_MIP6 take them for any others.
     assert_eq!(rules.into_iter().collect::<Vec<_>>(), [1, 2, 3, 5, 6, 8]);
     let four: Vec<&Value> = found.iter().filter(|one| one["source"] == "192.0.2.7").collect();
     assert!(four.len() == 20 && four.iter().all(|one| one["source_before"] == serde_json::json!([])));

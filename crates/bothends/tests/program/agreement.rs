@@ -90,8 +90,8 @@ fn theirs(capture: &Path) -> Said {
     said
 }
 
-/// The first frame of a conversation counts in tshark's completeness only once a second frame is looked at: of one that has no
-/// second nothing is said, so nothing is compared.
+/// The first frame of a conversation counts in tshark's completeness only once a second frame is looked at: of one that
+/// has no second nothing is said, so nothing is compared.
 fn forget_the_short(said: &mut Said) {
     let mut frames: BTreeMap<u64, u64> = BTreeMap::new();
     for (stream, _) in said.segments.values() {

@@ -1,5 +1,5 @@
-//! How conversations end with the programs that people have, beside ours: who sends a FIN, who gets a late reply, and what the
-//! kernel keeps of a server that was killed.
+//! How conversations end with the programs that people have, beside ours: who sends a FIN, who gets a late reply, and
+//! what the kernel keeps of a server that was killed.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

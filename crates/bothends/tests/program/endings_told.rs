@@ -1,5 +1,5 @@
-//! What is said about an end is what happened: who closed first, by what, how many bytes went which way, and whether anything
-//! was left. The other ends are programs of others.
+//! What is said about an end is what happened: who closed first, by what, how many bytes went which way, and whether
+//! anything was left. The other ends are programs of others.
 
 use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};

@@ -1,5 +1,5 @@
-//! The addresses of a name, in their order, and the rule of RFC 6724 §6 behind it; and from which of ours each is called, with
-//! the rules of §5 behind that.
+//! The addresses of a name, in their order, and the rule of RFC 6724 §6 behind it; and from which of ours each is
+//! called, with the rules of §5 behind that.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;

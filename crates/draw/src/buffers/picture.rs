@@ -1,5 +1,5 @@
-//! The sliding window as a picture for a page: a row of cells for each buffer and moment, each kind of cell with a colour of its
-//! own, its key above.
+//! The sliding window as a picture for a page: a row of cells for each buffer and moment, each kind of cell with a
+//! colour of its own, its key above.
 
 use flow::buffers::buffers;
 use flow::{Flow, Side};

@@ -283,8 +283,8 @@ fn asks_for_room(flow: &Flow, index: usize) -> bool {
     last.is_some_and(|last| last.window_bytes == 0 && last.flags.0 & closes == 0)
 }
 
-/// True for a keep-alive (RFC 9293 §3.8.4) whose byte the sender knows to have arrived. Wireshark calls a lost byte that is sent
-/// again so as well, if it is the last one.
+/// True for a keep-alive (RFC 9293 §3.8.4) whose byte the sender knows to have arrived. Wireshark calls a lost byte
+/// that is sent again so as well, if it is the last one.
 fn repeats_to_be_answered(flow: &Flow, index: usize) -> bool {
     let row = &flow.rows[index];
     let acknowledges = |earlier: &Row| {

@@ -1,5 +1,6 @@
-//! What is drawn, in which order: every sending, every ICMP error, and where it matters, every arrival by itself, so that the order of
-//! events at *both* ends is true from top to bottom; phases; and long runs of alike steps merged into one.
+//! What is drawn, in which order: every sending, every ICMP error, and where it matters, every arrival by itself, so
+//! that the order of events at *both* ends is true from top to bottom; phases; and long runs of alike steps merged into
+//! one.
 //!
 //! A segment takes one step when nothing happened at its receiver between sending and arrival. Otherwise it takes two:
 //! it departs, and it arrives further down, after what its receiver did in the meantime.
@@ -59,8 +60,8 @@ pub(crate) struct Segment<'a, R> {
 }
 
 impl<R: Sending> Segment<'_, R> {
-    /// The time that is written beside it. Rows keep the order of the capture; where its times run backwards they are written
-    /// all the same.
+    /// The time that is written beside it. Rows keep the order of the capture; where its times run backwards they are
+    /// written all the same.
     pub(crate) fn written_time(&self) -> Time {
         if self.part == Part::Arrival { self.time } else { self.time.min(self.row.time()) }
     }
@@ -120,7 +121,8 @@ pub(crate) struct Programs {
     pub(crate) heard: Vec<(usize, Time)>,
 }
 
-/// The same beside what the programs did: what happens at its receiver while a segment is under way stands between its two ends.
+/// The same beside what the programs did: what happens at its receiver while a segment is under way stands between its
+/// two ends.
 pub(crate) fn steps_beside<'a, C: Conversation>(
     conversation: &'a C,
     style: &Style,

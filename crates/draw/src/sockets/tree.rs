@@ -23,8 +23,8 @@ pub enum Under<'a> {
     Nobody,
 }
 
-/// The places of these rows in the order of the tree: by process and descriptor, then those without a process that is seen. A
-/// socket that several have stands there for each.
+/// The places of these rows in the order of the tree: by process and descriptor, then those without a process that is
+/// seen. A socket that several have stands there for each.
 pub fn order<'a>(rows: &[SocketRow], around: &'a dyn Surroundings) -> Vec<(Under<'a>, usize)> {
     let mut all: Vec<(Under<'a>, usize)> = Vec::new();
     for (place, row) in rows.iter().enumerate() {

@@ -97,8 +97,8 @@ fn again(flow: &Flow, side: Side, before: &str) -> String {
     }
 }
 
-/// ` after 31 µs`: from the first SYN until the answer was there, as the verdict counts it; where SYNs were repeated, from the
-/// first. Nothing where it is not known, for the capture's clock ran backwards.
+/// ` after 31 µs`: from the first SYN until the answer was there, as the verdict counts it; where SYNs were repeated,
+/// from the first. Nothing where it is not known, for the capture's clock ran backwards.
 fn after_heard(flow: &Flow, answer: &Row) -> String {
     let repeated = flow.rows.iter().any(|row| row.flags.has(TcpFlags::SYN) && row.resent.is_some());
     let arrived = answer.passage.as_ref().and_then(|passage| passage.arrived).unwrap_or(answer.time);

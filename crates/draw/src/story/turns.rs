@@ -72,7 +72,8 @@ pub(super) fn entries(flow: &Flow, names: &[String; 2]) -> Vec<Entry> {
     teller.entries
 }
 
-/// From here on a pause has a line of its own, and ends a turn: no acknowledgement is delayed longer (RFC 9293 §3.8.6.3 would have 500 ms).
+/// From here on a pause has a line of its own, and ends a turn: no acknowledgement is delayed longer (RFC 9293 §3.8.6.3
+/// would have 500 ms).
 const LONG: Duration = Duration::from_millis(200);
 
 /// Ten round trips are a pause that a repetition may follow; but nothing below 10 ms, which a busy machine takes, and

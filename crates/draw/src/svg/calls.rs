@@ -1,5 +1,5 @@
-//! Calls beside segments as a picture: the ladder, and beside each lifeline what that end's program called, a bar for each wait
-//! from the call down to the arrival that ended it.
+//! Calls beside segments as a picture: the ladder, and beside each lifeline what that end's program called, a bar for
+//! each wait from the call down to the arrival that ended it.
 
 use std::collections::HashMap;
 

@@ -22,8 +22,8 @@ impl Markup {
         );
     }
 
-    /// A text along a line of this slope (in degrees), centred on its place and turned around it. The part that marks a repetition has a
-    /// class of its own.
+    /// A text along a line of this slope (in degrees), centred on its place and turned around it. The part that marks a
+    /// repetition has a class of its own.
     pub(crate) fn slanted(&mut self, [x, y]: [f64; 2], degrees: f64, text: &str) {
         let (x, y) = (short(x), short(y));
         let turned = if degrees.abs() < 0.05 {

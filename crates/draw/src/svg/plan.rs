@@ -119,8 +119,8 @@ impl<'a, R: Sending> Plan<'a, R> {
         others.filter_map(meets).chain(told.filter(|at| (0.0..=1.0).contains(at))).collect()
     }
 
-    /// Where this arrow passes the labels of lines at these heights, as parts of its way: at the middle of each, and where it
-    /// comes too near and is far enough away again.
+    /// Where this arrow passes the labels of lines at these heights, as parts of its way: at the middle of each, and
+    /// where it comes too near and is far enough away again.
     pub(super) fn meetings(&self, arrow: &Arrow<'_, R>, axis: &Axis, lines: &[f64]) -> Vec<f64> {
         let sent = axis.places[arrow.sent];
         let arrived = arrow.arrived.map_or(sent, |moment| axis.places[moment]);

@@ -70,8 +70,8 @@ pub(super) fn sheet(with_calls: bool) -> String {
 }
 
 /// The `<style>` element of a picture of this class: the rules without colours, then those that use the variables
-/// (selector, property, variable), then a fill for each tint. Each colour stands there twice, as a value and as a variable: a viewer that knows no
-/// variables ignores the second and shows the light picture.
+/// (selector, property, variable), then a fill for each tint. Each colour stands there twice, as a value and as a
+/// variable: a viewer that knows no variables ignores the second and shows the light picture.
 pub(crate) fn style(class: &str, fixed: &str, coloured: &[(&str, &str, &str)]) -> String {
     let mut sheet = String::from("<style>\n");
     let light = variables(coloured, |(name, light, _)| (name, light));

@@ -15,8 +15,8 @@ use crate::pump::typed::{Goes, Typed, script_text};
 /// How much is read at once, in bytes.
 const READ: usize = 16 * 1024;
 
-/// The longest datagram that is sent or kept whole, in bytes. UDP's has 16 bits for its length and its header of 8 (RFC 768);
-/// through a Unix socket goes what the send buffer takes, 208 KiB if nobody changed it.
+/// The longest datagram that is sent or kept whole, in bytes. UDP's has 16 bits for its length and its header of 8 (RFC
+/// 768); through a Unix socket goes what the send buffer takes, 208 KiB if nobody changed it.
 pub(super) fn longest(transport: Transport) -> usize {
     if transport.is_internet() { 65_535 - 8 } else { 256 * 1024 }
 }

@@ -390,8 +390,8 @@ impl Session<'_> {
         }
     }
 
-    /// Waits until the kernel takes more. Who is killed meanwhile breaks off what it had to say: then its end is a reset, and
-    /// what it had to say is known.
+    /// Waits until the kernel takes more. Who is killed meanwhile breaks off what it had to say: then its end is a
+    /// reset, and what it had to say is known.
     fn wait_to_send(&self, progress: &Progress) -> Result<(), Broken> {
         self.meter.unsent_bytes.store(progress.unsent, Ordering::Relaxed);
         abort_at_close(self.socket);

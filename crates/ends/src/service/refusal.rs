@@ -5,8 +5,8 @@ use crate::serve::Engine;
 
 /// Why a service is not run so, as a sentence; none: it is. `workers` is how many loops the event engine has.
 ///
-/// Datagrams have no connection for a thread or a process to live as long as. A chat's clients reach each other, which takes one
-/// memory. A source of datagrams would flood whomever a forged sender names.
+/// Datagrams have no connection for a thread or a process to live as long as. A chat's clients reach each other, which
+/// takes one memory. A source of datagrams would flood whomever a forged sender names.
 pub fn refusal(service: &str, shape: Shape, engine: Engine, workers: usize) -> Option<String> {
     let sentence = match (service, shape, engine) {
         ("source", Shape::Datagrams, _) => {

@@ -1,6 +1,6 @@
-//! What each service does at the client's FIN, by every transport that has one, under every engine: echo, upper and reply send
-//! the rest and then FIN; a source with a size goes on to it; discard closes; collect shows the line that was cut; in a chat
-//! the client leaves.
+//! What each service does at the client's FIN, by every transport that has one, under every engine: echo, upper and
+//! reply send the rest and then FIN; a source with a size goes on to it; discard closes; collect shows the line that
+//! was cut; in a chat the client leaves.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};

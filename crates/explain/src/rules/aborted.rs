@@ -1,4 +1,5 @@
-//! The connection was broken off on this machine. Read first: `tcp_abort` of Linux, which answers SOCK_DESTROY of sock_diag(7).
+//! The connection was broken off on this machine. Read first: `tcp_abort` of Linux, which answers SOCK_DESTROY of
+//! sock_diag(7).
 
 use wire::Doing;
 

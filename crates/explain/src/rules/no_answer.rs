@@ -1,5 +1,5 @@
-//! No answer at all to a SYN, or no room in the queue of a Unix socket. Read first: tcp(7) on tcp_syn_retries; listen(2) on the
-//! backlog; RFC 9293 §3.10.7.1 (a closed port does answer).
+//! No answer at all to a SYN, or no room in the queue of a Unix socket. Read first: tcp(7) on tcp_syn_retries;
+//! listen(2) on the backlog; RFC 9293 §3.10.7.1 (a closed port does answer).
 
 use wire::Doing;
 

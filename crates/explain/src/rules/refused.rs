@@ -1,5 +1,5 @@
-//! Connection refused: who listens elsewhere instead, or that nobody does. Read first: RFC 9293 §3.10.7.1 (a SYN for a port in
-//! CLOSED is answered by a reset); connect(2); unix(7) on socket files.
+//! Connection refused: who listens elsewhere instead, or that nobody does. Read first: RFC 9293 §3.10.7.1 (a SYN for a
+//! port in CLOSED is answered by a reset); connect(2); unix(7) on socket files.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -10,23 +10,25 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::datagram::{LEN, Message, Under, now};
 
-/// The last hold in delays of the link. A program on a host waits for two, and finds less of its own in a processor's caches
-/// than this one, which does nothing else, would after as long: it wakes up as slowly as this one does from a longer sleep.
+/// The last hold, in delays of the link. A program on a host waits for two. Other things have run there meanwhile, so its
+/// first steps miss the caches; this one, which does nothing else, finds itself in them. A hold of five delays makes it
+/// as slow to wake up as such a program is after two.
 const DELAYS: u32 = 5;
-/// The first hold, and how much longer each is than the one before: something has to be known before the first packets of the
-/// programs are on their way.
+/// The first hold, and how much longer each is than the one before: something has to be known before the first packets
+/// of the programs are on their way.
 const FIRST_HOLD: Duration = Duration::from_micros(500);
 const LONGER: u32 = 4;
 /// Sleepers that sleep longer wake up hardly more slowly.
 const LONGEST_HOLD: Duration = Duration::from_millis(50);
-/// So many pairs follow each other at once; later ones have the pause before them, so that little is taken of anybody's time.
+/// So many pairs follow each other at once; later ones have the pause before them, so that little is taken of anybody's
+/// time.
 const AT_FIRST: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long an answer may take beyond its hold before it is given up.
 const LIMIT: Duration = Duration::from_millis(500);
 
-/// Exchanges datagrams with the link, from `address` to `other` and back, until `end` is readable: for a link with a delay of
-/// about `delay`. The calling thread is in the gauge's network.
+/// Exchanges datagrams with the link, from `address` to `other` and back, until `end` is readable: for a link with a
+/// delay of about `delay`. The calling thread is in the gauge's network.
 ///
 /// # Errors
 /// When the socket fails.

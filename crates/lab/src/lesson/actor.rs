@@ -1,6 +1,7 @@
-//! An actor: a program of a lesson on the real kernel, in a process of its own and, where the lesson has a network, on a host of its
-//! own. It is a function in the lesson's file. Every call that it makes through here is told to the director with what it
-//! returned and how long it took; with the others it meets at moments that have names, never by waiting a while.
+//! An actor: a program of a lesson on the real kernel, in a process of its own and, where the lesson has a network, on
+//! a host of its own. It is a function in the lesson's file. Every call that it makes through here is told to the
+//! director with what it returned and how long it took; with the others it meets at moments that have names, never by
+//! waiting a while.
 
 mod calls;
 
@@ -112,8 +113,8 @@ impl Actor {
         done
     }
 
-    /// Tells something that was found out; looked up by its name in the claims, and told to the reader in the words that the text has
-    /// for it.
+    /// Tells something that was found out; looked up by its name in the claims, and told to the reader in the words
+    /// that the text has for it.
     #[allow(clippy::needless_pass_by_value, reason = "numbers and words are handed over as they are")]
     pub(crate) fn fact(&mut self, name: &str, value: impl ToString) {
         self.tell(&Cue::Fact(name.to_owned(), value.to_string()));

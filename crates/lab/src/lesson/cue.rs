@@ -1,5 +1,5 @@
-//! What the actors of a play tell its director, and its answer. Each actor has a SOCK_SEQPACKET pair with the director, which its own
-//! children get no part of; the end of it is the end of the actor.
+//! What the actors of a play tell its director, and its answer. Each actor has a SOCK_SEQPACKET pair with the director,
+//! which its own children get no part of; the end of it is the end of the actor.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;

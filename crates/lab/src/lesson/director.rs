@@ -1,5 +1,6 @@
-//! Plays on the real kernel: starts the actors, on the hosts of a private network or just on this machine, hears what they call and
-//! find out, brings them together at moments that have names, and looks at the kernel's tables of sockets there.
+//! Plays on the real kernel: starts the actors, on the hosts of a private network or just on this machine, hears what
+//! they call and find out, brings them together at moments that have names, and looks at the kernel's tables of sockets
+//! there.
 //!
 //! Nothing outlives a play: on a network everything ends with it (`keeper`), on this machine each actor dies with this
 //! process, and each child with its parent.

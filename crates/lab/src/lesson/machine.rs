@@ -1,5 +1,5 @@
-//! A machine of a lesson: a kernel, and a program that makes the calls of its list, each when what it waits for has come. A call
-//! that must wait is under way until what it waits for is there.
+//! A machine of a lesson: a kernel, and a program that makes the calls of its list, each when what it waits for has
+//! come. A call that must wait is under way until what it waits for is there.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -86,7 +86,8 @@ pub(crate) enum Call {
     SendTo(&'static str),
     /// recvfrom(2) of a datagram, at most so many bytes of it; it waits for one.
     ReceiveFrom(usize),
-    /// The machine starts anew: it remembers no connection, and its next first sequence number is so much below its first one.
+    /// The machine starts anew: it remembers no connection, and its next first sequence number is so much below its
+    /// first one.
     Restart(u32),
 }
 

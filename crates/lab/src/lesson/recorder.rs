@@ -1,4 +1,5 @@
-//! Writes down what the program of a machine calls, as it would be written in C without pointers, and when each call returns.
+//! Writes down what the program of a machine calls, as it would be written in C without pointers, and when each call
+//! returns.
 
 use std::net::SocketAddr;
 

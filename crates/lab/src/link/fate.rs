@@ -7,7 +7,7 @@
 //! |---|---|
 //! | SYN, SYN ACK, RST; FIN without payload | its ordinal among those of its conversation, direction and kind |
 //! | TCP segment with payload (and FIN, if it rides on it) | the byte of the stream that it carries, see below |
-//! | acknowledgement without payload | its ordinal; how many there are is for the kernel's timers to say, so these losses may differ |
+//! | acknowledgement without payload | its ordinal; how many there are, the kernel's timers say: these losses may differ |
 //! | UDP datagram, everything else | its ordinal in its conversation and direction |
 //!
 //! A conversation is its own ordinal among those of its kind: the first, the second that appeared on the link.

@@ -1,5 +1,5 @@
-//! The lessons on the real kernel: each of their claims holds when they play, as root and as an ordinary user, and fails when the play
-//! is disturbed as it says. Nothing is left behind by any of these plays.
+//! The lessons on the real kernel: each of their claims holds when they play, as root and as an ordinary user, and
+//! fails when the play is disturbed as it says. Nothing is left behind by any of these plays.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../private_network/left_out.rs"]

@@ -1,5 +1,5 @@
-//! `lab lessons` and `lab lesson NAME`: short plays, on the simulated network or on the real kernel, drawn, and what they claim,
-//! checked.
+//! `lab lessons` and `lab lesson NAME`: short plays, on the simulated network or on the real kernel, drawn, and what
+//! they claim, checked.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, IsTerminal};
@@ -197,8 +197,8 @@ fn show(lesson: &Lesson, text: &Text, seen: &Seen, step: bool, out: &Out) {
     }
 }
 
-/// Waits for any key, or where standard input is no terminal for the end of a line; false for q. Input that ends, or cannot be
-/// read, waits for nobody.
+/// Waits for any key, or where standard input is no terminal for the end of a line; false for q. Input that ends, or
+/// cannot be read, waits for nobody.
 fn goes_on() -> bool {
     let stdin = std::io::stdin();
     match kernel::terminal::wait_for_key(stdin.as_fd()) {

@@ -1,5 +1,5 @@
-//! `--diag` and `--from`: the kernel's answers about sockets of TCP kept in a file, as ss(8) keeps them, and listed from one:
-//! later, elsewhere, as often as one likes.
+//! `--diag` and `--from`: the kernel's answers about sockets of TCP kept in a file, as ss(8) keeps them, and listed
+//! from one: later, elsewhere, as often as one likes.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};

@@ -30,8 +30,8 @@ pub(super) fn show(view: &mut View<'_>) -> Result<Exit, Fault> {
     Ok(Exit::Ok)
 }
 
-/// The kernel's own figures: those of the whole machine (allocated, orphaned) are not in its tables. `own` are the sockets that
-/// were only opened to ask.
+/// The kernel's own figures: those of the whole machine (allocated, orphaned) are not in its tables. `own` are the
+/// sockets that were only opened to ask.
 fn totals(stat: &Sockstat, established: u64, own: u64) -> String {
     let tcp = |key| stat.number("TCP", key);
     let (waiting, allocated) = (tcp("tw"), tcp("alloc"));

@@ -11,8 +11,8 @@ use wire::tcp::{TcpFlags, TcpOptions};
 
 use super::wrapping::{Capture, Wrapping};
 
-/// Time in ms, side, flags, sequence number and acknowledgement relative to the first ones, payload bytes, window, scale of a
-/// SYN; behind the bar the flags of the analysis.
+/// Time in ms, side, flags, sequence number and acknowledgement relative to the first ones, payload bytes, window,
+/// scale of a SYN; behind the bar the flags of the analysis.
 const PLAYS: [&str; 5] = [
     // A window that is filled, closed, probed by data and opened.
     "  0 A S   0    0    0 1000 2 |

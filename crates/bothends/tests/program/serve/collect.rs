@@ -132,7 +132,8 @@ fn speak(address: SocketAddr, round: usize) -> Vec<JoinHandle<()>> {
     (0..100).map(|writer| std::thread::spawn(move || speaker(writer))).collect()
 }
 
-/// Every line that was shown is in the file, and nothing is in it twice, whenever the kill comes and whatever is synced when.
+/// Every line that was shown is in the file, and nothing is in it twice, whenever the kill comes and whatever is synced
+/// when.
 #[test]
 fn heavy_a_killed_server_has_recorded_all_that_it_showed() {
     for (seed, engine) in ENGINES.into_iter().enumerate() {

@@ -38,8 +38,8 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Takes a message. Between two turns whoever reads is asked for room, so what an earlier turn left is left by one who is
-    /// slow. Whether the box was empty.
+    /// Takes a message. Between two turns whoever reads is asked for room, so what an earlier turn left is left by one
+    /// who is slow. Whether the box was empty.
     pub(super) fn put(&mut self, message: Message, turn: u64) -> bool {
         let was_empty = self.is_empty();
         let most = if self.turn == turn { BURST } else { KEPT };

@@ -248,8 +248,8 @@ fn where_messages_are_kept_apart_each_is_heard_as_one() {
     assert_eq!(output.drain().collect::<Vec<_>>(), expected);
 }
 
-/// Many short lines in one arrival, and many who hear them: each hears all, as few messages, and what it misses is counted in
-/// lines.
+/// Many short lines in one arrival, and many who hear them: each hears all, as few messages, and what it misses is
+/// counted in lines.
 #[test]
 fn lines_that_come_together_are_passed_on_together() {
     let mut world = World::with(3);

@@ -32,8 +32,8 @@ const NO_ABORT: &str = "tcp_abort_on_overflow stays 0";
 
 /// The first port; the other two follow.
 const PORT: u16 = 7777;
-/// So many may wait to be accepted, and one more. With less than 2, Linux would answer the second of two SYNs that come at once with a
-/// cookie and remember nothing of it.
+/// So many may wait to be accepted, and one more. With less than 2, Linux would answer the second of two SYNs that come
+/// at once with a cookie and remember nothing of it.
 const BACKLOG: i32 = 2;
 /// How long a client waits: the SYN is sent again after a second (RFC 6298 §2.1).
 const PATIENCE_MS: u32 = 1600;

@@ -1,4 +1,5 @@
-//! `close-and-shutdown`: a connection that two processes have. close takes away one of its holders, shutdown a direction from all.
+//! `close-and-shutdown`: a connection that two processes have. close takes away one of its holders, shutdown a
+//! direction from all.
 
 use super::on_kernel::*;
 use super::processes::{SOON_MS, came_to, quoted, read_came_to, wait};

@@ -56,7 +56,8 @@ fn shares_a_file(actor: &mut Actor) -> io::Result<()> {
     Ok(())
 }
 
-/// What the child reads, one byte, and then the parent, two: from what was opened before the fork, or what each opens after it.
+/// What the child reads, one byte, and then the parent, two: from what was opened before the fork, or what each opens
+/// after it.
 fn reads(actor: &mut Actor, file: &OwnedFd, before: bool) -> io::Result<String> {
     let opened = if before { Some(open(actor, file)?) } else { None };
     let (heard, told) = rustix::pipe::pipe()?;

@@ -6,7 +6,8 @@ use kernel::process::{self, Ended, Pid, Signal};
 
 use super::on_kernel::*;
 
-/// What ps(1) calls the state: `S` sleeps, `R` runs, `Z` has ended and nobody has waited for it. None for one that is not there.
+/// What ps(1) calls the state: `S` sleeps, `R` runs, `Z` has ended and nobody has waited for it. None for one that is
+/// not there.
 pub(super) fn state(pid: Pid) -> Option<char> {
     status_fields(pid)?.chars().next()
 }

@@ -126,13 +126,15 @@ fn packets(seen: &Seen, protocol: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether a packet of TCP carries data: whether it goes on behind the header, whose length is counted in words of four bytes.
+/// Whether a packet of TCP carries data: whether it goes on behind the header, whose length is counted in words of four
+/// bytes.
 fn has_data(packet: &[u8]) -> bool {
     let words = packet.get(IP + 12).map_or(0, |byte| byte >> 4);
     packet.len() > IP + usize::from(words) * 4
 }
 
-/// The first packet of the datagrams' conversation is the first datagram; TCP's first byte comes behind two others of the client.
+/// The first packet of the datagrams' conversation is the first datagram; TCP's first byte comes behind two others of
+/// the client.
 fn at_once(seen: &Seen) -> Option<bool> {
     let datagrams = seen.datagrams.iter().find(|flow| flow.b == at_server(PORT))?;
     let stream = seen.flows.iter().find(|flow| flow.b == at_server(PORT))?;

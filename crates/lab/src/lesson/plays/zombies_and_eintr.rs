@@ -96,8 +96,8 @@ fn leaves_nothing(actor: &mut Actor) -> io::Result<()> {
     Ok(())
 }
 
-/// A server that waits for a client when a child of it ends; then the client comes. What the first accept came to, and whether the
-/// handler ran meanwhile.
+/// A server that waits for a client when a child of it ends; then the client comes. What the first accept came to, and
+/// whether the handler ran meanwhile.
 fn accepts_while_a_child_ends(actor: &mut Actor, restart: bool) -> io::Result<String> {
     at_a_childs_end(Disposition::Count { restart })?;
     let listener = listening(actor, ([127, 0, 0, 1], 0).into())?;
