@@ -36,36 +36,29 @@ Examples:
     max_term_width = 100
 )]
 pub struct Cli {
-    /// What all commands understand.
     #[command(flatten)]
-    pub global: Global,
-    /// The version.
+    pub(crate) global: Global,
     #[arg(short = 'V', long, action = ArgAction::Version, help = "Print the version.")]
     version: Option<bool>,
-    /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Flags that mean the same for every command, before or behind it.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// How much is told.
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet",
           help = "Tell what happens, on standard error; -vv tells the bytes too.")]
-    pub verbose: u8,
-    /// Errors only.
+    pub(crate) verbose: u8,
     #[arg(short, long, global = true, help = "Tell errors only.")]
-    pub quiet: bool,
-    /// Records.
+    pub(crate) quiet: bool,
     #[arg(
         long,
         global = true,
         help = "Write records to standard output, one JSON object a line; `bothends help records` tells their fields."
     )]
-    pub json: bool,
-    /// Colours.
+    pub(crate) json: bool,
     #[arg(
         long,
         global = true,
@@ -76,8 +69,7 @@ pub struct Global {
         hide_possible_values = true,
         help = "When to colour: auto, always or never; NO_COLOR and CLICOLOR_FORCE are heard."
     )]
-    pub color: When,
-    /// Help.
+    pub(crate) color: When,
     #[arg(short, long, global = true, action = ArgAction::Help,
           help = "Print help: -h the essentials, --help all there is.")]
     help: Option<bool>,
@@ -86,12 +78,10 @@ pub struct Global {
 /// Which IP families may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 pub struct Families {
-    /// Only IPv4.
     #[arg(short = '4', long, conflicts_with = "ipv6", help = "Use IPv4 only.")]
-    pub ipv4: bool,
-    /// Only IPv6.
+    pub(crate) ipv4: bool,
     #[arg(short = '6', long, help = "Use IPv6 only.")]
-    pub ipv6: bool,
+    pub(crate) ipv6: bool,
 }
 
 impl Families {

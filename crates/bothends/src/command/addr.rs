@@ -49,20 +49,16 @@ looked up or sent; only `resolve` asks the system's resolver.",
     disable_help_subcommand = true
 )]
 pub struct Flags {
-    /// A question.
     #[command(subcommand)]
     asked: Option<Asked>,
-    /// The texts.
     #[arg(
         value_name = "X",
         allow_negative_numbers = true,
         help = "Addresses, networks, ports, numbers; - is standard input, one a line."
     )]
     words: Vec<String>,
-    /// One form.
     #[arg(long, value_name = "FORM", help = "Print one form of each address, and nothing else.")]
     form: Option<Form>,
-    /// Short.
     #[arg(long, help = "Print a line for each, as for standard input.")]
     line: bool,
 }
@@ -109,7 +105,6 @@ The width is the smallest that holds the number, and 16 bits at least of a decim
 how many bits are meant."
 )]
 struct SwapFlags {
-    /// Numbers.
     #[arg(
         value_name = "NUMBER",
         required = true,

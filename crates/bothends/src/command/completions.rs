@@ -23,7 +23,6 @@ Examples:
   bothends completions fish > ~/.config/fish/completions/bothends.fish"
 )]
 pub struct Flags {
-    /// The shell.
     #[arg(value_name = "SHELL", help = "Your shell.")]
     shell: Shell,
 }

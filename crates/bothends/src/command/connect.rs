@@ -50,11 +50,9 @@ unless --label is given.",
     override_usage = "bothends connect [OPTIONS] [ADDR | HOST PORT]"
 )]
 pub struct Flags {
-    /// The address, or host and port.
     #[arg(value_name = "ADDR", num_args = 0..=2,
           help = "Whom to call: an address, or HOST PORT; 127.0.0.1:7777 by itself. See `bothends help addresses`.")]
     words: Vec<String>,
-    /// How to call.
     #[command(flatten)]
     calling: Calling,
 }
@@ -62,27 +60,21 @@ pub struct Flags {
 /// How to call and to talk: flags, or options behind the address.
 #[derive(Clone, Debug, Default, Args)]
 struct Calling {
-    /// For opening.
     #[arg(short = 'w', long, value_name = "D", value_parser = quantity::duration,
           help = "Give up a call when the connection is not open after this time, such as 2s; else the kernel does, after minutes.")]
     timeout: Option<Duration>,
-    /// Again.
     #[arg(
         long,
         value_name = "N",
         help = "Call again up to N times when refused or not answered in time (-w), after 0.25 s, 0.5 s, 1 s and so on up to 30 s."
     )]
     retry: Option<NonZeroU32>,
-    /// Our address.
     #[arg(short, long, value_name = "IP", help = "Call from this address of this machine.")]
     source: Option<IpAddr>,
-    /// Our port.
     #[arg(short = 'p', long, value_name = "N", help = "Call from this port.")]
     source_port: Option<u16>,
-    /// Talking.
     #[command(flatten)]
     talk: Talking,
-    /// The socket.
     #[command(flatten)]
     socket: SocketFlags,
 }

@@ -10,7 +10,6 @@ use crate::out::Out;
 #[derive(Clone, Debug, Args)]
 #[command(about = "Tell all about a command, or about exit-codes, addresses, records, sockets or sockopts.")]
 pub struct Flags {
-    /// The subject.
     #[arg(value_name = "SUBJECT", help = "A command, exit-codes, addresses, records, sockets or sockopts.")]
     subject: Option<String>,
 }

@@ -72,10 +72,8 @@ server only, with down- the other way. Among more than two hosts, what the serve
                       bothends lab lessons\n       bothends lab lesson [OPTIONS] NAME"
 )]
 pub struct Flags {
-    /// The link.
     #[command(flatten)]
     rules: RuleFlags,
-    /// What the losses follow from.
     #[arg(
         long,
         value_name = "N",
@@ -85,7 +83,6 @@ pub struct Flags {
         help = "Choose what happens to which packets; the same number does the same at every run. It is 1 by itself."
     )]
     seed: u64,
-    /// A capture.
     #[arg(
         long,
         value_name = "FILE",
@@ -94,22 +91,17 @@ pub struct Flags {
                 ends in .pcap, else pcapng."
     )]
     write: Option<PathBuf>,
-    /// No kernel.
     #[arg(
         long,
         help = "Play the conversation on a simulated network: no kernel, virtual time, the same to the byte every time."
     )]
     simulated: bool,
-    /// The ladder.
     #[arg(long, help = "Draw the ladder with commands too; without them it is always drawn.")]
     ladder: bool,
-    /// A picture.
     #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(files::named), help = "Draw the conversation into this file as SVG.")]
     svg: Option<PathBuf>,
-    /// The columns.
     #[arg(long, value_name = "COLUMNS", help = "Draw this wide; otherwise as wide as the terminal is.")]
-    pub width: Option<NonZeroUsize>,
-    /// Which addresses come first.
+    pub(super) width: Option<NonZeroUsize>,
     #[arg(
         short = '4',
         long,
@@ -117,14 +109,12 @@ pub struct Flags {
         help = "Put IPv4 first where a host's name is looked up, as by itself."
     )]
     ipv4: bool,
-    /// The same.
     #[arg(
         short = '6',
         long,
         help = "Put IPv6 first where a host's name is looked up; the conversation uses it too."
     )]
     ipv6: bool,
-    /// More hosts.
     #[arg(
         long,
         value_name = "N",
@@ -134,13 +124,11 @@ pub struct Flags {
         help = "Put so many hosts around a switch, up to 8: client, server, host3 and so on."
     )]
     hosts: u8,
-    /// No command for the server.
     #[arg(
         long,
         help = "All words are the client's; the server offers echo 7, discard 9, daytime 13 and source 19."
     )]
     client_only: bool,
-    /// Lesson by lesson.
     #[arg(
         long,
         help = "Wait for a key behind each part of a lesson, or for a line where standard input is no terminal; q ends."
@@ -149,7 +137,6 @@ pub struct Flags {
     /// For docs/lessons.md.
     #[arg(long, hide = true, help = "Write all lessons as a document.")]
     markdown: bool,
-    /// The commands.
     #[arg(
         last = true,
         value_name = "COMMANDS",

@@ -46,16 +46,13 @@ its bytes alone, unless --label is given. What you type goes to whoever spoke la
 each line is one datagram. It ends by ^C, --idle, --max-time or --once."
 )]
 pub struct Flags {
-    /// The address.
     #[arg(
         value_name = "ADDR",
         help = "Where to wait: 127.0.0.1:7777 by itself. See `bothends help addresses`."
     )]
     address: Option<String>,
-    /// Tells the port.
     #[arg(long, value_name = "FILE", help = "Write the port into this file once it listens.")]
     port_file: Option<PathBuf>,
-    /// How to wait.
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -63,22 +60,17 @@ pub struct Flags {
 /// How to wait and to talk: flags, or options behind the address.
 #[derive(Clone, Debug, Default, Args)]
 struct Waiting {
-    /// For a peer.
     #[arg(short = 'w', long, value_name = "D", value_parser = quantity::duration,
           help = "Give up when nobody has come after this time, such as 30s; never by itself.")]
     timeout: Option<Duration>,
-    /// Who may come.
     #[arg(long, value_name = "NET", value_parser = network,
           help = "Take only peers of this network, 10.0.0.0/8 or an address; several may be allowed.")]
     allow: Vec<Network>,
-    /// Who may not.
     #[arg(long, value_name = "NET", value_parser = network,
           help = "Take no peer of this network; several may be denied.")]
     deny: Vec<Network>,
-    /// Talking.
     #[command(flatten)]
     talk: Talking,
-    /// The socket.
     #[command(flatten)]
     socket: ListenFlags,
 }

@@ -23,7 +23,6 @@ Examples:
   bothends man exit-codes | man -l -    a topic of `bothends help`"
 )]
 pub struct Flags {
-    /// The command.
     #[arg(
         value_name = "COMMAND",
         help = "The command or topic that the page is about; without one, the whole program."

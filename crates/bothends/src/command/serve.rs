@@ -70,7 +70,6 @@ ready and when it stops (NOTIFY_SOCKET).",
     override_usage = "bothends serve [OPTIONS] <SERVICE> [ADDR]...\n       bothends serve [OPTIONS] reply <TEXT> [ADDR]..."
 )]
 pub struct Flags {
-    /// The service.
     #[arg(value_name = "SERVICE", help = "What to do with the bytes that clients send.")]
     service: ServiceWord,
     /// The service's own word, and the addresses.
@@ -79,32 +78,24 @@ pub struct Flags {
         help = "Where to listen; 127.0.0.1:7777 by itself. See `bothends help addresses`."
     )]
     words: Vec<String>,
-    /// Bare addresses.
     #[arg(short, long, help = "Let addresses without a scheme be UDP's.")]
     udp: bool,
-    /// The families.
     #[command(flatten)]
     families: Families,
-    /// Tells the port.
     #[arg(
         long,
         value_name = "FILE",
         help = "Write the port into this file once it listens; one line for each address."
     )]
     port_file: Option<PathBuf>,
-    /// Of single services.
     #[command(flatten)]
     of_service: ServiceFlags,
-    /// What runs it.
     #[command(flatten)]
     engine: EngineFlags,
-    /// Who may come.
     #[command(flatten)]
     guests: GuestFlags,
-    /// What one may do.
     #[command(flatten)]
     limits: LimitFlags,
-    /// The sockets.
     #[command(flatten)]
     sockets: ListenFlags,
 }

@@ -13,27 +13,20 @@ use wire::sockopt::Setting;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Sockets")]
 pub struct SocketFlags {
-    /// Any option.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting,
           help = "Set this socket option and tell what the kernel made of it; several may be set. `bothends help sockopts` lists them.")]
     sockopt: Vec<Setting>,
-    /// `SO_BINDTODEVICE`.
     #[arg(long, value_name = "NAME", help = "Use this network device only (SO_BINDTODEVICE).")]
     device: Option<String>,
-    /// `SO_BROADCAST`.
     #[arg(long, help = "Let datagrams go to broadcast addresses (SO_BROADCAST).")]
     broadcast: bool,
-    /// Multicast groups.
     #[arg(long, value_name = "GROUP", value_parser = group,
           help = "Receive what is sent to this multicast group too; several may be joined.")]
     join: Vec<IpAddr>,
-    /// The multicast interface.
     #[arg(long, value_name = "NAME", help = "Join groups and send to groups by this network interface.")]
     interface: Option<String>,
-    /// The multicast TTL.
     #[arg(long, value_name = "N", help = "Let datagrams to groups pass N-1 routers; 1 by itself: none.")]
     ttl: Option<NonZeroU8>,
-    /// The multicast loop.
     #[arg(long, help = "Keep datagrams to groups from being received on this machine too.")]
     no_loop: bool,
 }
@@ -42,27 +35,22 @@ pub struct SocketFlags {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Sockets")]
 pub struct ListenFlags {
-    /// The backlog.
     #[arg(
         long,
         value_name = "N",
         help = "Let this many clients wait to be accepted; the kernel's net.core.somaxconn stands above it."
     )]
     backlog: Option<NonZeroU32>,
-    /// No SO_REUSEADDR.
     #[arg(
         long,
         help = "Do without SO_REUSEADDR: connections of an earlier run in TIME_WAIT then block the port."
     )]
     no_reuse_addr: bool,
-    /// SO_REUSEPORT.
     #[arg(long, help = "Share the port with other servers that ask for it too (SO_REUSEPORT).")]
     reuse_port: bool,
-    /// A socket file's permissions.
     #[arg(long, value_name = "MODE", value_parser = mode,
           help = "Give a Unix socket's file these permissions, such as 660; by itself those that the umask leaves.")]
     mode: Option<u32>,
-    /// What all sockets have.
     #[command(flatten)]
     socket: SocketFlags,
 }

@@ -54,27 +54,21 @@ With --json each socket is a record with everything that the kernel knows of it.
 Without privilege everything is shown but the processes of others; how many sockets those have is told."
 )]
 pub struct Flags {
-    /// Which IP.
     #[command(flatten)]
     families: Families,
-    /// Which.
     #[command(flatten)]
     which: Which,
-    /// What of each.
     #[command(flatten)]
     what: What,
-    /// How.
     #[command(flatten)]
     how: How,
-    /// The filter.
     #[arg(
         value_name = "FILTER",
         help = "Which sockets: state established '( dport = :443 or dst 10.0.0.0/8 )'."
     )]
     filter: Vec<String>,
-    /// The columns.
     #[arg(long, value_name = "COLUMNS", help = "Draw this wide; otherwise as wide as the terminal is.")]
-    pub width: Option<NonZeroUsize>,
+    pub(super) width: Option<NonZeroUsize>,
 }
 
 /// Which sockets.

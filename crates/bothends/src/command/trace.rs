@@ -67,10 +67,8 @@ that has been idle longest is shown and forgotten. In --json each segment has th
 Wireshark's analysis (tcp.analysis), by its rules."
 )]
 pub struct Flags {
-    /// The file.
     #[arg(short = 'r', long = "read", value_name = "FILE", help = "Read this capture; - is standard input.")]
     file: PathBuf,
-    /// Some conversations.
     #[arg(
         long,
         value_name = "WHICH",
@@ -80,7 +78,6 @@ pub struct Flags {
                 or port (:80). Several may be given, with commas; those that any of them takes are shown."
     )]
     only: Vec<Part>,
-    /// A capture.
     #[arg(
         short = 'w',
         long,
@@ -90,7 +87,6 @@ pub struct Flags {
                 pcap, without comments, where the name ends in .pcap, else pcapng."
     )]
     write: Option<PathBuf>,
-    /// A list.
     #[arg(
         long,
         group = "view",
@@ -99,7 +95,6 @@ pub struct Flags {
                 nothing else is asked for."
     )]
     list: bool,
-    /// Ladders.
     #[arg(
         long,
         group = "view",
@@ -107,7 +102,6 @@ pub struct Flags {
         help = "Draw each conversation as a ladder, with its verdict."
     )]
     ladder: bool,
-    /// Stories.
     #[arg(
         long,
         group = "view",
@@ -122,7 +116,6 @@ pub struct Flags {
                      --story=all tells every one."
     )]
     story: Option<story::Extent>,
-    /// State diagrams.
     #[arg(
         long,
         group = "view",
@@ -133,10 +126,8 @@ pub struct Flags {
                      has its frame and its cause. With --svg the same becomes a picture. It takes 80 columns."
     )]
     state_diagram: bool,
-    /// What was said.
     #[command(flatten)]
     streams: streams::Flags,
-    /// One packet.
     #[arg(
         long,
         group = "view",
@@ -146,7 +137,6 @@ pub struct Flags {
         help = "Show the frame of this number byte by byte: every header, field and checksum; -v shows long payloads whole."
     )]
     bytes: Option<NonZeroU64>,
-    /// A picture.
     #[arg(
         long,
         help_heading = "Pictures",
@@ -156,7 +146,6 @@ pub struct Flags {
                 several, --only chooses it."
     )]
     svg: Option<PathBuf>,
-    /// The columns.
     #[arg(
         long,
         help_heading = "Pictures",
@@ -164,7 +153,7 @@ pub struct Flags {
         help = "Draw this wide; otherwise as wide as the terminal is. At 120 columns ladders show options, windows and \
                 bytes in flight."
     )]
-    pub width: Option<NonZeroUsize>,
+    pub(super) width: Option<NonZeroUsize>,
 }
 
 /// Over the flags that say what is shown.

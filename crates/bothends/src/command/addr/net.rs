@@ -33,10 +33,8 @@ Examples:
 A network may be written with an address that is in it; that is told."
 )]
 pub(super) struct Flags {
-    /// Networks.
     #[arg(value_name = "NETWORK", help = "Networks, addresses or ranges; - is standard input, one a line.")]
     words: Vec<String>,
-    /// Its parts.
     #[arg(
         long,
         value_name = "LENGTH",
@@ -44,7 +42,6 @@ pub(super) struct Flags {
         help = "Print its parts with a prefix of so many bits."
     )]
     split: Option<u8>,
-    /// Membership.
     #[arg(
         long,
         value_name = "X",
@@ -52,10 +49,8 @@ pub(super) struct Flags {
         help = "Say whether an address or a network is in it; exit 1 if not."
     )]
     contains: Option<String>,
-    /// Addresses.
     #[arg(long, group = "what", help = "Print every address of it.")]
     list: bool,
-    /// A difference.
     #[arg(
         long,
         value_name = "X",
@@ -63,7 +58,6 @@ pub(super) struct Flags {
         help = "Print what is left of it without another network."
     )]
     without: Option<String>,
-    /// A sum.
     #[arg(
         long,
         alias = "summarize",

@@ -27,7 +27,6 @@ Examples:
 Numbers that C would cut or take half of (70000, -1, 99x) are refused, and what it would make of them is told."
 )]
 pub(super) struct Flags {
-    /// Ports.
     #[arg(
         value_name = "PORT",
         allow_negative_numbers = true,

@@ -31,13 +31,10 @@ precedences, the rule of RFC 6724 §6 that puts one before the next, and the rul
 before the others of this machine. /etc/gai.conf is heeded. No packet is sent but the resolver's."
 )]
 pub(super) struct Flags {
-    /// The name.
     #[arg(value_name = "NAME", help = "The name, or an address.")]
     name: String,
-    /// Reasons.
     #[arg(long, help = "Show why they are in this order.")]
     why: bool,
-    /// Families.
     #[command(flatten)]
     families: Families,
 }

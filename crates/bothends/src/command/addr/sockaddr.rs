@@ -32,7 +32,6 @@ Examples:
 Bytes are read as this machine has them in memory; names are not looked up."
 )]
 pub(super) struct Flags {
-    /// Endpoints.
     #[arg(value_name = "END", help = "An address and a port, a Unix socket, or bytes in hexadecimal.")]
     words: Vec<String>,
 }

@@ -7,11 +7,10 @@ use clap::{Args, ValueEnum};
 use ends::serve::Engine;
 use wire::quantity;
 
-/// The flags.
+/// What runs the sessions, and how long they may go on at the end.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Engine")]
 pub(super) struct EngineFlags {
-    /// The engine.
     #[arg(
         long,
         value_name = "ENGINE",
@@ -22,10 +21,8 @@ pub(super) struct EngineFlags {
                      what has connections; chat is not for process, for its clients could not reach each other."
     )]
     engine: EngineWord,
-    /// Loops.
     #[arg(long, value_name = "N", help = "Run this many event loops on the same addresses; one by itself.")]
     workers: Option<NonZeroUsize>,
-    /// The time to finish.
     #[arg(
         long,
         value_name = "D",
@@ -37,16 +34,13 @@ pub(super) struct EngineFlags {
     pub(super) grace: Duration,
 }
 
-/// The engines.
+/// The engines by their words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum EngineWord {
-    /// One loop that waits for all clients at once.
     #[value(help = "One loop waits for all clients at once.")]
     Event,
-    /// A thread for each client.
     #[value(help = "A thread waits for each client.")]
     Thread,
-    /// A process for each client.
     #[value(help = "A process is forked for each client.")]
     Process,
 }

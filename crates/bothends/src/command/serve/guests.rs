@@ -11,43 +11,36 @@ use wire::{Cause, Doing, End, Fault};
 
 use crate::command::address::network;
 
-/// The flags.
+/// Who may come, and how many at once.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Who may come")]
 pub(super) struct GuestFlags {
-    /// The places.
     #[arg(
         long,
         value_name = "N",
         help = "Serve at most this many clients at once; 1024 by itself with threads, 512 with processes."
     )]
     max_connections: Option<NonZeroUsize>,
-    /// Beyond that.
     #[arg(
         long,
         value_name = "WHAT",
         help = "Choose what becomes of clients when all places are taken; wait by itself."
     )]
     when_full: Option<WhenFullWord>,
-    /// By source.
     #[arg(long, value_name = "N", help = "Serve at most this many clients of one source address at once.")]
     max_per_source: Option<NonZeroUsize>,
-    /// Allowed.
     #[arg(long, value_name = "NET", value_parser = network,
           help = "Let only clients of this network come, such as 10.0.0.0/8; several may be allowed.")]
     allow: Vec<Network>,
-    /// Denied.
     #[arg(long, value_name = "NET", value_parser = network,
           help = "Keep clients of this network out, even if another one allows them; several may be denied.")]
     deny: Vec<Network>,
-    /// Allowed, in a file.
     #[arg(
         long,
         value_name = "FILE",
         help = "Read networks to allow from this file, one a line; SIGHUP has it read again."
     )]
     allow_file: Option<PathBuf>,
-    /// Denied, in a file.
     #[arg(
         long,
         value_name = "FILE",
@@ -59,10 +52,8 @@ pub(super) struct GuestFlags {
 /// What happens when all places are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum WhenFullWord {
-    /// Clients wait in the kernel's queue.
     #[value(help = "They wait in the kernel's queue until a place is free.")]
     Wait,
-    /// Clients are reset at once.
     #[value(help = "They are accepted and reset at once.")]
     Refuse,
 }

@@ -9,26 +9,21 @@ use wire::quantity;
 
 use super::services::message_size;
 
-/// The flags.
+/// How much one client may send, how fast, and for how long.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "What one client may do")]
 pub(super) struct LimitFlags {
-    /// In all.
     #[arg(long, value_name = "SIZE", value_parser = some_size,
           help = "End its session when it has sent more than this in all, such as 10M; no limit by itself.")]
     max_bytes: Option<NonZeroU64>,
-    /// At once.
     #[arg(long, value_name = "SIZE", value_parser = message_size,
           help = "End its session when a line (collect, chat, reply --frame) or packet is longer than this, such as 4K, and drop longer datagrams; by itself longer lines come in pieces.")]
     pub(super) max_message: Option<NonZeroUsize>,
-    /// Silence.
     #[arg(short, long, value_name = "D", value_parser = some_time,
           help = "End its session when neither end has said anything for this long, such as 30s; never by itself.")]
     idle: Option<Duration>,
-    /// The session.
     #[arg(long, value_name = "D", value_parser = some_time, help = "End its session after this time, such as 1h, whatever is going on; never by itself.")]
     max_time: Option<Duration>,
-    /// Speed.
     #[arg(long, value_name = "RATE", value_parser = byte_rate,
           help = "Take at most this many bits a second from it, such as 8M, and give it as many; no limit by itself.")]
     rate: Option<u64>,

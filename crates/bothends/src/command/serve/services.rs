@@ -18,34 +18,25 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// Makes a service.
 pub(super) type Make = Box<dyn Fn() -> Box<dyn Service> + Send + Sync>;
 
-/// The services.
+/// The services by their words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ServiceWord {
-    /// RFC 862.
     #[value(help = "Send back what was received (RFC 862).")]
     Echo,
-    /// Letters changed.
     #[value(help = "Send back what was received, in capital letters.")]
     Upper,
-    /// One answer to all.
     #[value(help = "Answer each arrival with TEXT, or with --frame line each line.")]
     Reply,
-    /// RFC 863.
     #[value(help = "Take everything and say nothing (RFC 863).")]
     Discard,
-    /// RFC 864.
     #[value(help = "Send characters for as long as they are taken, or --size bytes (RFC 864).")]
     Source,
-    /// RFC 867.
     #[value(help = "Tell the date and time in words (RFC 867).")]
     Daytime,
-    /// RFC 868.
     #[value(help = "Tell the seconds since 1900 as four bytes (RFC 868).")]
     Time,
-    /// P6.
     #[value(help = "Show the lines of all clients, whole, each with its client's number and address.")]
     Collect,
-    /// P11.
     #[value(help = "Let all clients talk to each other, in rooms, and to you at this keyboard.")]
     Chat,
 }
@@ -53,14 +44,11 @@ pub(super) enum ServiceWord {
 /// How messages lie in a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum FrameWord {
-    /// Not at all.
     #[default]
     #[value(help = "Each arrival is one.")]
     None,
-    /// By lines.
     #[value(help = "Each line is one.")]
     Line,
-    /// By lengths.
     #[value(help = "Each stands behind its length, in four bytes, the highest first.")]
     Len32,
 }
@@ -69,14 +57,11 @@ pub(super) enum FrameWord {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Services")]
 pub(super) struct ServiceFlags {
-    /// Of source.
     #[arg(long, value_name = "SIZE", value_parser = quantity::size,
           help = "Source: send this many bytes to each client, such as 1M, then end; by itself it never ends.")]
     size: Option<u64>,
-    /// Of reply.
     #[arg(long, value_name = "HOW", help = "Reply: what counts as one message in a stream; none by itself.")]
     frame: Option<FrameWord>,
-    /// Of collect and chat.
     #[arg(long, value_name = "FILE", value_parser = record_file,
           help = "Collect, chat: append each line to FILE as a JSON record before it is shown.",
           long_help = "Collect, chat: append each line to FILE as a JSON record before it is shown. What is shown is in \
@@ -85,7 +70,6 @@ pub(super) struct ServiceFlags {
                        end. While FILE cannot be written (a full disk) lines are still shown, and counted; then \
                        recording goes on.")]
     pub(super) record: Option<PathBuf>,
-    /// How durable.
     #[arg(long, value_name = "WHEN", value_parser = Fsync::parse, requires = "record",
           help = "Put recorded lines on the disk itself: batch, never, or after a time such as 1s; batch by itself.",
           long_help = "Put recorded lines on the disk itself (fdatasync): batch, before they are shown, so that not even \

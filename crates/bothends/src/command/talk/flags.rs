@@ -14,16 +14,12 @@ use crate::cli::Families;
 /// What to say, what to wait for, and when to stop.
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::command) struct Talking {
-    /// UDP.
     #[arg(short, long, help = "Mean UDP by an address without a scheme.")]
     pub(in crate::command) udp: bool,
-    /// The families.
     #[command(flatten)]
     pub(in crate::command) families: Families,
-    /// What is said.
     #[command(flatten)]
     pub(super) saying: Saying,
-    /// What is waited for.
     #[command(flatten)]
     pub(super) hearing: Hearing,
 }
@@ -32,7 +28,6 @@ pub(in crate::command) struct Talking {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "What to say")]
 pub(super) struct Saying {
-    /// Texts.
     #[arg(
         long,
         value_name = "TEXT",
@@ -40,11 +35,9 @@ pub(super) struct Saying {
         help = "Send this, as it stands, in place of your input; may be given several times."
     )]
     pub(super) send: Vec<String>,
-    /// Again and again.
     #[arg(long, value_name = "D", value_parser = quantity::duration,
           help = "Send one of the texts of --send each D, again and again, until the other end closes.")]
     pub(super) every: Option<Duration>,
-    /// The words that end the input.
     #[arg(
         long,
         value_name = "WORD",
@@ -52,20 +45,16 @@ pub(super) struct Saying {
         help = "End the input at a line that is this word, which is not sent; may be given several times."
     )]
     pub(super) until: Vec<String>,
-    /// CR LF.
     #[arg(short = 'C', long, help = "Send line ends as CR LF.")]
     pub(super) crlf: bool,
-    /// Messages.
     #[arg(long, value_name = "FRAME", value_parser = frame,
           help = "Make messages: `line` puts a line end behind each text of --send; `len32` puts the length of each line or text in front of it, in four bytes, and shows each message received as a line; `none` by itself.")]
     pub(super) frame: Option<Frame>,
-    /// One direction.
     #[arg(
         long,
         help = "Only send, to your input's end: leave when all is acknowledged, and throw away what comes."
     )]
     pub(super) send_only: bool,
-    /// No FIN.
     #[arg(long, help = "Send no FIN when your input ends; the other end then has to close.")]
     pub(super) keep_half_open: bool,
 }
@@ -74,35 +63,27 @@ pub(super) struct Saying {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "What to wait for")]
 pub(super) struct Hearing {
-    /// The other direction.
     #[arg(long, help = "Only receive: leave standard input alone; nothing received is exit code 52.")]
     pub(super) recv_only: bool,
-    /// A pattern.
     #[arg(long, value_name = "REGEX", value_parser = expectation::pattern, allow_hyphen_values = true,
           help = "End with success as soon as this has come, with exit code 1 when it never does.")]
     pub(super) expect: Option<Regex>,
-    /// One arrival.
     #[arg(long, help = "End after the first arrival: one read, or one datagram.")]
     pub(super) once: bool,
-    /// After the input's end.
     #[arg(long, value_name = "D", value_parser = quantity::duration,
           help = "Wait for the other end at most this long after your input has ended; by itself without end, over UDP for 1s.")]
     pub(super) linger: Option<Duration>,
-    /// Silence.
     #[arg(short, long, value_name = "D", value_parser = quantity::duration,
           help = "Give up when nothing was said either way for this long; never by itself.")]
     pub(super) idle: Option<Duration>,
-    /// In all.
     #[arg(long, value_name = "D", value_parser = quantity::duration,
           help = "Give up when the conversation has gone on for this long; never by itself.")]
     pub(super) max_time: Option<Duration>,
-    /// Labels.
     #[arg(
         long,
         help = "Put the sender's address in front of each datagram also where no terminal shows it."
     )]
     pub(super) label: bool,
-    /// Times.
     #[arg(long, help = "Tell at the end how long looking up, connecting, the first byte and all took.")]
     pub(super) timing: bool,
     /// `TCP_INFO`.

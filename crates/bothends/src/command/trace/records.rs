@@ -12,7 +12,7 @@ use crate::out::Out;
 use crate::picture::{self, Svg};
 use crate::record;
 
-/// The records.
+/// A capture as records.
 pub(super) struct Records {
     /// With the segments, and not the conversations alone.
     segments: bool,

@@ -8,10 +8,8 @@ use crate::picture::Naming;
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Extent {
-    /// The first and the last turns.
     #[value(help = "The first and the last turns.")]
     Short,
-    /// Every turn.
     #[value(help = "Every turn.")]
     All,
 }

@@ -39,7 +39,6 @@ const KEPT: usize = 24 * 1024 * 1024;
 #[derive(Clone, Debug, Args)]
 #[group(skip)]
 pub(super) struct Flags {
-    /// The bytes.
     #[arg(
         long,
         group = "view",
@@ -47,7 +46,6 @@ pub(super) struct Flags {
         help = "Show what both ends said: their bytes in order, turn by turn. What the capture lacks is told."
     )]
     pub(super) streams: bool,
-    /// A dump.
     #[arg(
         long,
         help_heading = super::VIEWS,
@@ -56,7 +54,6 @@ pub(super) struct Flags {
         help = "With --streams: everything as a hex dump."
     )]
     hex: bool,
-    /// Text.
     #[arg(
         long,
         help_heading = super::VIEWS,
@@ -65,7 +62,6 @@ pub(super) struct Flags {
         help = "With --streams: everything as text; otherwise what is no text is a hex dump."
     )]
     text: bool,
-    /// Line ends.
     #[arg(
         long,
         help_heading = super::VIEWS,
@@ -74,7 +70,6 @@ pub(super) struct Flags {
         help = "With --streams: spell line ends and tabs out in text: \\r\\n, \\t."
     )]
     line_ends: bool,
-    /// Themselves.
     #[arg(
         long,
         help_heading = super::VIEWS,
@@ -88,10 +83,8 @@ pub(super) struct Flags {
 /// An end as records name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum End {
-    /// The opener.
     #[value(help = "The end that opened the conversation.")]
     A,
-    /// The other.
     #[value(help = "The other end.")]
     B,
 }
