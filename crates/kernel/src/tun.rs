@@ -76,7 +76,8 @@ fn interface_request(name: &str) -> Result<libc::ifreq, i32> {
         return Err(libc::ENAMETOOLONG);
     }
     for (place, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *place = byte.cast_signed();
+        // Signed on some processors and not on others.
+        *place = libc::c_char::from_ne_bytes([byte]);
     }
     Ok(request)
 }
