@@ -6,13 +6,14 @@
 //! in the socket's queue, and its slot says so: the order is that of the slots.
 
 use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use wire::virtio_net;
 
-use crate::last_errno;
+use crate::packet_socket::set_option;
+use crate::{last_errno, sockopt};
 
 /// Bytes of a slot, the kernel's words about the packet (76 with Ethernet) included.
 const SLOT: usize = 256;
@@ -49,21 +50,14 @@ impl Ring {
     /// packets are taken with [`Ring::take`], while poll says as before whether any are there.
     ///
     /// # Errors
-    /// The kernel's errno; the socket is as it was then.
+    /// The kernel's errno; the socket has its queue as before then.
     pub fn new(socket: BorrowedFd<'_>, slots: usize) -> Result<Ring, i32> {
         let blocks = slots.div_ceil(BLOCK / SLOT).max(1);
         let (len, slots) = (blocks * BLOCK, blocks * BLOCK / SLOT);
         let version = libc::tpacket_versions::TPACKET_V2 as libc::c_int;
-        set(socket, libc::PACKET_VERSION, &version)?;
-        set(socket, libc::PACKET_COPY_THRESH, &1)?;
-        let number = |value: usize| libc::c_uint::try_from(value).map_err(|_| libc::EINVAL);
-        let mut request = libc::tpacket_req {
-            tp_block_size: number(BLOCK)?,
-            tp_block_nr: number(blocks)?,
-            tp_frame_size: number(SLOT)?,
-            tp_frame_nr: number(slots)?,
-        };
-        set(socket, libc::PACKET_RX_RING, &request)?;
+        set_option(socket, libc::PACKET_VERSION, version)?;
+        set_option(socket, libc::PACKET_COPY_THRESH, 1)?;
+        set_ring(socket, blocks, slots)?;
         let (protection, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
         // SAFETY: a new mapping at a place of the kernel's choice touches nothing of ours; the length is that of the ring.
         let start =
@@ -72,8 +66,7 @@ impl Ring {
         match start.and_then(|start| NonNull::new(start).ok_or(libc::ENOMEM)) {
             Ok(start) => Ok(Ring { start, slots, next: 0 }),
             Err(errno) => {
-                (request.tp_block_nr, request.tp_frame_nr) = (0, 0);
-                set(socket, libc::PACKET_RX_RING, &request)?;
+                let _ = set_ring(socket, 0, 0);
                 Err(errno)
             }
         }
@@ -134,17 +127,12 @@ impl Drop for Ring {
     }
 }
 
-fn set<T>(socket: BorrowedFd<'_>, option: libc::c_int, value: &T) -> Result<(), i32> {
-    let len = libc::socklen_t::try_from(size_of::<T>()).map_err(|_| libc::EINVAL)?;
-    // SAFETY: the option's value is the `len` bytes of `value`, plain numbers, alive over the call.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_PACKET,
-            option,
-            std::ptr::from_ref(value).cast(),
-            len,
-        )
-    };
-    if done < 0 { Err(last_errno()) } else { Ok(()) }
+/// Gives the socket a ring of so many blocks, which hold so many slots; with none of either, takes the ring away.
+fn set_ring(socket: BorrowedFd<'_>, blocks: usize, slots: usize) -> Result<(), i32> {
+    // struct tpacket_req: four numbers, in this order.
+    let mut request = [0; 4 * size_of::<u32>()];
+    for (place, number) in request.chunks_exact_mut(4).zip([BLOCK, blocks, SLOT, slots]) {
+        place.copy_from_slice(&u32::try_from(number).map_err(|_| libc::EINVAL)?.to_ne_bytes());
+    }
+    sockopt::set(socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &request)
 }

@@ -1,12 +1,12 @@
 //! Packet sockets: whole Ethernet frames of one interface. Read first: packet(7).
 
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, socket_with};
 
-use crate::last_errno;
+use crate::{last_errno, sockopt};
 
 /// How much the socket is to hold, in bytes, when the link is slower than its sender.
 const BUFFER: usize = 16 << 20;
@@ -21,14 +21,14 @@ pub fn open(interface: u32) -> Result<OwnedFd, i32> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     // No protocol yet: it takes nothing in until it is bound, so nothing of another interface either.
     let fd = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None).map_err(Errno::raw_os_error)?;
-    set_option(&fd, libc::PACKET_VNET_HDR, 1)?;
-    set_option(&fd, libc::PACKET_IGNORE_OUTGOING, 1)?;
+    set_option(fd.as_fd(), libc::PACKET_VNET_HDR, 1)?;
+    set_option(fd.as_fd(), libc::PACKET_IGNORE_OUTGOING, 1)?;
     // Past the interface's queue: that of an interface whose other end came up later drops everything until the kernel
     // has got round to noticing, which may be after the first packets.
-    set_option(&fd, libc::PACKET_QDISC_BYPASS, 1)?;
+    set_option(fd.as_fd(), libc::PACKET_QDISC_BYPASS, 1)?;
     // Beyond net.core.rmem_max the kernel takes what it allows; `grow_buffers` asks again where that may be forced.
-    sockopt::set_socket_recv_buffer_size(&fd, BUFFER).map_err(Errno::raw_os_error)?;
-    sockopt::set_socket_send_buffer_size(&fd, BUFFER).map_err(Errno::raw_os_error)?;
+    net::sockopt::set_socket_recv_buffer_size(&fd, BUFFER).map_err(Errno::raw_os_error)?;
+    net::sockopt::set_socket_send_buffer_size(&fd, BUFFER).map_err(Errno::raw_os_error)?;
     bind(&fd, interface)?;
     Ok(fd)
 }
@@ -36,7 +36,7 @@ pub fn open(interface: u32) -> Result<OwnedFd, i32> {
 /// Makes the buffers as large as they should be, beyond net.core.rmem_max: only outside of user namespaces and with
 /// privilege, so whether it did.
 pub fn grow_buffers(fd: BorrowedFd<'_>) -> bool {
-    sockopt::set_socket_recv_buffer_size_force(fd, BUFFER).is_ok()
+    net::sockopt::set_socket_recv_buffer_size_force(fd, BUFFER).is_ok()
 }
 
 /// Frames that came in and found no room, since this was last asked.
@@ -44,27 +44,15 @@ pub fn grow_buffers(fd: BorrowedFd<'_>) -> bool {
 /// # Errors
 /// The kernel's errno.
 pub fn dropped(fd: BorrowedFd<'_>) -> Result<u32, i32> {
-    let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
-    let mut len = length_of::<libc::tpacket_stats>();
-    // SAFETY: PACKET_STATISTICS writes at most `len` bytes, the size of the struct pointed to.
-    let done = unsafe {
-        libc::getsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_STATISTICS,
-            (&raw mut statistics).cast(),
-            &raw mut len,
-        )
-    };
-    if done < 0 { Err(last_errno()) } else { Ok(statistics.tp_drops) }
+    let statistics = sockopt::get(fd, libc::SOL_PACKET, libc::PACKET_STATISTICS)?;
+    // struct tpacket_stats: packets, drops.
+    let dropped = statistics.get(4..).and_then(|drops| drops.first_chunk()).ok_or(libc::EPROTO)?;
+    Ok(u32::from_ne_bytes(*dropped))
 }
 
-fn set_option(fd: &OwnedFd, option: libc::c_int, value: libc::c_int) -> Result<(), i32> {
-    let len = length_of::<libc::c_int>();
-    // SAFETY: the option's value is the `len` bytes of `value`, alive over the call.
-    let done =
-        unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_PACKET, option, (&raw const value).cast(), len) };
-    if done < 0 { Err(last_errno()) } else { Ok(()) }
+/// Sets an option of packet sockets whose value is a number.
+pub(crate) fn set_option(fd: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> Result<(), i32> {
+    sockopt::set(fd, libc::SOL_PACKET, option, &value.to_ne_bytes())
 }
 
 fn bind(fd: &OwnedFd, interface: u32) -> Result<(), i32> {
@@ -75,13 +63,9 @@ fn bind(fd: &OwnedFd, interface: u32) -> Result<(), i32> {
     address.sll_family = family;
     address.sll_protocol = everything.to_be();
     address.sll_ifindex = libc::c_int::try_from(interface).map_err(|_| libc::ENODEV)?;
-    let len = length_of::<libc::sockaddr_ll>();
+    // No struct of the socket interface comes near the limit.
+    let len = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).unwrap_or(libc::socklen_t::MAX);
     // SAFETY: the address is the `len` bytes of a sockaddr_ll, alive over the call.
     let done = unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) };
     if done < 0 { Err(last_errno()) } else { Ok(()) }
-}
-
-fn length_of<T>() -> libc::socklen_t {
-    // No struct of the socket interface comes near the limit.
-    libc::socklen_t::try_from(size_of::<T>()).unwrap_or(libc::socklen_t::MAX)
 }
