@@ -95,14 +95,7 @@ fn place(number: libc::c_int) -> Option<&'static AtomicU32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn send_to_this_thread(signal: Signal) {
-        // SAFETY: it asks for this thread, which lives.
-        let this = unsafe { libc::pthread_self() };
-        // SAFETY: a thread that lives and a signal that exists.
-        let result = unsafe { libc::pthread_kill(this, signal.as_raw()) };
-        assert_eq!(result, 0);
-    }
+    use crate::signal::send_to_this_thread;
 
     #[test]
     fn each_signal_is_counted_by_itself_and_those_that_are_held_come_once() {

@@ -14,6 +14,8 @@ pub use rustix::process::{Pid, Signal};
 use rustix::process::{PidfdFlags, WaitOptions, WaitStatus};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
+use crate::last_errno;
+
 /// The id of the process that forked this one by [`fork`]; 0 where it is none of those. [`die_with_parent`] compares with it.
 static FORKED_BY: AtomicI32 = AtomicI32::new(0);
 
@@ -53,7 +55,7 @@ pub fn fork() -> Result<Forked, i32> {
             FORKED_BY.store(parent, Ordering::Relaxed);
             Ok(Forked::Child)
         }
-        -1 => Err(errno()),
+        -1 => Err(last_errno()),
         pid => Pid::from_raw(pid).map(Forked::Parent).ok_or(libc::ESRCH),
     }
 }
@@ -156,7 +158,7 @@ pub fn is_single_threaded() -> bool {
     // SAFETY: the call takes flags only, and with this one it changes nothing.
     match unsafe { libc::unshare(libc::CLONE_THREAD) } {
         0 => true,
-        _ if errno() == libc::EINVAL => false,
+        _ if last_errno() == libc::EINVAL => false,
         _ => thread_count() == Some(1),
     }
 }
@@ -253,10 +255,6 @@ fn ask_for_death_signal() {
 fn has_ended(process: BorrowedFd<'_>) -> bool {
     let mut watched = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
     poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready == 1)
-}
-
-fn errno() -> i32 {
-    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
+use crate::last_errno;
+
 /// How many counters a row has: one cache line, so that two children never write to the same.
 pub const COUNTERS: usize = 8;
 
@@ -33,7 +35,7 @@ impl Rows {
         // SAFETY: a new anonymous mapping at a place of the kernel's choice touches nothing of ours.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, -1, 0) };
         if start == libc::MAP_FAILED {
-            return Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOMEM));
+            return Err(last_errno());
         }
         let start = NonNull::new(start.cast::<Row>()).ok_or(libc::ENOMEM)?;
         Ok(Rows { start, count })

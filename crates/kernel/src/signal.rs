@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use crate::last_errno;
+
 /// The size of one record of a signalfd: signalfd(2), `struct signalfd_siginfo`, whose first field is the number.
 const RECORD: usize = 128;
 
@@ -37,7 +39,7 @@ impl Signals {
         // SAFETY: both calls take a valid, initialised set; -1 asks for a new descriptor.
         let fd = unsafe { libc::signalfd(-1, &raw const wanted, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
         if fd < 0 {
-            return Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO));
+            return Err(last_errno());
         }
         // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -139,16 +141,17 @@ pub(crate) fn change_mask(how: i32, set: &libc::sigset_t) -> Result<libc::sigset
 }
 
 #[cfg(test)]
+pub(crate) fn send_to_this_thread(signal: Signal) {
+    // SAFETY: it asks for this thread, which lives.
+    let this = unsafe { libc::pthread_self() };
+    // SAFETY: a thread that lives and a signal that exists.
+    let result = unsafe { libc::pthread_kill(this, signal.as_raw()) };
+    assert_eq!(result, 0);
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    fn send_to_this_thread(signal: Signal) {
-        // SAFETY: it asks for this thread, which lives.
-        let this = unsafe { libc::pthread_self() };
-        // SAFETY: a thread that lives and a signal that exists.
-        let result = unsafe { libc::pthread_kill(this, signal.as_raw()) };
-        assert_eq!(result, 0);
-    }
 
     #[test]
     fn a_taken_signal_is_read_and_kills_nobody() {
