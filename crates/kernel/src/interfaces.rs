@@ -5,12 +5,11 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 
-use crate::rtnetlink::ask;
+use crate::rtnetlink::Rtnetlink;
 
 /// What a lifetime is that never ends: linux/if_addr.h, INFINITY_LIFE_TIME.
 const FOREVER: u32 = u32::MAX;
@@ -69,12 +68,13 @@ pub struct InterfaceAddress {
 /// The kernel's errno.
 pub fn all() -> Result<Vec<Interface>, i32> {
     let mut interfaces = Vec::new();
-    ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP, |message| {
+    let mut asked = Rtnetlink::open()?;
+    asked.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()), |message| {
         if let RouteNetlinkMessage::NewLink(link) = message {
             interfaces.push(interface(&link));
         }
     })?;
-    ask(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP, |message| {
+    asked.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()), |message| {
         if let RouteNetlinkMessage::NewAddress(message) = message
             && let Some(found) = interfaces.iter_mut().find(|found| found.index == message.header.index)
         {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::rtnetlink::ask;
+use crate::rtnetlink::Rtnetlink;
 
 /// The way out to an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,11 +34,10 @@ pub fn to(destination: IpAddr) -> Result<Route, i32> {
     message.header.destination_prefix_length = bits;
     message.attributes.push(RouteAttribute::Destination(address));
     let mut route = Route::default();
-    ask(RouteNetlinkMessage::GetRoute(message), 0, |answer| {
-        if let RouteNetlinkMessage::NewRoute(message) = answer {
-            message.attributes.iter().for_each(|attribute| take(&mut route, attribute));
-        }
-    })?;
+    let answer = Rtnetlink::open()?.ask(RouteNetlinkMessage::GetRoute(message))?;
+    if let Some(RouteNetlinkMessage::NewRoute(message)) = answer {
+        message.attributes.iter().for_each(|attribute| take(&mut route, attribute));
+    }
     Ok(route)
 }
 

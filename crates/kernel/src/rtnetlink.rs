@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload,
+    ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, CacheInfo};
 use netlink_packet_route::link::{
@@ -27,8 +27,8 @@ use netlink_sys::{Socket, SocketAddr};
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 
-/// More messages than any dump that is real has.
-const MOST_MESSAGES: usize = 1_000_000;
+/// More pieces than any dump that is real comes in.
+const MOST_PIECES: usize = 1_000_000;
 
 /// A hardware address.
 pub type Mac = [u8; 6];
@@ -240,24 +240,24 @@ impl Rtnetlink {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.socket.send(&bytes, 0).map_err(|error| errno_of(&error))?;
+        self.send(&bytes)?;
         let mut made = Ok(());
         loop {
-            let answer = self.answer()?;
-            let sequence = answer.header.sequence_number;
-            let NetlinkPayload::Error(error) = answer.payload else { continue };
-            let place = sequence.wrapping_sub(first);
-            if place > self.sequence.wrapping_sub(first) {
-                continue;
-            }
-            let is_optional = optional.iter().any(|one| u32::try_from(*one) == Ok(place));
-            if let Some(errno) = error.code.map(|code| code.get().saturating_abs())
-                && !(is_optional && errno == libc::EOPNOTSUPP)
-            {
-                made = made.and(Err(errno));
-            }
-            if sequence == self.sequence {
-                return made;
+            for answer in self.answers()? {
+                let sequence = answer.header.sequence_number;
+                let NetlinkPayload::Error(error) = answer.payload else { continue };
+                let place = sequence.wrapping_sub(first);
+                if place > self.sequence.wrapping_sub(first) {
+                    continue;
+                }
+                let is_optional = optional.iter().any(|one| u32::try_from(*one) == Ok(place));
+                match refusal(&error) {
+                    Err(libc::EOPNOTSUPP) if is_optional => {}
+                    answered => made = made.and(answered),
+                }
+                if sequence == self.sequence {
+                    return made;
+                }
             }
         }
     }
@@ -276,23 +276,46 @@ impl Rtnetlink {
     }
 
     /// Sends one question and reads its one answer.
-    fn ask(&mut self, message: RouteNetlinkMessage) -> Result<Option<RouteNetlinkMessage>, i32> {
+    pub(crate) fn ask(&mut self, message: RouteNetlinkMessage) -> Result<Option<RouteNetlinkMessage>, i32> {
         let mut bytes = Vec::new();
         self.write(message, NLM_F_REQUEST, &mut bytes);
-        self.socket.send(&bytes, 0).map_err(|error| errno_of(&error))?;
+        self.send(&bytes)?;
         loop {
-            let answer = self.answer()?;
-            if answer.header.sequence_number != self.sequence {
-                continue;
-            }
+            let answers = self.answers()?;
+            let ours = answers.into_iter().find(|answer| answer.header.sequence_number == self.sequence);
+            let Some(answer) = ours else { continue };
             return match answer.payload {
                 NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
-                NetlinkPayload::Error(error) => {
-                    error.code.map_or(Ok(None), |code| Err(code.get().saturating_abs()))
-                }
+                NetlinkPayload::Error(error) => refusal(&error).map(|()| None),
                 _ => Err(libc::EPROTO),
             };
         }
+    }
+
+    /// Asks for all that there is of something, and hands it out one by one.
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub(crate) fn dump(
+        &mut self,
+        message: RouteNetlinkMessage,
+        mut hand: impl FnMut(RouteNetlinkMessage),
+    ) -> Result<(), i32> {
+        let mut bytes = Vec::new();
+        self.write(message, NLM_F_REQUEST | NLM_F_DUMP, &mut bytes);
+        self.send(&bytes)?;
+        for _ in 0..MOST_PIECES {
+            for answer in self.answers()? {
+                match answer.payload {
+                    _ if answer.header.sequence_number != self.sequence => {}
+                    NetlinkPayload::InnerMessage(message) => hand(message),
+                    NetlinkPayload::Error(error) => return refusal(&error),
+                    NetlinkPayload::Done(_) => return Ok(()),
+                    _ => {}
+                }
+            }
+        }
+        Err(libc::EPROTO)
     }
 
     /// Puts a request behind others.
@@ -308,9 +331,22 @@ impl Rtnetlink {
         request.serialize(&mut bytes[start..]);
     }
 
-    fn answer(&self) -> Result<NetlinkMessage<RouteNetlinkMessage>, i32> {
+    fn send(&self, bytes: &[u8]) -> Result<(), i32> {
+        self.socket.send(bytes, 0).map(drop).map_err(|error| errno_of(&error))
+    }
+
+    /// The messages of the next piece that the kernel sends.
+    fn answers(&self) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>, i32> {
         let (bytes, _) = self.socket.recv_from_full().map_err(|error| errno_of(&error))?;
-        NetlinkMessage::deserialize(&bytes).map_err(|_| libc::EPROTO)
+        let (mut answers, mut rest) = (Vec::new(), bytes.as_slice());
+        while !rest.is_empty() {
+            let answer = NetlinkMessage::deserialize(rest).map_err(|_| libc::EPROTO)?;
+            // Messages are aligned to four bytes: netlink(7).
+            let length = usize::try_from(answer.header.length).unwrap_or(rest.len()).next_multiple_of(4);
+            rest = rest.get(length.max(4)..).unwrap_or_default();
+            answers.push(answer);
+        }
+        Ok(answers)
     }
 }
 
@@ -432,48 +468,9 @@ fn named(end: VethEnd<'_>) -> Vec<LinkAttribute> {
     vec![LinkAttribute::IfName(end.name.to_owned()), LinkAttribute::Address(end.mac.to_vec())]
 }
 
-/// Asks one question and hands out the answers: with `NLM_F_DUMP` until the kernel says that it is done, else one.
-///
-/// # Errors
-/// The kernel's errno.
-pub(crate) fn ask(
-    request: RouteNetlinkMessage,
-    flags: u16,
-    mut hand: impl FnMut(RouteNetlinkMessage),
-) -> Result<(), i32> {
-    let mut socket = Socket::new(NETLINK_ROUTE).map_err(|error| errno_of(&error))?;
-    socket.bind_auto().map_err(|error| errno_of(&error))?;
-    socket.connect(&SocketAddr::new(0, 0)).map_err(|error| errno_of(&error))?;
-    let mut message = NetlinkMessage::from(request);
-    message.header.flags = NLM_F_REQUEST | flags;
-    message.header.sequence_number = 1;
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    socket.send(&bytes, 0).map_err(|error| errno_of(&error))?;
-    for _ in 0..MOST_MESSAGES {
-        let (bytes, _) = socket.recv_from_full().map_err(|error| errno_of(&error))?;
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let message =
-                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|_| libc::EPROTO)?;
-            match message.payload {
-                NetlinkPayload::Done(_) => return Ok(()),
-                NetlinkPayload::Error(error) => {
-                    return error.code.map_or(Ok(()), |code| Err(code.get().saturating_abs()));
-                }
-                NetlinkPayload::InnerMessage(inner) => hand(inner),
-                _ => {}
-            }
-            // Messages are aligned to four bytes: netlink(7).
-            let length = usize::try_from(message.header.length).unwrap_or(rest.len()).next_multiple_of(4);
-            rest = rest.get(length.max(4)..).unwrap_or_default();
-        }
-        if flags & NLM_F_DUMP == 0 {
-            return Ok(());
-        }
-    }
-    Err(libc::EPROTO)
+/// What an answer says that may be an error: netlink(7), NLMSG_ERROR, which is an acknowledgement without one.
+fn refusal(error: &ErrorMessage) -> Result<(), i32> {
+    error.code.map_or(Ok(()), |code| Err(code.get().saturating_abs()))
 }
 
 fn errno_of(error: &std::io::Error) -> i32 {
@@ -486,7 +483,8 @@ impl AsFd for Rtnetlink {
     }
 }
 
-/// From a descriptor that another process opened and handed over.
+/// From a descriptor that another process opened and handed over, and must not use any more: netlink-sys looks how long an
+/// answer is and then reads it, and panics where somebody else has taken it meanwhile.
 impl From<OwnedFd> for Rtnetlink {
     fn from(fd: OwnedFd) -> Rtnetlink {
         // SAFETY: the descriptor is owned, and the socket becomes its only owner.
