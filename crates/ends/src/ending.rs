@@ -145,8 +145,7 @@ impl Left {
 pub(crate) fn send_fin(socket: BorrowedFd<'_>, first: Option<ClosedBy>) -> Result<ClosedBy, Errno> {
     let first = first.or_else(|| has_peer_closed(socket).then_some(ClosedBy::Peer));
     if let Err(error) = shutdown(socket, Shutdown::Write) {
-        let pending = sockopt::socket_error(socket).ok().and_then(Result::err);
-        return Err(pending.unwrap_or(error));
+        return Err(take_error(socket).unwrap_or(error));
     }
     // RFC 9293 §3.6: CLOSE in CLOSE-WAIT leads to LAST-ACK, in ESTABLISHED to FIN-WAIT-1, and from there their FIN to CLOSING.
     Ok(first.unwrap_or_else(|| match socket::tcp_state(socket) {
@@ -173,11 +172,17 @@ pub(crate) fn is_over(socket: BorrowedFd<'_>) -> bool {
     socket::tcp_state(socket) == Some(CLOSED)
 }
 
-/// Whether the peer's FIN has come, read or not.
-fn has_peer_closed(socket: BorrowedFd<'_>) -> bool {
+/// Whether the peer's FIN has come, read or not. Also so after a reset, of which there is an error to [take](take_error); an
+/// error alone, which poll tells as well, closes nothing.
+pub(crate) fn has_peer_closed(socket: BorrowedFd<'_>) -> bool {
     let mut watched = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut watched, Some(&now)).is_ok() && watched[0].revents().contains(PollFlags::RDHUP)
+}
+
+/// Takes the error that waits on the socket: no call will fail by it any more (socket(7), `SO_ERROR`).
+pub(crate) fn take_error(socket: BorrowedFd<'_>) -> Option<Errno> {
+    sockopt::socket_error(socket).and_then(|pending| pending).err()
 }
 
 /// Bytes handed to the kernel that the peer has not acknowledged, without our FIN.

@@ -21,7 +21,7 @@ use self::arrival::Arrivals;
 use self::outgoing::Outgoing;
 use self::output::Wrote;
 use crate::dial::Connected;
-use crate::ending::{Ending, Left, Sums, abort_at_close, first_at_their_fin, send_fin};
+use crate::ending::{Ending, Left, Sums, abort_at_close, first_at_their_fin, send_fin, take_error};
 use crate::engine::timespec_until;
 use crate::event::{Account, ClosedBy, Event, How};
 use crate::shortage::{PAUSE, is_short_of_memory};
@@ -383,8 +383,7 @@ impl<'o, 'c> Pump<'o, 'c> {
     fn look_behind_both_fins(&mut self) {
         let waits = self.rules.send_only && self.peer_ended && self.fin_sent && self.broken.is_none();
         if waits && self.unacknowledged() > 0 && crate::ending::is_over(self.socket) {
-            let pending = rustix::net::sockopt::socket_error(self.socket).ok().and_then(Result::err);
-            self.broken = Some(pending.unwrap_or(Errno::CONNRESET));
+            self.broken = Some(take_error(self.socket).unwrap_or(Errno::CONNRESET));
         }
     }
 
@@ -547,11 +546,8 @@ impl<'o, 'c> Pump<'o, 'c> {
     /// Behind the peer's FIN came a reset, or its end of a Unix socket was closed as a whole.
     fn hang_up(&mut self) {
         self.peer_is_gone = true;
-        match rustix::net::sockopt::socket_error(self.socket) {
-            Ok(Err(error)) | Err(error) => self.broken = Some(error),
-            Ok(Ok(())) if !self.outgoing.is_empty() => self.broken = Some(Errno::PIPE),
-            Ok(Ok(())) => {}
-        }
+        let is_cut = !self.outgoing.is_empty();
+        self.broken = take_error(self.socket).or_else(|| is_cut.then_some(Errno::PIPE));
     }
 
     fn outcome(&mut self, over: Over) -> Outcome {

@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use kernel::socket::unread;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use wire::frame::{Frame, Splitter, TooLong};
@@ -14,6 +14,7 @@ use super::conduit::Conduit;
 use super::output::{Output, Wrote};
 use super::{Expect, Options, Over, Show};
 use crate::dial::Connected;
+use crate::ending::{has_peer_closed, take_error};
 use crate::event::Event;
 use crate::shortage::is_short_of_memory;
 
@@ -171,7 +172,7 @@ impl<'o, 'c> Arrivals<'o, 'c> {
                 whole = message as u64;
                 Ok(length.min(space.len()))
             })?;
-            if length > 0 || !keeps_messages || has_ended(socket) {
+            if length > 0 || !keeps_messages || has_ended(socket)? {
                 return Ok((length, keeps_messages.then_some(whole)));
             }
             // A message without bytes says nothing and ends nothing.
@@ -234,12 +235,14 @@ impl<'o, 'c> Arrivals<'o, 'c> {
     }
 }
 
-/// Behind an arrival of no bytes: whether that was the end (unix(7) has no other sign).
-fn has_ended(socket: BorrowedFd<'_>) -> bool {
-    let mut watched = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let has_closed = poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0);
-    has_closed && kernel::socket::unread(socket) == 0
+/// Behind an arrival of no bytes: whether that was the end (unix(7) has no other sign). It was not where an error waits, which
+/// came behind an empty message: then this fails with it.
+fn has_ended(socket: BorrowedFd<'_>) -> Result<bool, Errno> {
+    // In this order: the peer's last message comes before its close.
+    if !has_peer_closed(socket) || unread(socket) > 0 {
+        return Ok(false);
+    }
+    take_error(socket).map_or(Ok(true), Err)
 }
 
 /// The messages that end in these bytes, each as a line.
@@ -258,4 +261,40 @@ fn lines_of(splitter: &mut Splitter, bytes: &[u8], remote: &Address) -> Result<V
         )),
     })?;
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+
+    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
+
+    use super::*;
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("a pair")
+    }
+
+    #[test]
+    fn behind_an_empty_message_comes_more_or_the_end() {
+        let (ours, theirs) = pair();
+        assert_eq!(has_ended(ours.as_fd()), Ok(false), "open");
+        send(&theirs, b"last words", SendFlags::empty()).expect("room");
+        drop(theirs);
+        assert_eq!(has_ended(ours.as_fd()), Ok(false), "there is more");
+        recv(&ours, &mut [0; 16], RecvFlags::empty()).expect("a message");
+        assert_eq!(has_ended(ours.as_fd()), Ok(true));
+    }
+
+    /// A peer that closes with something of ours unread leaves ECONNRESET behind (unix(7)).
+    #[test]
+    fn an_error_that_waits_is_no_end() {
+        let (ours, theirs) = pair();
+        send(&theirs, b"", SendFlags::empty()).expect("room");
+        send(&ours, b"for nobody", SendFlags::empty()).expect("room");
+        assert_eq!(recv(&ours, &mut [0; 16], RecvFlags::empty()), Ok((0, 0)), "the empty message");
+        drop(theirs);
+        assert_eq!(has_ended(ours.as_fd()), Err(Errno::CONNRESET));
+        assert_eq!(has_ended(ours.as_fd()), Ok(true), "it was taken");
+    }
 }

@@ -224,3 +224,14 @@ fn messages_stay_apart_and_an_empty_one_ends_nothing() {
     }
     assert_eq!((outcome.account.in_bytes, outcome.account.out_bytes), (6, 8));
 }
+
+#[test]
+fn a_peer_that_leaves_messages_unread_has_reset() {
+    let (connected, peer) = unix_connection(Transport::UnixSeqpacket, SocketType::SEQPACKET);
+    send(&peer, b"", SendFlags::empty()).expect("room");
+    send(&connected.socket, b"for nobody", SendFlags::empty()).expect("room");
+    drop(peer);
+    let outcome = pump(connected, Options { recv_only: true, ..Options::default() });
+    assert_eq!((outcome.over, outcome.account.how), (Over::Closed, How::Reset));
+    assert_eq!(outcome.errno, Some(Errno::CONNRESET.raw_os_error()));
+}
