@@ -527,7 +527,8 @@ impl<'o, 'c> Pump<'o, 'c> {
             Err(error) if is_short_of_memory(error) => self.wait_for_memory(Doing::Receive, error),
             Err(error) => {
                 self.broken.get_or_insert(error);
-                self.peer_ended = true;
+                // Where messages are kept apart, Linux tells the error before what came ahead of it, and only once.
+                self.peer_ended = !self.transport.keeps_messages() || socket::unread(self.socket) == 0;
             }
         }
         Ok(())

@@ -226,12 +226,19 @@ fn messages_stay_apart_and_an_empty_one_ends_nothing() {
 }
 
 #[test]
-fn a_peer_that_leaves_messages_unread_has_reset() {
+fn a_peer_that_leaves_messages_unread_has_reset_and_is_heard_all_the_same() {
     let (connected, peer) = unix_connection(Transport::UnixSeqpacket, SocketType::SEQPACKET);
-    send(&peer, b"", SendFlags::empty()).expect("room");
+    let (output_end, output) = pipe();
+    for message in [&b""[..], b"first ", b"last"] {
+        send(&peer, message, SendFlags::empty()).expect("room");
+    }
     send(&connected.socket, b"for nobody", SendFlags::empty()).expect("room");
     drop(peer);
-    let outcome = pump(connected, Options { recv_only: true, ..Options::default() });
+    let options = Options { output: Some(output.as_fd()), recv_only: true, ..Options::default() };
+    let outcome = pump(connected, options);
+    drop(output);
+    assert_eq!(reader(output_end).join().expect("the reader ends"), b"first last");
     assert_eq!((outcome.over, outcome.account.how), (Over::Closed, How::Reset));
+    assert_eq!((outcome.account.in_bytes, outcome.account.unread_bytes), (10, 0));
     assert_eq!(outcome.errno, Some(Errno::CONNRESET.raw_os_error()));
 }
