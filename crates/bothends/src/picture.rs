@@ -78,31 +78,48 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The ladder and under it what it means.
+    /// Its number, as `--only` takes it: `0`, `udp:0`.
+    pub fn number(self) -> String {
+        match self {
+            Conversation::Tcp(flow) => flow.stream.to_string(),
+            Conversation::Udp(flow) => format!("udp:{}", flow.stream),
+        }
+    }
+
+    /// When its first frame was sent.
+    fn first(self) -> Time {
+        match self {
+            Conversation::Tcp(flow) => flow.first,
+            Conversation::Udp(flow) => flow.first,
+        }
+    }
+
+    /// The ladder and under it what it means. Times count from its first frame.
     pub fn ladder(self, naming: Naming, style: &Style) -> String {
-        match self {
-            Conversation::Tcp(flow) => story(flow, naming, style),
-            Conversation::Udp(flow) => {
-                let names = naming([flow.a, flow.b]);
-                let drawn = ladder::datagrams(flow, &names, style);
-                format!("{drawn}\n{}", verdict::datagrams::wrapped(flow, &names, style))
-            }
-        }
+        self.ladder_since(self.first(), naming, style)
     }
 
-    /// The ladder as a picture.
+    /// The same with times that count from `start`, the capture's first frame.
+    pub fn ladder_since(self, start: Time, naming: Naming, style: &Style) -> String {
+        let drawn = match self {
+            Conversation::Tcp(flow) => ladder::text_since(start, flow, &naming([flow.a, flow.b]), style),
+            Conversation::Udp(flow) => ladder::datagrams_since(start, flow, &naming([flow.a, flow.b]), style),
+        };
+        format!("{drawn}\n{}", self.verdict(naming, style))
+    }
+
+    /// The ladder as a picture. Times count from its first frame.
     pub fn svg(self, naming: Naming) -> String {
+        self.svg_since(self.first(), naming)
+    }
+
+    /// The same with times that count from `start`, the capture's first frame.
+    pub fn svg_since(self, start: Time, naming: Naming) -> String {
         match self {
-            Conversation::Tcp(flow) => ladder::svg(flow, &naming([flow.a, flow.b])),
-            Conversation::Udp(flow) => ladder::svg_of_datagrams(flow, &naming([flow.a, flow.b])),
+            Conversation::Tcp(flow) => ladder::svg_since(start, flow, &naming([flow.a, flow.b])),
+            Conversation::Udp(flow) => ladder::svg_of_datagrams_since(start, flow, &naming([flow.a, flow.b])),
         }
     }
-}
-
-/// The ladder and under it what it means.
-pub fn story(flow: &Flow, naming: Naming, style: &Style) -> String {
-    let names = naming([flow.a, flow.b]);
-    format!("{}\n{}", ladder::text(flow, &names, style), verdict::wrapped(flow, &names, style))
 }
 
 /// The ladders of several conversations, with a blank line between them.

@@ -6,7 +6,7 @@ use flow::{DatagramFlow, Flow, PathError, Phase, Side, State};
 
 use crate::columns::{cut, cut_middle, width as columns};
 use crate::line::Line;
-use crate::number::from_start;
+use crate::number::Times;
 use crate::palette::Role;
 use crate::{Names, Style};
 use wire::{Time, visible};
@@ -29,22 +29,37 @@ pub(crate) use steps::{
     Merged, Part, Programs, Segment, Step, at, fate, is_lost, is_received, steps, steps_beside,
 };
 
-pub use crate::svg::{draw as svg, draw_datagrams as svg_of_datagrams};
+pub use crate::svg::{
+    draw as svg, draw_datagrams as svg_of_datagrams, draw_datagrams_since as svg_of_datagrams_since,
+    draw_since as svg_since,
+};
 use layout::{Flight, Layout, layout};
 
-/// Draws the conversation; each line is at most [`Style::width`] columns wide and ends in a newline.
+/// Draws the conversation; each line is at most [`Style::width`] columns wide and ends in a newline. Times count from its
+/// first frame.
 pub fn text(flow: &Flow, names: &Names, style: &Style) -> String {
-    draw(flow, names, style)
+    text_since(flow.first, flow, names, style)
+}
+
+/// The same with times that count from `start`, the first frame of a capture of several conversations.
+pub fn text_since(start: Time, flow: &Flow, names: &Names, style: &Style) -> String {
+    draw(flow, names, style, start)
 }
 
 /// The same for a conversation of datagrams, which knows no states.
 pub fn datagrams(flow: &DatagramFlow, names: &Names, style: &Style) -> String {
-    draw(flow, names, style)
+    datagrams_since(flow.first, flow, names, style)
 }
 
-fn draw<C: Conversation>(conversation: &C, names: &Names, style: &Style) -> String {
+/// The same with times that count from `start`.
+pub fn datagrams_since(start: Time, flow: &DatagramFlow, names: &Names, style: &Style) -> String {
+    draw(flow, names, style, start)
+}
+
+fn draw<C: Conversation>(conversation: &C, names: &Names, style: &Style, start: Time) -> String {
     let steps = steps(conversation, style);
-    let drawing = Drawing { conversation, style, layout: layout(conversation, &steps, style) };
+    let times = Times::new(start, conversation.first());
+    let drawing = Drawing { conversation, style, times, layout: layout(conversation, &steps, times, style) };
     let mut lines = vec![drawing.heads(names)];
     lines.extend(conversation.states().and_then(|[before, _]| drawing.states_alone(before.map(Some))));
     for step in &steps {
@@ -67,6 +82,7 @@ pub(crate) fn phase_word(phase: Phase) -> &'static str {
 struct Drawing<'a, C> {
     conversation: &'a C,
     style: &'a Style,
+    times: Times,
     layout: Layout,
 }
 
@@ -178,7 +194,7 @@ impl<C: Conversation> Drawing<'_, C> {
     }
 
     fn time(&self, time: Time) -> String {
-        from_start(self.conversation.first(), time)
+        self.times.text(time)
     }
 
     /// Time, A's state, and the lane between the lifelines.

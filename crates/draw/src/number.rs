@@ -103,6 +103,39 @@ pub fn from_start(start: Time, time: Time) -> String {
     if time < start { format!("-{}", since_start(start.since(time))) } else { since_start(time.since(start)) }
 }
 
+/// From so late a conversation's times are told as whole seconds and microseconds: three digits would no longer tell its
+/// segments apart.
+const LATE: Duration = Duration::from_millis(10);
+/// Until then; later ones would take more columns than a ladder has for them.
+const TOO_LATE: Duration = Duration::from_secs(10_000_000);
+
+/// How the times of one conversation are written: from which moment on, and how exactly.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    start: Time,
+    is_late: bool,
+}
+
+impl Times {
+    /// Counted from `start`, for a conversation that begins at `first`.
+    pub(crate) fn new(start: Time, first: Time) -> Times {
+        Times { start, is_late: first.since(start) >= LATE }
+    }
+
+    /// `0.031 ms`, or in a late conversation `12.574732 s`; never more than 17 columns.
+    pub(crate) fn text(self, time: Time) -> String {
+        let (sign, passed) = match time < self.start {
+            true => ("-", self.start.since(time)),
+            false => ("", time.since(self.start)),
+        };
+        if !self.is_late || passed >= TOO_LATE {
+            return from_start(self.start, time);
+        }
+        let micros = (passed.as_nanos() + 500) / 1_000;
+        format!("{sign}{}.{:06} s", micros / 1_000_000, micros % 1_000_000)
+    }
+}
+
 fn at_most_three_decimals(value: f64) -> String {
     match value {
         v if v < 9.9995 => format!("{v:.3}"),
@@ -148,7 +181,26 @@ mod tests {
         assert_eq!(shown, said);
     }
 
+    #[test]
+    fn a_late_conversation_keeps_its_microseconds() {
+        let start = Time(1_000_000_000);
+        let at = |micros: u64| start + Duration::from_micros(micros);
+        let late = Times::new(start, at(12_574_732));
+        assert_eq!(
+            [12_574_732, 12_574_747, 59, 7_512_000_000].map(|micros| late.text(at(micros))),
+            ["12.574732 s", "12.574747 s", "0.000059 s", "7512.000000 s"]
+        );
+        assert_eq!(late.text(Time(999_000_000)), "-0.001000 s");
+        assert_eq!(Times::new(start, at(9_999)).text(at(9_999)), "9.999 ms");
+        assert_eq!(Times::new(start, Time::ZERO).text(at(31)), "0.031 ms");
+    }
+
     proptest! {
+        #[test]
+        fn the_times_of_a_conversation_are_bounded(start in any::<u64>(), first in any::<u64>(), time in any::<u64>()) {
+            prop_assert!(Times::new(Time(start), Time(first)).text(Time(time)).len() <= 17);
+        }
+
         #[test]
         fn the_time_column_is_bounded(nanos in any::<u64>()) {
             prop_assert!(since_start(Duration::from_nanos(nanos)).len() <= 10);

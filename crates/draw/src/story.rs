@@ -4,11 +4,11 @@
 //! `turns` listens to the rows and notes what is worth a line; here the lines are chosen and written.
 
 use flow::{Flow, Side};
-use wire::visible;
+use wire::{Time, visible};
 
 use crate::columns::wrap;
 use crate::line::Line;
-use crate::number::{count, from_start, size};
+use crate::number::{Times, count, size};
 use crate::palette::Role;
 use crate::{Names, Style, verdict};
 
@@ -20,19 +20,24 @@ use turns::{Entry, Kind};
 
 /// Lines that a story has at most when not everything is asked for.
 pub const LINES: usize = 40;
-/// Where the words begin; the times stand before.
+/// Where the words begin at least; the times stand before.
 const WORDS: usize = 12;
+/// Between times and words.
+const GAP: usize = 2;
 /// The narrowest and the widest text.
 const COLUMNS: (usize, usize) = (40, 100);
 
 /// Tells the conversation in lines of [`Style::width`] columns at most. Of more than `most` turns the first and the last
-/// are told, and how many lie between.
-pub fn text(flow: &Flow, names: &Names, style: &Style, most: usize) -> String {
+/// are told, and how many lie between. Times count from `start`, the first frame of the capture.
+pub fn text(start: Time, flow: &Flow, names: &Names, style: &Style, most: usize) -> String {
+    let times = Times::new(start, flow.first);
     let subjects = [names.subject_a(), names.subject_b()].map(|name| visible(name, style.ascii).into_owned());
     let entries = shortened(turns::entries(flow, &subjects), most.max(2), &subjects);
+    let longest = entries.iter().filter_map(|entry| entry.time).map(|time| times.text(time).len()).max();
+    let column = longest.map_or(WORDS, |longest| WORDS.max(longest + GAP));
     let mut out = String::new();
     for entry in &entries {
-        lines(entry, flow, &subjects, style).iter().for_each(|line| line.write(&mut out, style));
+        lines(entry, (times, column), &subjects, style).iter().for_each(|line| line.write(&mut out, style));
     }
     if !entries.is_empty() {
         out.push('\n');
@@ -67,8 +72,8 @@ fn left_out(between: &[Entry], [a, b]: &[String; 2]) -> Entry {
     Entry::untimed(Kind::Silence, words)
 }
 
-/// The time, or `…`, and the words beside it.
-fn lines(entry: &Entry, flow: &Flow, names: &[String; 2], style: &Style) -> Vec<Line> {
+/// The time, or `…`, and the words beside it in their column.
+fn lines(entry: &Entry, (times, column): (Times, usize), names: &[String; 2], style: &Style) -> Vec<Line> {
     let width = style.width.clamp(COLUMNS.0, COLUMNS.1);
     let role = match entry.kind {
         Kind::Silence => Role::Frame,
@@ -76,13 +81,13 @@ fn lines(entry: &Entry, flow: &Flow, names: &[String; 2], style: &Style) -> Vec<
         Kind::Turn | Kind::Event => Role::Plain,
     };
     let mut lines = Vec::new();
-    for words in wrap(&entry.words, width - WORDS) {
+    for words in wrap(&entry.words, width - column) {
         let mut line = Line::default();
         if lines.is_empty() {
-            let time = entry.time.map(|time| from_start(flow.first, time));
-            line.right_aligned(Role::Frame, &time.unwrap_or_else(|| "…   ".to_owned()), WORDS - 2);
+            let time = entry.time.map(|time| times.text(time));
+            line.right_aligned(Role::Frame, &time.unwrap_or_else(|| "…   ".to_owned()), column - GAP);
         }
-        line.pad_to(WORDS);
+        line.pad_to(column);
         let named = [Side::A, Side::B].into_iter().find_map(|side| {
             let name = names[side.index()].as_str();
             let rest = words.strip_prefix(name).filter(|_| lines.is_empty() && !name.is_empty())?;

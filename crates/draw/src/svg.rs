@@ -9,7 +9,7 @@ use crate::ladder::{
     self, Conversation, Merged, Part, Sending, Step, at, fate, merged_remark, phase_word, told_labels,
     told_remark,
 };
-use crate::number::{count, duration, from_start};
+use crate::number::{Times, count, duration};
 use crate::palette::Tint;
 use crate::{Names, Style};
 
@@ -52,14 +52,25 @@ const TWICE: f64 = 8.0;
 /// Characters in a line of the verdict.
 const VERDICT: usize = 112;
 
-/// Draws the conversation and its verdict as an SVG document. Long runs are merged as in text.
+/// Draws the conversation and its verdict as an SVG document. Long runs are merged as in text. Times count from its first
+/// frame.
 pub fn draw(flow: &Flow, names: &Names) -> String {
-    picture(flow, names)
+    draw_since(flow.first, flow, names)
+}
+
+/// The same with times that count from `start`, the first frame of a capture of several conversations.
+pub fn draw_since(start: Time, flow: &Flow, names: &Names) -> String {
+    picture(flow, names, start)
 }
 
 /// The same for a conversation of datagrams.
 pub fn draw_datagrams(flow: &DatagramFlow, names: &Names) -> String {
-    picture(flow, names)
+    draw_datagrams_since(flow.first, flow, names)
+}
+
+/// The same with times that count from `start`.
+pub fn draw_datagrams_since(start: Time, flow: &DatagramFlow, names: &Names) -> String {
+    picture(flow, names, start)
 }
 
 impl Page {
@@ -69,14 +80,14 @@ impl Page {
     }
 }
 
-fn picture<C: Conversation>(conversation: &C, names: &Names) -> String {
+fn picture<C: Conversation>(conversation: &C, names: &Names, start: Time) -> String {
     let style = Style { lines: LINES, ..Style::default() };
     let steps = ladder::steps(conversation, &style);
     let plan = Plan::of(conversation, &steps);
     let axis = axis(&plan.moments, &plan.flights(), TOP);
     let [title, verdict] = conversation.verdict(names);
-    let (first, written) = (conversation.first(), Vec::new());
-    let mut picture = Picture { conversation, page: PAGE, axis, first, written, out: Markup::default() };
+    let (times, written) = (Times::new(start, conversation.first()), Vec::new());
+    let mut picture = Picture { conversation, page: PAGE, axis, times, written, out: Markup::default() };
     picture.phases(&plan);
     picture.lifelines(&plan);
     picture.pauses();
@@ -108,8 +119,8 @@ struct Picture<'a, C> {
     conversation: &'a C,
     page: Page,
     axis: Axis,
-    /// The time that is zero.
-    first: Time,
+    /// How times are written.
+    times: Times,
     /// Where letters stand that labels of arrows keep away from.
     written: Vec<[f64; 2]>,
     out: Markup,
@@ -370,7 +381,7 @@ impl<C: Conversation> Picture<'_, C> {
                 continue;
             }
             last = y;
-            let time = from_start(self.first, time);
+            let time = self.times.text(time);
             self.out.text("time dim", [EDGE + 76.0, y + 4.0], "end", &time.replace(' ', "\u{a0}"));
         }
     }

@@ -14,6 +14,7 @@ use crate::{Names, Style};
 use wire::visible;
 
 pub mod datagrams;
+mod itself;
 mod path;
 mod repair;
 
@@ -37,6 +38,9 @@ fn in_lines(sentence: &str, style: &Style) -> String {
 /// The verdict in a few words, for lists: `closed by client, 1 resent`.
 pub fn short(flow: &Flow) -> String {
     let mut words = vec![short_ending(flow)];
+    if itself::is_told(flow) {
+        words.push("connected to itself".to_owned());
+    }
     let corrupted = both(flow, |side| side.corrupted_segments);
     let lost = both(flow, |side| side.lost_segments).saturating_sub(corrupted);
     let resent = flow.totals_a.resent_segments + flow.totals_b.resent_segments;
@@ -58,6 +62,7 @@ pub fn short(flow: &Flow) -> String {
 
 fn short_ending(flow: &Flow) -> String {
     let by = match flow.closed_by {
+        _ if flow.is_to_itself() => String::new(),
         ClosedBy::A => format!(" by {}", who(flow, Side::A)),
         ClosedBy::B => format!(" by {}", who(flow, Side::B)),
         ClosedBy::Both => " by both at once".to_owned(),
@@ -67,6 +72,7 @@ fn short_ending(flow: &Flow) -> String {
         Closing::Fin => format!("closed{by}"),
         Closing::Reset => format!("reset{by} after {}", duration(lasted(flow))),
         Closing::Refused => "refused".to_owned(),
+        Closing::Unanswered if is_only_quoted(flow) => "never open".to_owned(),
         Closing::Unanswered => format!("no answer to {}", count(syns(flow), "SYN")),
         Closing::HalfClosed => format!("half-closed{by}"),
         Closing::Unfinished if last_ack_was_lost(flow) => format!("closed{by}, last ACK lost"),
@@ -90,15 +96,19 @@ fn who(flow: &Flow, side: Side) -> String {
 }
 
 fn sentence(flow: &Flow, names: [&str; 2]) -> String {
-    let mut clauses = vec![opening(flow, names)];
-    if !matches!(flow.closing, Closing::Refused | Closing::Unanswered) {
+    let to_itself = itself::is_told(flow);
+    let mut clauses = match to_itself {
+        true => vec![itself::opening(flow, names[0]), itself::amounts(flow)],
+        false => vec![opening(flow, names)],
+    };
+    if !to_itself && !matches!(flow.closing, Closing::Refused | Closing::Unanswered) {
         clauses.push(amounts(flow, names));
     }
     if flow.closing != Closing::Unanswered {
         clauses.extend(repair::clause(flow, names));
     }
     clauses.extend(path::clause(&flow.path_errors, names, [flow.a.ip(), flow.b.ip()]));
-    clauses.extend(ending(flow, names));
+    clauses.extend(if to_itself { Some(itself::ending(flow)) } else { ending(flow, names) });
     format!("{}.", clauses.join("; "))
 }
 
@@ -123,6 +133,11 @@ fn opening(flow: &Flow, [a, b]: [&str; 2]) -> String {
 }
 
 fn unanswered(flow: &Flow, a: &str) -> String {
+    if is_only_quoted(flow) {
+        return format!(
+            "{a} asked for a connection and got none: only the ICMP error that quotes its SYN was captured"
+        );
+    }
     let syns = syns(flow);
     let over = match (syns, lasted(flow)) {
         (2.., span) if span > Duration::ZERO => format!(" in {}", duration(span)),
@@ -149,6 +164,11 @@ fn begins_with_answer(flow: &Flow) -> bool {
 fn answered(flow: &Flow) -> bool {
     let answer = |row: &flow::Row| row.from == Side::B && row.flags.has(TcpFlags::SYN);
     flow.handshake_rtt.is_some() || flow.rows.iter().any(answer)
+}
+
+/// True for an attempt of which nothing but an ICMP error tells.
+fn is_only_quoted(flow: &Flow) -> bool {
+    syns(flow) == 0 && flow.path_errors.count > 0
 }
 
 /// The SYNs of an opening that was not answered: all that the opener sent.

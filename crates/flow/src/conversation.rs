@@ -218,7 +218,7 @@ pub enum Closing {
     Reset,
     /// The SYN was answered by a reset: nothing listens there.
     Refused,
-    /// The SYN was never answered.
+    /// The SYN was never answered; an ICMP error may tell why.
     Unanswered,
     /// One side has closed, the other has not.
     HalfClosed,
@@ -253,6 +253,8 @@ pub enum FindingId {
     PathError,
     /// Frames are earlier than those in front of them.
     TimeBackwards,
+    /// A connection of a socket to itself.
+    ToItself,
 }
 
 /// One fact about a conversation, with the frames that show it.
@@ -299,7 +301,7 @@ pub struct Flow {
     pub path_errors: PathErrors,
     /// Which parts of it were captured.
     pub completeness: Completeness,
-    /// True when the first SYN was seen.
+    /// True when the first SYN was seen, be it only in the ICMP error that it brought about.
     pub saw_opening: bool,
     /// Who closed first.
     pub closed_by: ClosedBy,
@@ -310,6 +312,13 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// True for a connection of a socket to itself: both addresses are the same, and there is one end, which receives what it
+    /// sends (RFC 9293 §3.5: a simultaneous open, with itself). All of it counts as A's, each byte once. In a row the state of
+    /// A is that after sending, the state of B that after receiving the same segment; at the end they are the same.
+    pub fn is_to_itself(&self) -> bool {
+        self.a == self.b
+    }
+
     /// The address of one side.
     pub fn address(&self, side: Side) -> SocketAddr {
         match side {

@@ -12,7 +12,7 @@ use crate::machine::{self, Heard, Sends};
 use crate::received::Received;
 use crate::segment::Placed;
 use crate::sent::Sent;
-use crate::sequence::Numbering;
+use crate::sequence::{Numbering, Seq};
 
 /// The largest window that a header can announce with the largest scale (RFC 7323 §2.3).
 pub(crate) const MAX_WINDOW: i64 = 1 << 30;
@@ -63,6 +63,15 @@ impl End {
         self.state = state;
         #[cfg(test)]
         self.trail.push(state);
+    }
+
+    /// It has sent a SYN of this number, which was not seen itself.
+    pub(crate) fn has_asked(&mut self, seq: Seq) {
+        self.enter(State::SynSent);
+        self.numbering = Some(Numbering::from_first(seq));
+        self.sent = Sent::starting_at(1);
+        self.acked = Some(0);
+        (self.opened, self.sent_syn, self.spoke) = (true, true, true);
     }
 
     /// All that came before is over, and it listens again: it answers a SYN with a number of its own choice.
@@ -176,6 +185,11 @@ impl End {
     /// True when the other end's FIN, and all before it, is here.
     pub(crate) fn heard_fin(&self) -> bool {
         self.received.is_finished()
+    }
+
+    /// True for the one end of a connection to itself while nothing but its SYN was seen: whoever got that has not answered.
+    pub(crate) fn only_asks(&self) -> bool {
+        self.state == State::SynReceived && !self.sent_syn_ack
     }
 
     /// True when its FIN is acknowledged, as this end has heard.

@@ -71,6 +71,7 @@ fn note(frames: &mut Vec<u64>, frame: u64) {
 /// The findings of a conversation, most important first.
 pub(crate) fn of(flow: &Flow, evidence: &Evidence) -> Vec<Finding> {
     let found = [
+        to_itself(flow, evidence),
         refused(flow, evidence),
         unanswered(flow, evidence),
         reset(flow, evidence),
@@ -84,6 +85,16 @@ pub(crate) fn of(flow: &Flow, evidence: &Evidence) -> Vec<Finding> {
         evidence.backwards.finding(),
     ];
     found.into_iter().flatten().collect()
+}
+
+fn to_itself(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
+    let opened = flow.is_to_itself() && !matches!(flow.closing, Closing::Refused | Closing::Unanswered);
+    let text = format!("{} is connected to itself: one socket is both ends", flow.a);
+    let frames = match evidence.syns.as_slice() {
+        [] => evidence.first.into_iter().collect(),
+        syns => syns.to_vec(),
+    };
+    finding(opened, FindingId::ToItself, text, frames)
 }
 
 fn refused(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
@@ -100,6 +111,10 @@ fn refused(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
 }
 
 fn unanswered(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
+    if evidence.syns.is_empty() {
+        let text = format!("{} never answered: only the ICMP error that quotes the SYN tells of it", flow.b);
+        return finding(flow.closing == Closing::Unanswered, FindingId::Unanswered, text, told(flow));
+    }
     let syns = count(flow.totals_a.segments, "SYN");
     let SideTotals { lost_segments, stopped_segments, segments, .. } = flow.totals_a;
     let text = match (lost_segments, stopped_segments) {
@@ -139,8 +154,12 @@ fn path_error(flow: &Flow) -> Option<Finding> {
         count => format!(" ({count} such messages)"),
     };
     let text = format!("{} told {about} by ICMP: {}{mtu}{more}", first.by, first.meaning);
-    let frames = flow.path_errors.first.iter().map(|error| error.frame).collect();
-    finding(true, FindingId::PathError, text, frames)
+    finding(true, FindingId::PathError, text, told(flow))
+}
+
+/// The frames of the ICMP errors.
+fn told(flow: &Flow) -> Vec<u64> {
+    flow.path_errors.first.iter().map(|error| error.frame).collect()
 }
 
 fn lost(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
@@ -176,6 +195,7 @@ fn time_wait(flow: &Flow, evidence: &Evidence) -> Option<Finding> {
     let waits = |side: Side| flow.state(side) == State::TimeWait;
     let keeps = |address: SocketAddr| format!("port {} there stays in TIME_WAIT", address.port());
     let text = match (waits(Side::A), waits(Side::B), flow.closed_by) {
+        (true, _, _) if flow.is_to_itself() => format!("{} closed, so {}", flow.a, keeps(flow.a)),
         (true, true, _) => "both ends closed at once, so both keep their port in TIME_WAIT".to_owned(),
         (true, false, ClosedBy::A) => format!("{} closed first, so {}", flow.a, keeps(flow.a)),
         (false, true, ClosedBy::B) => format!("{} closed first, so {}", flow.b, keeps(flow.b)),

@@ -73,8 +73,22 @@ impl Following {
             (true, false) => [State::Closed, State::Unknown],
             (false, _) => [State::Unknown; 2],
         };
-        let opening = Opening::new(first.flags.has(TcpFlags::SYN));
-        Following::new(empty_flow(stream, [a, b], time, before, first.opens()), opening)
+        let seen = first.flags.has(TcpFlags::SYN);
+        if a == b {
+            let flow = empty_flow(stream, [a, b], time, [before[0]; 2], first.opens());
+            return Following::new(flow, Opening::to_itself(seen));
+        }
+        Following::new(empty_flow(stream, [a, b], time, before, first.opens()), Opening::new(seen))
+    }
+
+    /// An attempt to open a conversation, of which only an ICMP error tells: it quotes the SYN, of this number, that the
+    /// first of `ends` had sent.
+    pub(crate) fn attempted(stream: u64, ends: [SocketAddr; 2], time: Time, seq: Seq) -> Following {
+        let flow = empty_flow(stream, ends, time, [State::Closed, State::Unknown], true);
+        let mut following = Following::new(flow, Opening::new(true));
+        following.ends[0].has_asked(seq);
+        following.tell_states();
+        following
     }
 
     /// A conversation of which no segment was captured yet; `source` sent the one that is known of.
@@ -146,7 +160,10 @@ impl Following {
             from: placed.from,
             start,
             len_bytes: u32::try_from(end - start).unwrap_or(0),
-            ack: ack.map(|ack| other.fin.map_or(ack, |fin| ack.min(fin))),
+            // To itself there is no other direction of which it could tell.
+            ack: ack
+                .filter(|_| !self.flow.is_to_itself())
+                .map(|ack| other.fin.map_or(ack, |fin| ack.min(fin))),
             chosen: self.chosen,
             analysis,
         }
@@ -159,10 +176,12 @@ impl Following {
             self.hear(side, None, gaps);
         }
         self.tell_states();
-        for side in [Side::A, Side::B] {
+        let to_itself = self.flow.is_to_itself();
+        let senders: &[Side] = if to_itself { &[Side::A] } else { &[Side::A, Side::B] };
+        for &side in senders {
             self.flow.totals_mut(side).unseen_bytes = self.ends[side.index()].sent.unseen_bytes();
         }
-        let (closed_by, closing) = outcome::judge(&self.ends, &self.story);
+        let (closed_by, closing) = outcome::judge(&self.ends, &self.story, to_itself);
         self.flow.closed_by = closed_by;
         self.flow.closing = closing;
         self.flow.handshake_rtt = self.handshake.round_trip;
@@ -174,10 +193,23 @@ impl Following {
         self.flow.state_b = self.ends[1].state;
     }
 
+    /// In a connection to itself both sides are one end: what `side` has become, the other is.
+    fn mirror(&mut self, side: Side) {
+        if self.flow.is_to_itself() {
+            self.ends[side.other().index()] = self.ends[side.index()].clone();
+        }
+    }
+
+    /// Whom this side talks to.
+    fn peer_of(&self, side: Side) -> Side {
+        if self.flow.is_to_itself() { side } else { side.other() }
+    }
+
     /// Finds the positions of a segment, and begins to count where that has not been done.
     fn place(&mut self, from: Side, segment: &Segment) -> Placed {
         let syn = segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::RST);
         self.begin_numbering(from, segment, syn);
+        self.mirror(from);
         let start = position(&self.ends[from.index()], segment.seq);
         let other = &mut self.ends[from.other().index()];
         if let (Some(ack), None) = (segment.ack, other.numbering) {
@@ -328,7 +360,8 @@ impl Following {
             }
         };
         if let Some(round_trip) = round_trip {
-            self.flow.totals_mut(side).round_trips.add(round_trip);
+            let sender = if self.flow.is_to_itself() { Side::A } else { side };
+            self.flow.totals_mut(sender).round_trips.add(round_trip);
         }
         let Some(number) = number else { return };
         let state = self.ends[side.index()].state;
@@ -356,6 +389,7 @@ impl Following {
         let window = self.announce(placed, segment);
         let other_fin = self.ends[other.index()].sent.fin;
         let ack = self.credit(placed, room.bounds.gaps);
+        self.mirror(other);
         // The SYN ACK of a simultaneous open has the number of this end's SYN, yet it answers the other's (RFC 9293 §3.5).
         let answers = placed.answers_syn() && !self.ends[from.index()].sent_syn_ack;
         self.ends[from.index()].send(placed, ack, other_fin);
@@ -380,6 +414,12 @@ impl Following {
         let certainty = seen.certainty();
         let time = seen.arrives().filter(|_| certainty == Certainty::Certain).unwrap_or(seen.time);
         let underway = Underway { segment: *placed, time, certainty, row, late: false };
+        if self.flow.is_to_itself() {
+            // It never leaves its host, and is there before the next is sent.
+            self.mirror(from);
+            self.take_in(other, Taken::of(underway), room.bounds.gaps);
+            return self.mirror(other);
+        }
         if let Some(early) = self.transit[other.index()].depart(underway, room.underway) {
             self.take_in(other, Taken::of(early), room.bounds.gaps);
         }
@@ -404,7 +444,7 @@ impl Following {
     /// only when it was offered, so its own is enough where the first SYN was not seen.
     fn window_scale(&self, placed: &Placed) -> u8 {
         let ours = self.flow.totals(placed.from).window_scale;
-        let theirs = self.flow.totals(placed.from.other()).window_scale;
+        let theirs = self.flow.totals(self.peer_of(placed.from)).window_scale;
         let other = &self.ends[placed.from.other().index()];
         match (ours, theirs) {
             _ if placed.syn => 0,
@@ -445,7 +485,8 @@ impl Following {
             self.evidence.fin(placed.from, seen.frame);
             self.flow.totals_mut(placed.from).fin = Some(seen.time);
         } else if placed.rst {
-            if !end.sent_syn && other.state == State::SynSent {
+            let asked = !end.sent_syn && other.state == State::SynSent;
+            if asked || (self.flow.is_to_itself() && other.only_asks()) {
                 self.story.refuse(placed.from);
             } else {
                 self.story.reset(placed.from, before.state, end.state, before.over);
@@ -523,7 +564,7 @@ impl Following {
     /// where the capture was made before the device cut it.
     fn segments_of(&self, placed: &Placed, seen: Sighting<'_>) -> u64 {
         let told = seen.passage.map_or(1, |passage| u64::from(passage.segments.max(1)));
-        let Some(mss) = self.flow.totals(placed.from.other()).mss else { return told };
+        let Some(mss) = self.flow.totals(self.peer_of(placed.from)).mss else { return told };
         // RFC 7323 appendix A: MSS counts no options; the timestamps of each segment take 12 bytes of it.
         let stamps = if self.ends.iter().all(|end| end.stamps) { 12 } else { 0 };
         told.max(u64::from(placed.len).div_ceil(u64::from(mss).saturating_sub(stamps).max(1)))

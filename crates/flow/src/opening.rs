@@ -23,6 +23,11 @@ impl Opening {
         Opening { over: !seen, acked_syn: [false; 2], rows: 0 }
     }
 
+    /// That of a connection to itself: the one end, A, acknowledges its own SYN.
+    pub(crate) fn to_itself(seen: bool) -> Opening {
+        Opening { acked_syn: [false, true], ..Opening::new(seen) }
+    }
+
     /// The phase of a segment just sent. When it turns out that the end of the opening never arrived, because the
     /// SYN ACK is sent again, the `rows` since then belong to the opening too.
     pub(crate) fn phase_of(

@@ -55,8 +55,8 @@ pub(crate) fn is_over(ends: &[End; 2]) -> bool {
     acknowledged(&ends[0], &ends[1]) && acknowledged(&ends[1], &ends[0])
 }
 
-/// Who closed first, and how.
-pub(crate) fn judge(ends: &[End; 2], story: &Story) -> (ClosedBy, Closing) {
+/// Who closed first, and how. Both ends are the same in a connection `to_itself`.
+pub(crate) fn judge(ends: &[End; 2], story: &Story, to_itself: bool) -> (ClosedBy, Closing) {
     if let Some(side) = story.refused_by {
         return (by(side), Closing::Refused);
     }
@@ -70,6 +70,7 @@ pub(crate) fn judge(ends: &[End; 2], story: &Story) -> (ClosedBy, Closing) {
         2 => Closing::Unfinished,
         1 => Closing::HalfClosed,
         _ if ends[0].state == State::SynSent && !ends[1].spoke => Closing::Unanswered,
+        _ if to_itself && ends[0].only_asks() => Closing::Unanswered,
         _ => Closing::Open,
     };
     (closed_by, closing)

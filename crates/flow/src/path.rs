@@ -96,8 +96,12 @@ impl Step {
 pub fn path(flow: &Flow, side: Side) -> Vec<Step> {
     let times = times(flow.rows.iter().map(|row| (row.time, row.passage.as_ref())));
     let mut walk = Walk { flow, side, state: flow.before[side.index()], steps: Vec::new() };
-    for (time, index) in happenings(flow, &times, side) {
-        walk.to(flow.rows[index].state(side), Some((index, time)));
+    if flow.is_to_itself() {
+        walk.of_one_end(&times);
+    } else {
+        for (time, index) in happenings(flow, &times, side) {
+            walk.to(flow.rows[index].state(side), Some((index, time)));
+        }
     }
     walk.to(flow.state(side), None);
     walk.steps
@@ -148,6 +152,18 @@ struct Walk<'a> {
 type Happening = Option<(usize, Time)>;
 
 impl Walk<'_> {
+    /// The way of the one end of a connection to itself: it sends each segment as A, and receives it as B.
+    fn of_one_end(&mut self, times: &[(Time, Time)]) {
+        for (index, (row, &(sent, arrived))) in self.flow.rows.iter().zip(times).enumerate() {
+            self.side = Side::A;
+            self.to(row.state_a, Some((index, sent)));
+            self.side = Side::B;
+            if !is_lost(row) {
+                self.to(row.state_b, Some((index, arrived)));
+            }
+        }
+    }
+
     /// Goes to a state, by way of what lies between where there is only one way.
     fn to(&mut self, state: State, at: Happening) {
         if state == self.state {

@@ -7,7 +7,8 @@ use wire::ethernet::ether_type;
 use wire::icmp::{IcmpMessage, Quoted};
 use wire::packet::{self, Packet, TcpSegment, Transport, UdpDatagram, Undecoded};
 use wire::reassembly::Reassembler;
-use wire::{tcp, udp};
+use wire::tcp::{self, TcpFlags};
+use wire::udp;
 
 use crate::choice::{Choice, Protocol};
 use crate::conversation::{Flow, Limits, Rows};
@@ -18,6 +19,7 @@ use crate::handout::{Departed, HandOut, HandedRow, Turn};
 use crate::path_error::PathError;
 use crate::segment::Segment;
 use crate::sent::Bounds;
+use crate::sequence::Seq;
 use crate::slots::Slots;
 
 /// What became of the frames.
@@ -299,7 +301,7 @@ impl Tracker {
             next_hop_mtu: message.next_hop_mtu(),
         };
         match quoted.protocol {
-            tcp::PROTOCOL => self.quoted_slot(&quoted, frame).map_or(Belongs::Nowhere, |slot| {
+            tcp::PROTOCOL => self.quoted_slot(&quoted, message, frame).map_or(Belongs::Nowhere, |slot| {
                 let following = self.tcp.get_mut(slot);
                 let about = following.side_of(quoted.source);
                 following.flow.path_errors.push(error(about));
@@ -316,14 +318,22 @@ impl Tracker {
     }
 
     /// The conversation that an error is about. Where none of its segments was captured, the error may be all that is known
-    /// of it.
-    fn quoted_slot(&mut self, quoted: &Quoted, frame: &Frame<'_>) -> Option<usize> {
+    /// of it: if it quotes a SYN that did not get through, that somebody tried to open it.
+    fn quoted_slot(
+        &mut self,
+        quoted: &Quoted,
+        message: &IcmpMessage<'_>,
+        frame: &Frame<'_>,
+    ) -> Option<usize> {
         let ends = [quoted.source, quoted.destination];
         let known = self.tcp.between(ends);
-        if known.is_some() || !quoted.has_tcp_header {
-            return known;
-        }
-        Some(self.begin(Following::unseen(self.tcp_streams, ends, frame.time), ends))
+        let Some(flags) = quoted.tcp_flags.filter(|_| known.is_none()) else { return known };
+        let opens = flags.has(TcpFlags::SYN) && !flags.has_any(TcpFlags::ACK | TcpFlags::RST);
+        let following = match quoted.seq.filter(|_| opens && message.tells_of_a_loss()) {
+            Some(seq) => Following::attempted(self.tcp_streams, ends, frame.time, Seq(seq)),
+            None => Following::unseen(self.tcp_streams, ends, frame.time),
+        };
+        Some(self.begin(following, ends))
     }
 
     /// The slot of the conversation that this segment belongs to, a new one if it opens another; true if that takes the

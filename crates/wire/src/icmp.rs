@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::ipv4::Ipv4View;
 use crate::ipv6::Ipv6View;
+use crate::tcp::TcpFlags;
 use crate::undecoded::{Header, Undecoded};
 use crate::{tcp, udp};
 
@@ -40,8 +41,8 @@ pub struct Quoted {
     pub destination: SocketAddr,
     /// Its sequence number, for TCP.
     pub seq: Option<u32>,
-    /// For TCP, that the header is quoted as a whole, without its options.
-    pub has_tcp_header: bool,
+    /// Its flags, for TCP where the header is quoted as a whole, without its options.
+    pub tcp_flags: Option<TcpFlags>,
 }
 
 impl<'a> IcmpMessage<'a> {
@@ -78,6 +79,12 @@ impl<'a> IcmpMessage<'a> {
         }
     }
 
+    /// True when it says that the packet which it is about did not get to its destination. A source quench and a redirect
+    /// say nothing of that (RFC 792).
+    pub fn tells_of_a_loss(&self) -> bool {
+        self.is_error() && (self.v6 || !matches!(self.kind(), 4 | 5))
+    }
+
     /// The largest packet that the next hop takes, in bytes, where the error is that one was larger; none when an old
     /// router left the field zero.
     pub fn next_hop_mtu(&self) -> Option<u32> {
@@ -106,7 +113,9 @@ impl<'a> IcmpMessage<'a> {
         let source = SocketAddr::new(source, u16::from_be_bytes([a, b]));
         let destination = SocketAddr::new(destination, u16::from_be_bytes([c, d]));
         let has_tcp_header = protocol == tcp::PROTOCOL && start.len() >= tcp::MIN_HEADER_LEN;
-        Some(Quoted { protocol, source, destination, seq, has_tcp_header })
+        // RFC 9293 §3.1: the flags fill the octet behind the data offset.
+        let tcp_flags = start.get(13).filter(|_| has_tcp_header).map(|&flags| TcpFlags(flags));
+        Some(Quoted { protocol, source, destination, seq, tcp_flags })
     }
 }
 
@@ -199,7 +208,7 @@ fn meaning_v6(kind: u8, code: u8) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::build::TcpPacket;
-    use crate::tcp::{TcpFlags, TcpOptions};
+    use crate::tcp::TcpOptions;
 
     fn segment(source: &str, destination: &str) -> Vec<u8> {
         let packet = TcpPacket {
@@ -224,7 +233,10 @@ mod tests {
         let quoted = message.quoted().unwrap();
         assert_eq!(quoted.source, "10.0.0.1:40000".parse().unwrap());
         assert_eq!(quoted.destination, "10.0.0.2:7".parse().unwrap());
-        assert_eq!((quoted.protocol, quoted.seq), (6, Some(0x0102_0304)));
+        assert_eq!((quoted.protocol, quoted.seq, quoted.tcp_flags), (6, Some(0x0102_0304), None));
+        let whole = [&bytes[..8], &quote].concat();
+        let quoted = IcmpMessage::new(false, &whole).unwrap().quoted().unwrap();
+        assert_eq!(quoted.tcp_flags, Some(TcpFlags::SYN));
         for len in 8..bytes.len() {
             assert_eq!(IcmpMessage::new(false, &bytes[..len]).unwrap().quoted(), None);
         }

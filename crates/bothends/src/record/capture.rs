@@ -420,5 +420,6 @@ fn finding_word(id: FindingId) -> &'static str {
         FindingId::TimeBackwards => "time_backwards",
         FindingId::TimeWait => "time_wait",
         FindingId::PathError => "icmp_error",
+        FindingId::ToItself => "self_connection",
     }
 }

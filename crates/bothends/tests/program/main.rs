@@ -27,4 +27,5 @@ mod serve;
 mod sockets;
 mod streams;
 mod trace;
+mod trace_views;
 mod trace_writing;

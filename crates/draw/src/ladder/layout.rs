@@ -3,11 +3,11 @@
 
 use flow::{Flow, State};
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Sending};
 use super::steps::Step;
 use crate::Style;
 use crate::columns::width;
-use crate::number::{from_start, grouped};
+use crate::number::{Times, grouped};
 
 /// The narrowest drawing.
 pub(crate) const NARROWEST: usize = 40;
@@ -69,10 +69,15 @@ impl Layout {
 }
 
 /// The layout of this conversation at this width.
-pub(crate) fn layout<C: Conversation>(conversation: &C, steps: &[Step<'_, C::Row>], style: &Style) -> Layout {
+pub(crate) fn layout<C: Conversation>(
+    conversation: &C,
+    steps: &[Step<'_, C::Row>],
+    written: Times,
+    style: &Style,
+) -> Layout {
     let total = style.width.clamp(NARROWEST, WIDEST);
     let indent = if total < STATES_BESIDE { 0 } else { 2 };
-    let time = indent + time_columns(conversation, steps);
+    let time = indent + time_columns(steps, written);
     if total < STATES_BESIDE {
         return narrow(total, time);
     }
@@ -132,12 +137,12 @@ fn empty(width: usize, time: usize, left: usize) -> Layout {
 }
 
 /// As many columns as the longest time takes.
-fn time_columns<C: Conversation>(conversation: &C, steps: &[Step<'_, C::Row>]) -> usize {
+fn time_columns<R: Sending>(steps: &[Step<'_, R>], written: Times) -> usize {
     let times = steps.iter().filter_map(|step| match step {
         Step::Segment(segment) => Some(segment.written_time()),
         other => other.time(),
     });
-    times.map(|time| from_start(conversation.first(), time).len()).max().unwrap_or(0).max("0.000 ms".len())
+    times.map(|time| written.text(time).len()).max().unwrap_or(0).max("0.000 ms".len())
 }
 
 /// The bytes that fill a bar; none when no row tells its bytes in flight. A few bytes are not drawn as much: a full bar

@@ -363,15 +363,42 @@ fn at_one_end(flow: &Flow, steps: &[Step<'_, flow::Row>], end: Side) -> Vec<Time
     happened.collect()
 }
 
+#[test]
+fn a_late_conversation_counts_from_the_first_frame_of_the_capture() {
+    let late = later(sample::one_loss(), 12_574_732_000);
+    let drawn = text_since(Time::ZERO, &late, &Names::roles(&late), &Style::default());
+    assert!(drawn.contains("  12.574732 s     SYN_SENT │── SYN 0"), "{drawn}");
+    assert!(drawn.contains("  12.574763 s  ESTABLISHED │◀─ SYN ACK 0"), "{drawn}");
+    let soon = later(sample::one_loss(), 2_000_000);
+    let drawn = text_since(Time::ZERO, &soon, &Names::roles(&soon), &Style::default());
+    assert!(drawn.contains("  2.000 ms     SYN_SENT │── SYN 0"), "{drawn}");
+    assert_eq!(draw(&late, 80), draw(&sample::one_loss(), 80), "alone it counts from its own first frame");
+}
+
+/// The same so many nanoseconds later.
+fn later(mut flow: Flow, by: u64) -> Flow {
+    let shift = |time: &mut Time| time.0 = time.0.saturating_add(by);
+    for row in &mut flow.rows {
+        shift(&mut row.time);
+        row.passage.iter_mut().filter_map(|passage| passage.arrived.as_mut()).for_each(shift);
+    }
+    flow.path_errors.first.iter_mut().for_each(|error| shift(&mut error.time));
+    shift(&mut flow.first);
+    shift(&mut flow.last);
+    flow
+}
+
 proptest! {
     #[test]
     fn every_line_is_whole_and_within_the_width(
         flow in sample::arbitrary(),
+        by in prop_oneof![Just(0), 0u64..u64::MAX],
         width in 0usize..230,
         names in (any::<String>(), any::<String>()),
     ) {
         let names = Names { a: names.0, b: names.1 };
-        let drawn = text(&flow, &names, &Style { width, ..Style::default() });
+        let flow = later(flow, by);
+        let drawn = text_since(Time::ZERO, &flow, &names, &Style { width, ..Style::default() });
         let mut columns = None;
         for line in drawn.lines() {
             prop_assert!(columns_of(line) <= width.max(layout::NARROWEST), "{line:?}");

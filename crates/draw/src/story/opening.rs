@@ -50,6 +50,9 @@ fn refused(flow: &Flow, [a, b]: &[String; 2]) -> String {
 }
 
 fn opened(flow: &Flow, [a, b]: &[String; 2]) -> String {
+    if flow.is_to_itself() {
+        return format!("{a} opens a connection to itself (its SYN comes back to it)");
+    }
     let asks = |row: &&Row| row.flags.has(TcpFlags::SYN) && !row.flags.has(TcpFlags::ACK);
     let open = open_after(flow);
     if flow.rows.iter().filter(asks).any(|row| row.from == Side::B) {

@@ -8,7 +8,7 @@ use crate::sample;
 use sample::{A, B, Talk};
 
 fn tell(flow: &Flow) -> String {
-    text(flow, &Names::roles(flow), &Style::default(), LINES)
+    text(flow.first, flow, &Names::roles(flow), &Style::default(), LINES)
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_capture_that_began_late() {
     talk.send(0, B, "PA", [1, 1, 10]).states(State::Unknown, State::Unknown);
     talk.send(80, A, "PA", [1, 11, 20]);
     let flow = talk.ended(Closing::Open, ClosedBy::Unknown);
-    let told = text(&flow, &Names::addresses(&flow), &Style::default(), LINES);
+    let told = text(flow.first, &flow, &Names::addresses(&flow), &Style::default(), LINES);
     insta::assert_snapshot!(told);
 }
 
@@ -117,9 +117,9 @@ fn ping_pong(rounds: u32) -> Flow {
 #[test]
 fn of_very_many_turns_the_first_and_the_last() {
     let flow = ping_pong(1_000);
-    let told = text(&flow, &Names::roles(&flow), &Style::default(), 9);
+    let told = text(flow.first, &flow, &Names::roles(&flow), &Style::default(), 9);
     insta::assert_snapshot!(told);
-    let all = text(&flow, &Names::roles(&flow), &Style::default(), usize::MAX);
+    let all = text(flow.first, &flow, &Names::roles(&flow), &Style::default(), usize::MAX);
     assert_eq!(all.lines().filter(|line| line.contains(" sends 16 bytes")).count(), 2_000);
 }
 
@@ -127,7 +127,7 @@ fn of_very_many_turns_the_first_and_the_last() {
 fn in_colour_names_have_the_colour_of_their_side() {
     let flow = sample::one_loss();
     let style = Style { color: true, ..Style::default() };
-    let told = text(&flow, &Names::roles(&flow), &style, LINES);
+    let told = text(flow.first, &flow, &Names::roles(&flow), &style, LINES);
     assert!(told.contains("\u{1b}[36mclient\u{1b}[0m sends 16 bytes"), "{told}");
     assert!(told.contains("\u{1b}[35mserver\u{1b}[0m sends 16 bytes"), "{told}");
 }
@@ -138,7 +138,7 @@ proptest! {
         flow in sample::arbitrary(), width in 0usize..130, a in ".{0,40}", ascii: bool, most in 0usize..30,
     ) {
         let names = Names { a, b: "x".to_owned() };
-        let told = text(&flow, &names, &Style { width, ascii, ..Style::default() }, most);
+        let told = text(flow.first, &flow, &names, &Style { width, ascii, ..Style::default() }, most);
         for line in told.lines() {
             prop_assert!(crate::columns::width(line) <= width.max(COLUMNS.0), "{line:?}");
         }

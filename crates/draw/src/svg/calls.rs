@@ -13,7 +13,7 @@ use super::{EDGE, LINES, Page, Picture, TOP, document};
 use crate::calls::{Cell, Row, rows};
 use crate::columns::{cut, width};
 use crate::ladder::{Conversation, Part, Sending, Step};
-use crate::number::duration;
+use crate::number::{Times, duration};
 use crate::{Names, Style};
 
 /// States stand at the edges, calls between them and the lifelines.
@@ -52,8 +52,9 @@ fn picture<C: Conversation>(conversation: &C, calls: &[Call], names: &Names) -> 
     }
     let axis = axis(&plan.moments, &plan.flights(), TOP);
     let first = plan.moments.iter().map(|moment| moment.time).min().unwrap_or_default();
+    let times = Times::new(first, first);
     let mut picture =
-        Picture { conversation, page: PAGE, axis, first, written: Vec::new(), out: Markup::default() };
+        Picture { conversation, page: PAGE, axis, times, written: Vec::new(), out: Markup::default() };
     picture.lifelines(&plan);
     picture.pauses();
     plan.arrows.iter().for_each(|arrow| picture.arrow(arrow, &plan.crossings(arrow, &picture.axis)));

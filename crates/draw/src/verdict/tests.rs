@@ -107,6 +107,46 @@ fn unanswered_and_a_router_says_why() {
 }
 
 #[test]
+fn an_attempt_that_only_an_icmp_error_quotes() {
+    let mut flow = sample::unanswered();
+    (flow.rows, flow.totals_a) = (Vec::new(), flow::SideTotals::default());
+    let error = flow::PathError {
+        frame: 1,
+        time: wire::Time(1_000),
+        by: flow.a.ip(),
+        about: Side::A,
+        meaning: "host unreachable",
+        next_hop_mtu: None,
+    };
+    flow.path_errors = flow::PathErrors { first: vec![error], count: 1 };
+    insta::assert_snapshot!(say(&flow), @r##"
+    never open, host unreachable
+    client asked for a connection and got none: only the ICMP error that quotes its SYN was captured; 10.77.0.1 told client by ICMP: host unreachable.
+    "##);
+}
+
+#[test]
+fn a_connection_to_itself() {
+    let mut flow = sample::one_loss();
+    flow.rows.retain(|row| {
+        row.resent.is_none() && row.passage.as_ref().is_none_or(|passage| passage.fate.is_received())
+    });
+    (flow.b, flow.totals_b) = (flow.a, flow::SideTotals::default());
+    (flow.totals_a.resent_segments, flow.totals_a.lost_segments) = (0, 0);
+    (flow.state_a, flow.state_b) = (State::TimeWait, State::TimeWait);
+    insta::assert_snapshot!(say(&flow), @r##"
+    closed, connected to itself
+    client connected to itself: one socket is both ends; it sent 32 bytes, and received the same; it closed, so its port 40712 stays in TIME_WAIT (60 s on Linux).
+    "##);
+    flow.totals_a.unseen_bytes = 4;
+    (flow.saw_opening, flow.closing) = (false, Closing::Open);
+    insta::assert_snapshot!(say(&flow), @r##"
+    open, connected to itself, began earlier
+    client is connected to itself, one socket at both ends, and was before this capture began; from then on it sent 36 bytes (4 bytes of that not captured), and received the same; at the end it was still open.
+    "##);
+}
+
+#[test]
 fn unanswered_because_every_syn_was_lost() {
     let mut flow = sample::unanswered();
     for row in &mut flow.rows {

@@ -37,11 +37,16 @@ impl Pictures {
     }
 
     /// Shows a conversation, with its number where it is one of `several`.
-    fn show(&mut self, conversation: Conversation<'_>, several: bool, naming: Naming, out: &Out) {
+    fn show(&mut self, conversation: Conversation<'_>, several: bool, naming: Naming, seen: Seen, out: &Out) {
         let style = &out.stdout;
         let text = match (self.kind, conversation) {
-            (Kind::Ladder, any) => any.ladder(naming, style),
-            (Kind::Story(extent), Conversation::Tcp(flow)) => story::text(flow, extent, naming, style),
+            (Kind::Ladder, any) => {
+                let number = if several { format!("conversation {}\n", any.number()) } else { String::new() };
+                format!("{number}{}", any.ladder_since(seen.start(), naming, style))
+            }
+            (Kind::Story(extent), Conversation::Tcp(flow)) => {
+                story::text(seen.start(), flow, extent, naming, style)
+            }
             (Kind::StateDiagram, Conversation::Tcp(flow)) => {
                 state_diagram::text(flow, several, naming, style)
             }
@@ -67,15 +72,16 @@ impl View for Pictures {
         Limits { departed: true, ..limits }
     }
 
-    fn departed(&mut self, gone: &Departed, _: &Seen, out: &Out) {
-        self.show(Conversation::of_departed(gone), true, Names::of_addresses, out);
+    fn departed(&mut self, gone: &Departed, seen: &Seen, out: &Out) {
+        self.show(Conversation::of_departed(gone), true, Names::of_addresses, *seen, out);
     }
 
     fn finish(&mut self, capture: &Capture, out: &Out) -> Result<Exit, Fault> {
         let chosen = Chosen::of(capture);
-        let several = chosen.tcp.len() > 1 || self.shown > 0;
+        let udp = if matches!(self.kind, Kind::Ladder) { chosen.udp.len() } else { 0 };
+        let several = chosen.tcp.len() + udp > 1 || self.shown > 0;
         for conversation in chosen.in_order() {
-            self.show(conversation, several, capture.naming, out);
+            self.show(conversation, several, capture.naming, capture.seen, out);
         }
         view::tell_of_datagrams(self.left_out, out);
         let svg = std::mem::take(&mut self.svg);

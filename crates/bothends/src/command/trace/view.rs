@@ -118,7 +118,7 @@ pub(super) fn draw(
     out: &Out,
 ) -> Result<Option<Exit>, Fault> {
     match (svg.is_wanted(), chosen.in_order().as_slice()) {
-        (true, [one]) => svg.finish_with(&one.svg(capture.naming)).map(|()| None),
+        (true, [one]) => svg.finish_with(&one.svg_since(capture.seen.start(), capture.naming)).map(|()| None),
         _ => draw_as(ladder::svg, svg, chosen, capture, out),
     }
 }
