@@ -22,7 +22,7 @@ use turns::{Entry, Kind};
 pub const LINES: usize = 40;
 /// Where the words begin at least; the times stand before.
 const WORDS: usize = 12;
-/// Between times and words.
+/// Before the times, and between them and the words.
 const GAP: usize = 2;
 /// The narrowest and the widest text.
 const COLUMNS: (usize, usize) = (40, 100);
@@ -34,7 +34,7 @@ pub fn text(start: Time, flow: &Flow, names: &Names, style: &Style, most: usize)
     let subjects = [names.subject_a(), names.subject_b()].map(|name| visible(name, style.ascii).into_owned());
     let entries = shortened(turns::entries(flow, &subjects), most.max(2), &subjects);
     let longest = entries.iter().filter_map(|entry| entry.time).map(|time| times.text(time).len()).max();
-    let column = longest.map_or(WORDS, |longest| WORDS.max(longest + GAP));
+    let column = longest.map_or(WORDS, |longest| WORDS.max(GAP + longest + GAP));
     let mut out = String::new();
     for entry in &entries {
         lines(entry, (times, column), &subjects, style).iter().for_each(|line| line.write(&mut out, style));
