@@ -312,9 +312,10 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// True for a connection of a socket to itself: both addresses are the same, and there is one end, which receives what it
-    /// sends (RFC 9293 §3.5: a simultaneous open, with itself). All of it counts as A's, each byte once. In a row the state of
-    /// A is that after sending, the state of B that after receiving the same segment; at the end they are the same.
+    /// True for a connection of a socket to itself: both addresses are the same, and there is one end, which receives
+    /// what it sends (RFC 9293 §3.5: a simultaneous open, with itself). All of it counts as A's, each byte once. In a row
+    /// the state of A is that after sending, the state of B that after receiving the same segment; at the end they are
+    /// the same.
     pub fn is_to_itself(&self) -> bool {
         self.a == self.b
     }
