@@ -105,8 +105,12 @@ fn sentence_and_hint(told: &str, words: &[OsString]) -> (String, String) {
 fn trace_hint(sentence: &str, words: &[OsString]) -> Option<String> {
     let is_trace = words.iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'));
     is_trace.filter(|word| *word == "trace")?;
-    if sentence.starts_with("the following required arguments") {
-        return Some("bothends trace -r FILE reads a capture, -r - standard input".to_owned());
+    match sentence.strip_prefix("the following required arguments were not provided: ") {
+        Some(missing) if missing.contains("--read") => {
+            return Some("bothends trace -r FILE reads a capture, -r - standard input".to_owned());
+        }
+        Some(missing) => return Some(format!("what is there goes with {missing}")),
+        None => {}
     }
     let word = sentence.strip_prefix("unexpected argument '")?.strip_suffix("' found")?;
     match word {
@@ -130,6 +134,10 @@ fn help_hint(words: &[OsString]) -> String {
     let meant =
         words.iter().filter_map(|word| word.to_str()).find(|word| commands.find_subcommand(word).is_some());
     match meant {
+        // What help tells under its name is the topic.
+        Some(command) if TOPICS.iter().any(|topic| topic.name == command) => {
+            format!("`bothends {command} --help` tells all about it")
+        }
         Some(command) => format!("`bothends help {command}` tells all about it"),
         None => "`bothends --help` shows what can be asked".to_owned(),
     }
@@ -221,6 +229,11 @@ mod tests {
             assert!(sentence.ends_with(&format!(": {why}")), "{sentence}");
             assert_eq!(hint, format!("`bothends help {}` tells all about it", words[0]));
         }
+        // What help tells under this command's name is the topic.
+        assert_eq!(
+            refused(&["sockets", "--color", "nope"]).1,
+            "`bothends sockets --help` tells all about it"
+        );
         for words in [["lab", "--write", "-"], ["lab", "--svg", "-"]] {
             assert!(refused(&words).0.contains("it has to be the name of a file"), "{words:?}");
         }

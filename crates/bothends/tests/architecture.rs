@@ -117,6 +117,24 @@ fn no_source_file_is_longer_than_it_should_be() {
     }
 }
 
+/// rustfmt breaks code at 110 columns, but no comment.
+#[test]
+fn no_comment_is_wider_than_it_should_be() {
+    let mut wide = Vec::new();
+    for name in table().keys() {
+        for path in rust_files(&root().join(format!("crates/{name}"))) {
+            let text = fs::read_to_string(&path).unwrap();
+            for (at, line) in text.lines().enumerate() {
+                let columns = line.chars().count();
+                if line.trim_start().starts_with("//") && columns > 125 {
+                    wide.push(format!("{}:{}: {columns} columns", path.display(), at + 1));
+                }
+            }
+        }
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
+}
+
 /// Lines of a file that are not comments.
 fn code_lines(path: &Path) -> impl Iterator<Item = String> {
     let text = fs::read_to_string(path).unwrap();

@@ -1,6 +1,6 @@
-//! From the way a conversation ended to the words and numbers of its account. What the kernel knows decides: a FIN of theirs that
-//! had come before ours left was first, whoever looked when; bytes count as sent once they have left, and as read once
-//! somebody took them.
+//! From the way a conversation ended to the words and numbers of its account. What the kernel knows decides: a FIN of
+//! theirs that had come before ours left was first, whoever looked when; bytes count as sent once they have left, and
+//! as read once somebody took them.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -147,7 +147,8 @@ pub(crate) fn send_fin(socket: BorrowedFd<'_>, first: Option<ClosedBy>) -> Resul
     if let Err(error) = shutdown(socket, Shutdown::Write) {
         return Err(take_error(socket).unwrap_or(error));
     }
-    // RFC 9293 §3.6: CLOSE in CLOSE-WAIT leads to LAST-ACK, in ESTABLISHED to FIN-WAIT-1, and from there their FIN to CLOSING.
+    // RFC 9293 §3.6: CLOSE in CLOSE-WAIT leads to LAST-ACK, in ESTABLISHED to FIN-WAIT-1, and from there their FIN to
+    // CLOSING.
     Ok(first.unwrap_or_else(|| match socket::tcp_state(socket) {
         Some(LAST_ACK) => ClosedBy::Peer,
         Some(CLOSING) => ClosedBy::Both,

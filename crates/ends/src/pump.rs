@@ -45,7 +45,7 @@ const LAST_LOOK: Duration = Duration::from_millis(50);
 const PIPE_PAUSES: Duration = Duration::from_millis(500);
 
 /// Makes what is written for the bytes of one arrival.
-pub type Show<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+pub type Show<'a> = &'a dyn Fn(&[u8], Option<u64>) -> Vec<u8>;
 
 /// Is handed all received bytes as they come; says when it has seen what it waits for.
 pub type Expect<'a> = &'a mut dyn FnMut(&[u8]) -> bool;
@@ -77,8 +77,8 @@ pub struct Options<'a> {
     pub recv_only: bool,
     /// Send no FIN at the input's end.
     pub keep_half_open: bool,
-    /// At the peer's FIN it is over although the input has not ended, but for what a pipe says without a pause; otherwise the
-    /// input is sent to its end.
+    /// At the peer's FIN it is over although the input has not ended, but for what a pipe says without a pause;
+    /// otherwise the input is sent to its end.
     pub may_leave_open_input: bool,
     /// How long the peer may go on after our input's end; none: as long as it likes.
     pub linger: Option<Duration>,
@@ -364,8 +364,8 @@ impl<'o, 'c> Pump<'o, 'c> {
         is_past(self.idle_ends()).then_some(Over::IdleEnded)
     }
 
-    /// Whether a pipe is in the middle of saying something that the peer, who has closed, may still hear. Nobody says when a pipe
-    /// will say more: so it is left once it pauses, or the peer takes nothing.
+    /// Whether a pipe is in the middle of saying something that the peer, who has closed, may still hear. Nobody says
+    /// when a pipe will say more: so it is left once it pauses, or the peer takes nothing.
     fn is_amid_a_pipe(&self) -> bool {
         if !self.outgoing.is_of_pipe() || self.broken.is_some() || self.peer_is_gone {
             return false;
@@ -534,7 +534,8 @@ impl<'o, 'c> Pump<'o, 'c> {
         Ok(())
     }
 
-    /// The kernel has no memory for the connection, which is no end of it: it is told once. Our own waiting is nobody's silence.
+    /// The kernel has no memory for the connection, which is no end of it: it is told once. Our own waiting is nobody's
+    /// silence.
     fn wait_for_memory(&mut self, doing: Doing, error: Errno) {
         if !std::mem::replace(&mut self.shortage_was_told, true) {
             let at = self.remote.to_string();
@@ -548,7 +549,9 @@ impl<'o, 'c> Pump<'o, 'c> {
     fn hang_up(&mut self) {
         self.peer_is_gone = true;
         let is_cut = !self.outgoing.is_empty();
-        self.broken = take_error(self.socket).or_else(|| is_cut.then_some(Errno::PIPE));
+        let error = take_error(self.socket).or_else(|| is_cut.then_some(Errno::PIPE));
+        // What was taken before still counts.
+        self.broken = error.or(self.broken);
     }
 
     fn outcome(&mut self, over: Over) -> Outcome {
@@ -580,8 +583,8 @@ impl<'o, 'c> Pump<'o, 'c> {
         }
     }
 
-    /// Settles what the close of the socket will be: a reset where a FIN would pass for an end that it is not, else a FIN, which
-    /// is sent at once, so that it is known who was first.
+    /// Settles what the close of the socket will be: a reset where a FIN would pass for an end that it is not, else a
+    /// FIN, which is sent at once, so that it is known who was first.
     fn close(&mut self, over: Over) -> Ending {
         let ending = self.ending(over);
         if self.broken.is_some() {

@@ -147,7 +147,12 @@ fn datagrams(row: &SocketRow) -> String {
         Some(drops) if drops > 0 => format!("; {drops} were dropped because nobody read in time"),
         _ => String::new(),
     };
-    format!("{from}{}{dropped}", unread(row))
+    // udp(7): the kernel tells the memory of those that wait, not how many bytes there are to be read.
+    let waiting = match row.to_read_bytes {
+        0 => String::new(),
+        bytes => format!("; datagrams wait to be read, in {bytes} bytes of memory"),
+    };
+    format!("{from}{waiting}{dropped}")
 }
 
 fn unix(row: &SocketRow) -> String {

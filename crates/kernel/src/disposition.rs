@@ -30,6 +30,15 @@ pub enum Disposition {
     },
 }
 
+/// Whether nothing happens when it comes, by wish of this process or of whoever executed it, as nohup(1) does.
+pub fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: a sigaction is plain numbers and a set of bits, for which zero is a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: with no new action the call only writes the present one, into `action`, alive over the call.
+    let done = unsafe { libc::sigaction(signal.as_raw(), std::ptr::null(), &raw mut action) };
+    done == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
 /// From now on. What was counted for this signal is forgotten.
 ///
 /// # Errors

@@ -16,7 +16,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity}
 
 use crate::last_errno;
 
-/// The id of the process that forked this one by [`fork`]; 0 where it is none of those. [`die_with_parent`] compares with it.
+/// The id of the process that forked this one by [`fork`]; 0 where it is none of those. [`die_with_parent`] compares
+/// with it.
 static FORKED_BY: AtomicI32 = AtomicI32::new(0);
 
 /// On which side of a fork we are.
@@ -118,8 +119,8 @@ impl Held {
     }
 
     /// Lets the child go where both have something to do now: on another of these processors than this process, and it and
-    /// its children stay away from that until they have called [`Processors::use_all`]. By itself the kernel often leaves them
-    /// where they were forked or woken, to wait until that process sleeps.
+    /// its children stay away from that until they have called [`Processors::use_all`]. By itself the kernel often
+    /// leaves them where they were forked or woken, to wait until that process sleeps.
     pub fn let_go_apart(self, processors: &Processors) -> Pid {
         if let Some(others) = processors.others() {
             let _ = sched_setaffinity(Some(self.child), &others);

@@ -1,8 +1,8 @@
 //! What is said between the tool and the processes inside: orders in, reports out, descriptors with some of them.
 //!
-//! One SOCK_SEQPACKET pair carries it all, but for what concerns one program alone (`lines`), the namespaces and the gauge, which
-//! have pairs of their own. Each message is written at once and whole, so several processes inside may share their end of it;
-//! when the last of them is gone, the tool reads the end.
+//! One SOCK_SEQPACKET pair carries it all, but for what concerns one program alone (`lines`), the namespaces and the
+//! gauge, which have pairs of their own. Each message is written at once and whole, so several processes inside may
+//! share their end of it; when the last of them is gone, the tool reads the end.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -52,6 +52,8 @@ pub(crate) enum Report {
     NotStarted(Role, i32),
     /// Our own program: what it ran into.
     Trouble(Role, End, Doing, i32),
+    /// Init: a program, whose end it tells next, has left processes behind that live on.
+    LeftSome(Role),
     /// Init: a program has ended, with an exit status or by a signal.
     Exited(Role, i32),
     Killed(Role, i32),
@@ -226,6 +228,7 @@ impl Report {
             Report::Gauge => [8, 0, 0, 0],
             Report::Ready => [9, 0, 0, 0],
             Report::Namespace => [10, 0, 0, 0],
+            Report::LeftSome(role) => [11, role_word(role), 0, 0],
         }
     }
 
@@ -246,6 +249,7 @@ impl Report {
             [8, 0, 0, 0] => Report::Gauge,
             [9, 0, 0, 0] => Report::Ready,
             [10, 0, 0, 0] => Report::Namespace,
+            [11, role, 0, 0] => Report::LeftSome(role_of(role)?),
             _ => return None,
         })
     }
@@ -299,7 +303,7 @@ mod tests {
         ];
         all.extend(Step::ALL.map(|step| Report::Refused(step, 28)));
         for role in Role::all(MOST_HOSTS) {
-            all.extend([Report::Listening(role), Report::NotStarted(role, 2)]);
+            all.extend([Report::Listening(role), Report::NotStarted(role, 2), Report::LeftSome(role)]);
             all.extend([Report::Exited(role, 255), Report::Killed(role, 9)]);
             for end in ENDS {
                 all.extend(DOING.map(|doing| Report::Trouble(role, end, doing, 111)));

@@ -362,7 +362,8 @@ fn configure(preferred: Family, host: &Bare, neighbours: &[Role]) -> Result<Rtne
         changes.set(loopback, up);
         // The queue's length before it is taken up: afterwards the kernel would first have to stop it.
         changes.set(index, link);
-        // By default there is a queue before a TUN device's own: what it is made of takes the kernel long, and it never fills.
+        // By default there is a queue before a TUN device's own: what it is made of takes the kernel long, and it never
+        // fills.
         changes.hand_over_at_once(index);
         for family in families {
             changes.add_address(index, address(host.role, *family, preferred));

@@ -121,12 +121,21 @@ fn send(program: Option<Pid>, is_group: bool, signal: i32) {
 fn reap_all(programs: &mut Programs, control: &Control) {
     while let Some(ended) = process::reap() {
         let Some(role) = programs.forget(ended.pid) else { continue };
+        if has_others(programs) {
+            let _ = control.report(Report::LeftSome(role));
+        }
         let report = match (ended.exit, ended.signal) {
             (_, Some(signal)) => Report::Killed(role, signal),
             (status, None) => Report::Exited(role, status.unwrap_or_default()),
         };
         let _ = control.report(report);
     }
+}
+
+/// Whether orphans have become init's: what programs have put in the background. No where the kernel does not say.
+fn has_others(programs: &Programs) -> bool {
+    let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    children.split_whitespace().count() > programs.0.len()
 }
 
 impl Programs {

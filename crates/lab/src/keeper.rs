@@ -146,7 +146,8 @@ fn hand_over(control: &Control, hosts: &Hosts) -> Result<(), i32> {
     control.hand_over(Report::Made { backend: hosts.backend, tables }, &descriptors)
 }
 
-/// Makes the gauge, hands it to the loop, and is the program on it until `end` is readable. Only now: nobody has to wait for it.
+/// Makes the gauge, hands it to the loop, and is the program on it until `end` is readable. Only now: nobody has to
+/// wait for it.
 fn be_the_gauge(config: &Config, hosts: &Hosts, link: &Control, end: BorrowedFd<'_>) -> Option<()> {
     let gauge = hosts.gauge().ok()?;
     link.hand_over(Report::Gauge, &[gauge.link.as_fd()]).ok()?;

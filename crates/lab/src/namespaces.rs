@@ -1,6 +1,6 @@
 //! The namespaces in which a lab's hosts are made: a user namespace, in which an ordinary user may make them, and in it a
-//! network namespace, the middle. To make them takes the kernel as long as anything else in a lab's start, and nothing has to
-//! be known of the lab for it. So a process of its own does it, which can be started before anything else.
+//! network namespace, the middle. To make them takes the kernel as long as anything else in a lab's start, and nothing
+//! has to be known of the lab for it. So a process of its own does it, which can be started before anything else.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -28,14 +28,15 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
-    /// Begins to make them, in a process that lives as long as this. Whether the system allows it is seen when a lab is made in them.
-    /// The calling process has to have one thread.
+    /// Begins to make them, in a process that lives as long as this. Whether the system allows it is seen when a lab is
+    /// made in them. The calling process has to have one thread.
     ///
     /// # Errors
     /// When there can be no such process.
     pub fn begin() -> Result<Namespaces, NotMade> {
         let (from, to) = Control::pair().map_err(|errno| failed("a socket pair", errno))?;
-        // What is sent to all processes of its group is for the tool, which decides how the lab ends; the maker never takes it.
+        // What is sent to all processes of its group is for the tool, which decides how the lab ends; the maker never
+        // takes it.
         let mask = Mask::block(&[Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT]);
         let held = match process::fork_held() {
             Ok(None) => make_all(&to),

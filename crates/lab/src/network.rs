@@ -74,8 +74,9 @@ pub(crate) struct Keeper {
     _namespaces: Namespaces,
 }
 
-/// Begins to make a network in these namespaces: forks the keeper. On a host with an actor it acts in place of the configured program. The program
-/// of `first` is started by itself: maybe before the other hosts and the link stand, and what it sends then waits for them.
+/// Begins to make a network in these namespaces: forks the keeper. On a host with an actor it acts in place of the
+/// configured program. The program of `first` is started by itself: maybe before the other hosts and the link stand,
+/// and what it sends then waits for them.
 pub(crate) fn begin(
     namespaces: Namespaces,
     config: &Config,

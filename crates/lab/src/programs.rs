@@ -42,7 +42,8 @@ pub(crate) fn run(inside: &Inside<'_>, line: &Line, processors: &Processors) -> 
     let (config, program) = (inside.config, inside.config.program(role));
     let part = inside.cast.iter().find(|part| part.role == role);
     let command = command(program, role, role == config.leader).filter(|_| part.is_none());
-    // A command gets what is inherited, as outside; what is ours is closed when it is executed. An actor has more of its own.
+    // A command gets what is inherited, as outside; what is ours is closed when it is executed. An actor has more of
+    // its own.
     let is_ours = command.is_none() && part.is_none();
     let stands_by = stand_by(inside, line, part.is_some(), is_ours);
     processors.use_all();
@@ -104,7 +105,8 @@ fn take_place(is_leader: bool, is_shell: bool, mask: Mask) -> Result<(), i32> {
     Ok(())
 }
 
-/// The command that a program is, if it is none of our own. Where it is, is looked up now: when it is to start, that is known.
+/// The command that a program is, if it is none of our own. Where it is, is looked up now: when it is to start, that is
+/// known.
 fn command(program: &Program, role: Role, is_leader: bool) -> Option<Command> {
     let words = match program {
         Program::Command(words) | Program::Shell(words) => words,

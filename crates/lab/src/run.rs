@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use kernel::disposition;
 use kernel::signal::{Origin, Signals};
 use kernel::terminal::Kept;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -56,9 +57,9 @@ pub fn probe(config: &Config) -> Result<Backend, NotMade> {
 /// Makes a private network, runs all programs on it and tells what happens.
 ///
 /// The calling process has to have one thread, and its standard streams are the leader's unless its output is captured.
-/// INT, TERM and HUP end the lab in order; a second one ends it at once. But the terminal's ^C is its foreground's: a command
-/// that leads and goes on after it goes on in the lab as well. The calling thread stands back for the link and the programs,
-/// by five steps of nice(2), and does so for good.
+/// INT, TERM and HUP end the lab in order; a second one ends it at once. But the terminal's ^C is its foreground's: a
+/// command that leads and goes on after it goes on in the lab as well. The calling thread stands back for the link and
+/// the programs, by five steps of nice(2), and does so for good.
 ///
 /// # Errors
 /// When the system does not allow such a network, or something that has nothing to do with it fails. What the programs
@@ -76,8 +77,11 @@ pub fn run_in(
     config: &Config,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Outcome, NotMade> {
-    let signals = Signals::take(&[Signal::INT, Signal::TERM, Signal::HUP])
-        .map_err(|errno| Fault::errno(End::Us, Doing::Start, "the lab", errno))?;
+    // A hangup is nothing to who was started by nohup(1); taken, it would not be ignored any more.
+    let all = [Signal::INT, Signal::TERM, Signal::HUP];
+    let heard = if disposition::is_ignored(Signal::HUP) { &all[..2] } else { &all };
+    let signals =
+        Signals::take(heard).map_err(|errno| Fault::errno(End::Us, Doing::Start, "the lab", errno))?;
     let (outputs, pipes) = pipes(config)?;
     let first = before_leader(config).next();
     let coming = Coming::new(network::begin(namespaces, config, outputs, Vec::new(), first)?, config)?;
@@ -124,6 +128,8 @@ struct Process {
     listening: bool,
     running: bool,
     ended: bool,
+    /// Processes that it has left behind live on, or did when it ended.
+    left_some: bool,
     ending: Ending,
 }
 
@@ -271,10 +277,7 @@ impl Lab<'_> {
     fn wait_until_it_waits(&mut self, role: Role) -> Result<(), Fault> {
         let limit = Instant::now() + SERVER_LIMIT;
         let mut look = Looks::new();
-        while !self.view.of_role(role).listening
-            && !self.view.of_role(role).ended
-            && self.view.interrupted.is_none()
-        {
+        while self.may_yet_wait(role) && self.view.interrupted.is_none() {
             match self.config.program(role) {
                 Program::Conversation | Program::Services => self.step(None)?,
                 Program::Command(_) | Program::Shell(_) | Program::Idle => {
@@ -291,6 +294,12 @@ impl Lab<'_> {
             (self.emit)(Event::Listening { role, addresses: SERVICE_PORTS.map(every).to_vec() });
         }
         Ok(())
+    }
+
+    /// Whether a program, or what it has put in the background, may still come to wait for clients.
+    fn may_yet_wait(&self, role: Role) -> bool {
+        let process = self.view.of_role(role);
+        !process.listening && (!process.ended || (process.left_some && process.ending.exit == Some(0)))
     }
 
     /// Whether a command waits for clients, or is not waited for any more.
@@ -541,6 +550,7 @@ impl Lab<'_> {
                 let at = SocketAddr::new(Role::Server.address(self.config.family), ECHO_PORT).to_string();
                 self.view.process(role).ending.fault = Some(Fault::errno(end, doing, at, errno));
             }
+            Report::LeftSome(role) => self.view.process(role).left_some = true,
             Report::Exited(role, status) => self.ended(role, Some(status), None),
             Report::Killed(role, signal) => self.ended(role, None, Some(signal)),
             Report::Refused(..) | Report::Ready | Report::Namespace | Report::Made { .. } | Report::Gauge => {

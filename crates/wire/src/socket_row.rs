@@ -125,7 +125,8 @@ pub struct SocketRow {
     pub interface: u32,
     /// Of a packet socket: the EtherType that it takes, 3 for all of them (packet(7)).
     pub ether_type: u16,
-    /// Bytes that wait to be read; of a TCP or Unix listener, connections that wait to be accepted.
+    /// Bytes that wait to be read, of UDP and of raw sockets with what the kernel needs beside them; of a TCP or Unix
+    /// listener, connections that wait to be accepted.
     pub to_read_bytes: u32,
     /// Bytes that wait to be sent or acknowledged; of a listener, as many as may wait to be accepted.
     pub to_send_bytes: u32,

@@ -70,7 +70,7 @@ impl Talk<'_> {
         out.flush();
         let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
         let looks = Looks::of(self.clock, out);
-        let shown = |bytes: &[u8]| looks.shown(&remote, bytes);
+        let shown = |bytes: &[u8], whole_bytes| looks.shown(&remote, bytes, whole_bytes, transport);
         let mut expectation = self.flags.hearing.expect.clone().map(Expectation::of);
         let mut expect = expectation.as_mut().map(|pattern| |bytes: &[u8]| pattern.has_come_with(bytes));
         let input = self.input(stdin.as_fd());

@@ -189,7 +189,7 @@ fn read_and_show(flags: &Flags, out: &Out) -> Result<Exit, Fault> {
     if let Some(wrong) = flags.streams.wrong(&flags.choice(), out.json) {
         return Ok(out.usage(wrong, None));
     }
-    let source = Source::open(&flags.file)?;
+    let source = Source::open(&flags.file, out)?;
     let mut outputs = [("--write", &flags.write), ("--svg", &flags.svg)].into_iter();
     if let Some((flag, _)) = outputs.find(|(_, path)| path.as_deref().is_some_and(|path| source.is_at(path)))
     {

@@ -21,7 +21,7 @@ const fn kind(
 
 /// What stands in front of all types.
 const INTRODUCTION: &str = "With --json each line on standard output is one object. `v` is 1 and `type` says what it is. Names end in \
-their unit (_s, _us, _ms, _bytes). More types and fields may come; what one means stays. What is not known or does not apply is absent. \
+their unit (_s, _us, _ms, _bytes). More types and fields may come; what one means stays. What is not known or does not apply is absent, or null. \
 `t_s` counts from the start of the run, or in lab and trace from the first packet, and may be negative where a capture's clock ran backwards; \
 `wall` is the wall clock's time at 0. Addresses are written without a scheme, with `transport` beside them. `a` is the end that opened, `b` the other; \
 fields of theirs end in _a and _b. Bytes are `text` where they are UTF-8, without the line end, else `base64`; `len_bytes` counts them all.";
@@ -81,6 +81,10 @@ const KINDS: &[Kind] = &[
                 "fin: both said that they were done. reset: cut off. timeout: no answer. refused, unreachable: never open. killed: by \
           the kernel, or its process was. limit: one of ours (--max-time, --max-bytes, …). stopped: we were told to stop. idle: nothing more came \
           for as long as was to be waited (--idle, --linger); so every ordinary conversation by UDP ends, for datagrams say no goodbye",
+            ),
+            (
+                "client transport remote",
+                "serve: which client's, over what, and where it came from; listen: which peer's",
             ),
             ("in_bytes out_bytes", "payload received and sent"),
             (
@@ -304,7 +308,10 @@ const KINDS: &[Kind] = &[
         &[
             ("transport state local remote", "what it is and where; states by their RFC 9293 names"),
             ("event state_before", "--events, --watch: what happened, and the state before"),
-            ("recv_q_bytes send_q_bytes", "what waits to be read, and to be sent or acknowledged"),
+            (
+                "recv_q_bytes send_q_bytes",
+                "what waits to be read, of udp and raw with the kernel's overhead, and to be sent or acknowledged",
+            ),
             ("accept_queue accept_limit", "of a listener: connections that wait, and how many may"),
             (
                 "uid user inode peer_inode cookie",

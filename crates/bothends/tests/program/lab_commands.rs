@@ -85,16 +85,16 @@ fn a_client_that_goes_on_after_the_terminals_interrupt_is_let() {
     }
     // It says when it has been there for longer than one that is being ended would be left.
     let client = "
-import sys, time
+import os, signal, sys, time
+read, write = os.pipe()
+signal.signal(signal.SIGINT, lambda *_: os.write(write, b'!'))
 print('ready', flush=True)
-for time_out in (3, 60):
-    try:
-        time.sleep(60)
-    except KeyboardInterrupt:
-        print('caught', flush=True)
-        if time_out == 3:
-            time.sleep(time_out)
-            print('still here', flush=True)
+for last in (False, True):
+    os.read(read, 1)
+    print('caught', flush=True)
+    if not last:
+        time.sleep(3)
+        print('still here', flush=True)
 sys.exit(7)";
     let typist = "
 import os, pty, subprocess, sys
@@ -210,4 +210,50 @@ fn a_program_that_prints_without_a_pause_leaves_the_lab_its_ears() {
     assert_eq!(said.recv_timeout(PATIENCE).as_deref(), Ok("here"));
     rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(wait(&mut child).code(), Some(143));
+}
+
+#[test]
+fn a_hangup_is_nothing_to_who_was_told_to_ignore_it() {
+    let test = "lab: nohup";
+    if !has("python3", test) {
+        return;
+    }
+    let ignoring = "import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execvp(sys.argv[1], sys.argv[1:])";
+    let client = "import signal, sys
+print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, flush=True)
+sys.stdin.read()
+sys.exit(5)";
+    let mut command = Command::new("python3");
+    command.args(["-c", ignoring, env!("CARGO_BIN_EXE_bothends"), "lab", "-q", "--client-only", "--"]);
+    command.args(["python3", "-c", client]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let typed = child.stdin.take();
+    let said = crate::running::lines(child.stdout.take().unwrap());
+    let Ok(first) = said.recv_timeout(PATIENCE) else {
+        wait(&mut child);
+        return left_out(test, "this system refuses a private network");
+    };
+    assert_eq!(first, "True");
+    rustix::process::kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    drop(typed);
+    assert_eq!(wait(&mut child).code(), Some(5));
+}
+
+/// A daemon: its first process has ended long before anybody listens.
+#[test]
+fn a_server_that_puts_itself_in_the_background_is_waited_for() {
+    let test = "lab: a server in the background";
+    if !has("python3", test) || !has("curl", test) {
+        return;
+    }
+    let server = "python3 -m http.server 80 >/dev/null 2>&1 & exit 0";
+    let client = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://server/"];
+    let arguments = [&["lab", "-q", "--", "sh", "-c", server, "--"][..], &client].concat();
+    let output = run(&mut bothends(&arguments), b"");
+    if output.status.code() == Some(77) {
+        return left_out(test, "this system refuses a private network");
+    }
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "200"), "{}", stderr(&output));
 }

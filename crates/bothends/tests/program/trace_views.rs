@@ -2,14 +2,16 @@
 //! attempt that only an ICMP error tells of.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::process::Stdio;
 
 use wire::Time;
 use wire::build::TcpPacket;
 use wire::link_type::LinkType;
 use wire::tcp::{TcpFlags, TcpOptions};
 
-use crate::running::{bothends, of_type, records, run, stdout};
+use crate::running::{PATIENCE, bothends, lines, of_type, records, run, stdout, wait};
 
 const CLIENT: &str = "10.0.0.1:40712";
 const SERVER: &str = "10.0.0.2:7";
@@ -132,4 +134,29 @@ fn what_only_an_icmp_error_shows_was_never_open() {
     assert_eq!((&flow["how"], &flow["state_a"]), (&"unanswered".into(), &"SYN_SENT".into()));
     assert_eq!(flow["findings"][0]["evidence"], serde_json::json!([1]));
     assert_eq!(flow["completeness"], 0, "no segment was captured");
+}
+
+/// A capture that still grows: what is known of it is on the screen before more comes.
+#[test]
+fn a_live_capture_is_told_while_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("talk.pcap");
+    run(&mut bothends(&["lab", "--simulated", "-q", "--write", file.to_str().unwrap()]), b"");
+    let whole = fs::read(&file).unwrap();
+    let mut child = bothends(&["trace", "-r", "-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut grows = child.stdin.take().unwrap();
+    // But for its last packets.
+    grows.write_all(&whole[..whole.len() - 200]).unwrap();
+    let told = lines(child.stdout.take().unwrap());
+    let first = told.recv_timeout(PATIENCE).expect("a record while the capture is open");
+    assert!(first.contains("\"type\":\"segment\"") && first.contains("\"SYN\""), "{first}");
+    grows.write_all(&whole[whole.len() - 200..]).unwrap();
+    drop(grows);
+    assert!(wait(&mut child).success());
+    assert!(told.iter().any(|line| line.contains("\"type\":\"flow\"")));
 }

@@ -206,8 +206,8 @@ impl<'o, 'c> Arrivals<'o, 'c> {
         }
         match (self.shown, unwrapped) {
             _ if self.output.is_none() => self.to_output.clear(),
-            (Some(shown), Some(lines)) => self.to_output.put(shown(&lines)),
-            (Some(shown), None) => self.to_output.put(shown(self.received.bytes())),
+            (Some(shown), Some(lines)) => self.to_output.put(shown(&lines, whole_bytes)),
+            (Some(shown), None) => self.to_output.put(shown(self.received.bytes(), whole_bytes)),
             (None, Some(lines)) => self.to_output.put(lines),
             (None, None) => {}
         }
@@ -235,8 +235,8 @@ impl<'o, 'c> Arrivals<'o, 'c> {
     }
 }
 
-/// Behind an arrival of no bytes: whether that was the end (unix(7) has no other sign). It was not where an error waits, which
-/// came behind an empty message: then this fails with it.
+/// Behind an arrival of no bytes: whether that was the end (unix(7) has no other sign). It was not where an error
+/// waits, which came behind an empty message: then this fails with it.
 fn has_ended(socket: BorrowedFd<'_>) -> Result<bool, Errno> {
     // In this order: the peer's last message comes before its close.
     if !has_peer_closed(socket) || unread(socket) > 0 {

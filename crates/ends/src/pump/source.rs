@@ -61,8 +61,8 @@ impl<'a> Source<'a> {
         Some(FileType::from_raw_mode(stat.st_mode))
     }
 
-    /// How much is there to read, as far as that can be seen: of a file all to its end, of a pipe or socket what waits in it.
-    /// What somebody types counts once it is read.
+    /// How much is there to read, as far as that can be seen: of a file all to its end, of a pipe or socket what waits
+    /// in it. What somebody types counts once it is read.
     pub(crate) fn left_bytes(&self) -> u64 {
         let Some(fd) = self.fd() else { return 0 };
         let Ok(stat) = rustix::fs::fstat(fd) else { return 0 };

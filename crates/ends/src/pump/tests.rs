@@ -315,7 +315,7 @@ fn what_is_shown_is_written_instead_and_a_stopped_reader_is_told_apart() {
     let (output_end, output) = pipe();
     peer.write_all(b"abc").expect("room");
     drop(peer);
-    let shown = |bytes: &[u8]| format!("<{}>", String::from_utf8_lossy(bytes)).into_bytes();
+    let shown = |bytes: &[u8], _| format!("<{}>", String::from_utf8_lossy(bytes)).into_bytes();
     let options = || Options { output: Some(output.as_fd()), recv_only: true, ..Options::default() };
     let outcome = pump(connected, Options { shown: Some(&shown), ..options() });
     assert_eq!((outcome.account.in_bytes, outcome.account.unread_bytes), (3, 0));
@@ -324,7 +324,7 @@ fn what_is_shown_is_written_instead_and_a_stopped_reader_is_told_apart() {
     // One arrival that is shown as more than a pipe holds.
     let (connected, mut peer) = connection();
     let (stop, handle) = Stop::by_handle().expect("a descriptor");
-    let long = |_: &[u8]| {
+    let long = |_: &[u8], _| {
         handle.stop();
         vec![b'y'; 300_000]
     };

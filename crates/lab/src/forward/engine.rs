@@ -531,8 +531,9 @@ impl Engine {
         None
     }
 
-    /// It was written, which began then. That is when it is told to have arrived: the end of the call is known only after the
-    /// receiver may have answered, by another link where there is a switch, and no answer may leave before what it answers came.
+    /// It was written, which began then. That is when it is told to have arrived: the end of the call is known only
+    /// after the receiver may have answered, by another link where there is a switch, and no answer may leave before
+    /// what it answers came.
     fn delivered(&mut self, waiting: Waiting, released: Time) {
         let late = released.since(waiting.due);
         let leaving = self.link.costs(released, waiting.direction).leaving;

@@ -1,5 +1,5 @@
-//! The gauge's end of the link in the loop, for [`crate::calibration`]: what the program there sends is held and sent back in the
-//! way of everybody's packets, and seen by how long it is under way what that costs.
+//! The gauge's end of the link in the loop, for [`crate::calibration`]: what the program there sends is held and sent
+//! back in the way of everybody's packets, and seen by how long it is under way what that costs.
 
 use std::os::fd::OwnedFd;
 

@@ -68,8 +68,8 @@ impl Margin {
         }
     }
 
-    /// Half as much again as the 99th percentile of the naps remembered: one in a hundred that is late by more would be the 99th
-    /// percentile of the packets' lateness.
+    /// Half as much again as the 99th percentile of the naps remembered: one in a hundred that is late by more would be
+    /// the 99th percentile of the packets' lateness.
     fn learn(&mut self) {
         let known = self.naps.min(MEMORY);
         let mut sorted = self.late;

@@ -205,7 +205,8 @@ fn nothing_arrives_before_its_time() {
     }
 }
 
-/// Beyond a switch it is another loop that carries the answer, and it may be read while this one still returns from its write.
+/// Beyond a switch it is another loop that carries the answer, and it may be read while this one still returns from its
+/// write.
 #[test]
 fn a_packet_has_arrived_by_the_time_that_its_receiver_has_it() {
     const PACKETS: u32 = 2000;

@@ -132,7 +132,7 @@ impl Choice {
     fn query(&mut self, query: &str) -> Result<(), String> {
         let (without, name) = query.strip_prefix('!').map_or((false, query), |rest| (true, rest));
         let (_, kinds) = QUERIES.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-            format!("there is no table {name}; `bothends help sockets` names them under --query")
+            format!("there is no table {name}; `bothends sockets --help` names them under --query")
         })?;
         if without {
             self.kinds.retain(|kind| !kinds.contains(kind));

@@ -34,11 +34,20 @@ impl<'a> Looks<'a> {
         matches!(self, Looks::Plain)
     }
 
-    /// What is to be written for one arrival of a stream.
-    pub(super) fn shown(&self, remote: &Address, bytes: &[u8]) -> Vec<u8> {
+    /// What is to be written for one arrival of a connection; of a message that did not fit with its whole length.
+    pub(super) fn shown(
+        &self,
+        remote: &Address,
+        bytes: &[u8],
+        whole_bytes: Option<u64>,
+        transport: Transport,
+    ) -> Vec<u8> {
         match self {
             Looks::Plain => bytes.to_vec(),
             Looks::Terminal(terminal) => terminal.borrow_mut().show(bytes).into_bytes(),
+            Looks::Records(clock) if transport.keeps_messages() => {
+                record::message(clock, 1, remote, bytes, whole_bytes).line().into_bytes()
+            }
             Looks::Records(clock) => record::data(clock, 1, remote, bytes).line().into_bytes(),
         }
     }
@@ -48,9 +57,9 @@ impl<'a> Looks<'a> {
         let &Arrival { client, is_first, from, local, bytes, whole_bytes } = arrival;
         match self {
             Looks::Records(clock) => {
+                let opened = is_first.then(|| record::opened(clock, client, transport, local, from).line());
                 let message = record::message(clock, client, from, bytes, whole_bytes).line();
-                let opened = || record::opened(clock, client, transport, local, from).line();
-                (if is_first { opened() + &message } else { message }).into_bytes()
+                (opened.unwrap_or_default() + &message).into_bytes()
             }
             Looks::Plain if !labelled => bytes.to_vec(),
             Looks::Plain => [format!("{from}: ").as_bytes(), bytes, line_end(bytes)].concat(),

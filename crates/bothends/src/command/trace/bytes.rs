@@ -13,7 +13,7 @@ use crate::out::Out;
 use crate::record;
 
 /// Reads up to frame `number`, from 1, and shows it.
-pub(super) fn show(number: u64, source: Source, flags: &Flags, out: &Out) -> Exit {
+pub(super) fn show(number: u64, source: Source<'_>, flags: &Flags, out: &Out) -> Exit {
     let from_stdin = source.is_stdin();
     match find(number, source, out) {
         Ok(None) => Exit::Ok,
@@ -23,7 +23,7 @@ pub(super) fn show(number: u64, source: Source, flags: &Flags, out: &Out) -> Exi
 }
 
 /// Shows the frame; the number of frames that there are if it is not one of them.
-fn find(number: u64, source: Source, out: &Out) -> Result<Option<u64>, CaptureError> {
+fn find(number: u64, source: Source<'_>, out: &Out) -> Result<Option<u64>, CaptureError> {
     let mut reader = Reader::new(source)?;
     let mut start = None;
     while let Some(captured) = reader.next()? {

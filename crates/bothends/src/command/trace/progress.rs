@@ -20,7 +20,7 @@ pub(super) struct Progress(Option<(ProgressBar, File)>);
 
 impl Progress {
     /// Begins to tell how far `source` is read, if it is long and somebody sees it.
-    pub(super) fn begin(source: &Source, out: &Out) -> Progress {
+    pub(super) fn begin(source: &Source<'_>, out: &Out) -> Progress {
         let seen = out.stderr_is_terminal && !out.quiet && !out.json;
         Progress(source.file().filter(|_| seen).and_then(bar))
     }

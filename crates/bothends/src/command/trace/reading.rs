@@ -59,7 +59,7 @@ impl Reading<'_> {
     ///
     /// # Errors
     /// The capture that is written cannot be. What is wrong with the one that is read stands in it.
-    pub(super) fn read(mut self, source: Source, view: &mut dyn View) -> Result<Capture, Fault> {
+    pub(super) fn read(mut self, source: Source<'_>, view: &mut dyn View) -> Result<Capture, Fault> {
         let mut tracker = Tracker::new(view.limits());
         tracker.choose(self.choice.clone());
         let mut capture = Capture {
@@ -91,7 +91,7 @@ impl Reading<'_> {
 
     fn follow(
         &mut self,
-        reader: &mut Reader<Source>,
+        reader: &mut Reader<Source<'_>>,
         capture: &mut Capture,
         view: &mut dyn View,
         progress: &mut Progress,
@@ -161,7 +161,7 @@ impl Capture {
     }
 
     /// What the file says of itself once it has been read.
-    fn note_source(&mut self, reader: &Reader<Source>) {
+    fn note_source(&mut self, reader: &Reader<Source<'_>>) {
         self.counts.frames = self.seen.frames;
         self.counts.first = self.seen.first;
         self.counts.lost_by_capture = reader.lost_by_capture();

@@ -7,40 +7,42 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use kernel::signal::Signals;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use wire::{Doing, End, Fault};
 
 use super::compression::Unpacked;
+use crate::out::Out;
 
 /// A capture to be read, unpacked if it is packed.
-pub(super) struct Source {
+pub(super) struct Source<'o> {
     is_stdin: bool,
     file: Option<File>,
-    bytes: Unpacked<Origin>,
+    bytes: Unpacked<Origin<'o>>,
 }
 
 /// Where its bytes are.
-enum Origin {
+enum Origin<'o> {
     /// A file.
     File(File),
     /// Standard input.
-    Stdin(Stdin),
+    Stdin(Stdin<'o>),
 }
 
 /// Standard input: ^C ends it, so that what was read is shown; a second one ends the program as usual.
-struct Stdin {
+struct Stdin<'o> {
+    out: &'o Out,
     interrupt: Option<Signals>,
     ended: bool,
 }
 
-impl Source {
+impl<'o> Source<'o> {
     /// Opens it; `-` is standard input.
-    pub(super) fn open(path: &Path) -> Result<Source, Fault> {
+    pub(super) fn open(path: &Path, out: &'o Out) -> Result<Source<'o>, Fault> {
         if path.as_os_str() == "-" {
             let interrupt = Signals::take(&[Signal::INT]).ok();
-            return Ok(Source::of(Origin::Stdin(Stdin { interrupt, ended: false })));
+            return Ok(Source::of(Origin::Stdin(Stdin { out, interrupt, ended: false })));
         }
         let file = File::open(path);
         file.map(|file| Source::of(Origin::File(file)))
@@ -62,7 +64,7 @@ impl Source {
         ours.is_some() && ours == theirs.map(|theirs| (theirs.dev(), theirs.ino()))
     }
 
-    fn of(origin: Origin) -> Source {
+    fn of(origin: Origin<'o>) -> Source<'o> {
         let file = match &origin {
             Origin::File(file) => file.try_clone().ok(),
             Origin::Stdin(_) => None,
@@ -75,13 +77,13 @@ impl Source {
     }
 }
 
-impl Read for Source {
+impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.bytes.read(buffer)
     }
 }
 
-impl Read for Origin {
+impl Read for Origin<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Origin::File(file) => file.read(buffer),
@@ -90,9 +92,10 @@ impl Read for Origin {
     }
 }
 
-impl Stdin {
+impl Stdin<'_> {
     /// Reads the descriptor itself: a buffer between would hide from poll what is there.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.show_before_waiting();
         if self.interrupt.as_ref().is_some_and(interrupted_first) {
             self.interrupt = None;
             self.ended = true;
@@ -105,6 +108,17 @@ impl Stdin {
                 Err(Errno::INTR) => {}
                 read => return read.map_err(io::Error::from),
             }
+        }
+    }
+}
+
+impl Stdin<'_> {
+    /// What is known of a capture that still grows is seen before more of it is waited for.
+    fn show_before_waiting(&self) {
+        let stdin = io::stdin();
+        let mut watched = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)];
+        if poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0) {
+            self.out.flush();
         }
     }
 }

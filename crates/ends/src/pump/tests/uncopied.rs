@@ -207,7 +207,7 @@ fn messages_stay_apart_and_an_empty_one_ends_nothing() {
     }
     shutdown(&peer, rustix::net::Shutdown::Write).expect("open");
     let texts = vec![b"what".to_vec(), b"next".to_vec()];
-    let shown = |bytes: &[u8]| format!("<{}>", String::from_utf8_lossy(bytes)).into_bytes();
+    let shown = |bytes: &[u8], _| format!("<{}>", String::from_utf8_lossy(bytes)).into_bytes();
     let options = Options {
         input: Input::Script(Script { texts, every: None }),
         output: Some(output.as_fd()),
