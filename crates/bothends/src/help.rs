@@ -229,6 +229,12 @@ mod tests {
             assert!(sentence.ends_with(&format!(": {why}")), "{sentence}");
             assert_eq!(hint, format!("`bothends help {}` tells all about it", words[0]));
         }
+        for rules in [["--rtt", "--delay"], ["--up-delay", "--up-rtt"]] {
+            let (sentence, _) = refused(&["lab", rules[0], "50ms", rules[1], "10ms"]);
+            assert!(sentence.contains("cannot be used with"), "{sentence}");
+        }
+        let words = ["bothends", "lab", "--rtt", "50ms", "--up-delay", "10ms"];
+        assert!(Cli::command().try_get_matches_from(words).is_ok());
         // What help tells under this command's name is the topic.
         assert_eq!(
             refused(&["sockets", "--color", "nope"]).1,

@@ -261,4 +261,11 @@ mod tests {
         let said = sentence(&SocketRow { timer: Some(timer), inode: 0, ..row(SocketState::TIME_WAIT) }, None);
         assert!(said.contains("for 42 s more"), "{said}");
     }
+
+    #[test]
+    fn of_datagrams_the_memory_is_told_that_holds_them() {
+        let waiting = SocketRow { kind: Kind::Udp, to_read_bytes: 832, ..row(SocketState::ESTABLISHED) };
+        let said = sentence(&waiting, None);
+        assert!(said.ends_with("; datagrams wait to be read, in 832 bytes of memory"), "{said}");
+    }
 }

@@ -340,3 +340,30 @@ fn options_behind_the_address_are_flags() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("there is no option tiemout"), "{}", stderr(&output));
 }
+
+/// A packet is whole without a line's end, however long it is; `cut` is for what did not fit.
+#[test]
+fn whole_packets_are_not_called_cut() {
+    if !has("python3", "listen: whole packets") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("packets");
+    let mut command = bothends(&["listen", &format!("unix-seqpacket:{}", path.display()), "--json"]);
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let told = lines(child.stdout.take().unwrap());
+    assert!(told.recv_timeout(PATIENCE).is_ok_and(|line| line.contains("\"listening\"")));
+    let script = "import socket, sys
+peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+peer.connect(sys.argv[1])
+for length in (1, 3, 65537):
+    peer.send(b'x' * length)";
+    let peer = Command::new("python3").args(["-c", script, path.to_str().unwrap()]).status().unwrap();
+    assert!(peer.success());
+    let told: Vec<serde_json::Value> = told.iter().map(|line| serde_json::from_str(&line).unwrap()).collect();
+    assert!(wait(&mut child).success());
+    let data = of_type(&told, "data");
+    let lengths: Vec<_> = data.iter().map(|one| (one["len_bytes"].as_u64(), one.get("cut"))).collect();
+    assert_eq!(lengths, [1, 3, 65537].map(|length| (Some(length), None)));
+}

@@ -172,7 +172,11 @@ fn argument(word: &'static Word, flag: &'static str, direction: Option<Direction
         Some(Direction::Up) => format!("Set --{} from the client to the server only.", word.name),
         Some(Direction::Down) => format!("Set --{} from the server to the client only.", word.name),
     };
-    let argument = Arg::new(flag).long(flag).help(help).hide(direction.is_some());
+    let mut argument = Arg::new(flag).long(flag).help(help).hide(direction.is_some());
+    // Both say how long a packet is under way: one would drop the other.
+    if word.name == "rtt" {
+        argument = argument.conflicts_with(flag.replace("rtt", "delay"));
+    }
     match word.value {
         Some(value) => argument.value_name(value).allow_hyphen_values(true),
         None => argument.action(ArgAction::SetTrue),
