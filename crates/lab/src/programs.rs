@@ -42,14 +42,25 @@ pub(crate) fn run(inside: &Inside<'_>, line: &Line, processors: &Processors) -> 
     let (config, program) = (inside.config, inside.config.program(role));
     let part = inside.cast.iter().find(|part| part.role == role);
     let command = command(program, role, role == config.leader).filter(|_| part.is_none());
-    // A command gets what is inherited, as outside; what is ours is closed when it is executed. An actor has more of
-    // its own.
-    let is_ours = command.is_none() && part.is_none();
-    let stands_by = stand_by(inside, line, part.is_some(), is_ours);
-    processors.use_all();
     let is_shell = matches!(program, Program::Shell(_));
-    let take_place = || take_place(role == config.leader, is_shell, inside.namespaces.mask);
-    if let Err(errno) = stands_by.and_then(|()| take_place()) {
+    let become_program = || {
+        become_host(role, inside.outputs.get(role.index()).and_then(Option::as_ref))?;
+        // A command gets what is inherited, as outside; what is ours is closed when it is executed. An actor has more of
+        // its own.
+        if command.is_none() && part.is_none() {
+            let [network, start] = line.descriptors();
+            descriptors::keep_only(&[control.as_fd(), network, start]);
+        }
+        line.wait_for_start()?;
+        namespace::enter(Namespace::Network, line.network()?.as_fd())?;
+        // An actor may set its host otherwise: what it does is in this program.
+        if part.is_none() {
+            namespace::drop_capabilities()?;
+        }
+        processors.use_all();
+        take_place(role == config.leader, is_shell, inside.namespaces.mask)
+    };
+    if let Err(errno) = become_program() {
         let _ = control.report(Report::NotStarted(role, errno));
         process::exit_now(EXIT_NOT_STARTED);
     }
@@ -71,25 +82,17 @@ pub(crate) fn run(inside: &Inside<'_>, line: &Line, processors: &Processors) -> 
 pub(crate) const EXIT_NOT_STARTED: i32 = 126;
 const EXIT_NOT_FOUND: i32 = 127;
 
-/// Becomes the host, up to the word to start.
-fn stand_by(inside: &Inside<'_>, line: &Line, is_actor: bool, keeps_only_ours: bool) -> Result<(), i32> {
-    let role = line.role;
+/// Has the host's name, and writes to where its output goes.
+fn become_host(role: Role, output: Option<&[OwnedFd; 2]>) -> Result<(), i32> {
     let name = CString::new(format!("lab {}", role.name())).unwrap_or_default();
     let _ = rustix::thread::set_name(&name);
     // What `hostname` says, and with it most shells' prompts. Where it is refused, they say what they said before.
     let _ = namespace::unshare(Namespace::HostName).and_then(|()| namespace::set_host_name(role.name()));
-    if let Some([out, err]) = inside.outputs.get(role.index()).and_then(Option::as_ref) {
+    if let Some([out, err]) = output {
         rustix::stdio::dup2_stdout(out).map_err(Errno::raw_os_error)?;
         rustix::stdio::dup2_stderr(err).map_err(Errno::raw_os_error)?;
     }
-    if keeps_only_ours {
-        let [network, start] = line.descriptors();
-        descriptors::keep_only(&[inside.control.as_fd(), network, start]);
-    }
-    line.wait_for_start()?;
-    namespace::enter(Namespace::Network, line.network()?.as_fd())?;
-    // An actor may set its host otherwise: what it does is in this program.
-    if is_actor { Ok(()) } else { namespace::drop_capabilities() }
+    Ok(())
 }
 
 /// What the terminal sends is for the leader and the tool, and for a shell alone.

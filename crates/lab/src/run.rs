@@ -87,7 +87,8 @@ pub fn run_in(
     let coming = Coming::new(network::begin(namespaces, config, outputs, Vec::new(), first)?, config)?;
     stand_back();
     let (network, links) = coming.wait()?;
-    let mut lab = Lab { config, emit, signals, network, links, pipes, view: View::of(config.hosts()) };
+    let (buffer, view) = (vec![0; READ_AT_ONCE], View::of(config.hosts()));
+    let mut lab = Lab { config, emit, signals, network, links, pipes, buffer, view };
     // The link is stopped and its counters are told also when something failed on the way.
     let played = lab.play();
     let outcome = lab.finish();
@@ -102,6 +103,8 @@ struct Lab<'a> {
     links: Links,
     network: Network,
     pipes: Vec<Pipe>,
+    /// For what is read from them.
+    buffer: Vec<u8>,
     view: View,
 }
 
@@ -142,8 +145,9 @@ struct Happened {
     printed: bool,
 }
 
-/// How much of what a program prints is taken at once, in bytes.
-const MOST_PRINTED: usize = 256 * 1024;
+/// How much of what a program prints is read at once, and how much is taken before others are heard, in bytes.
+const READ_AT_ONCE: usize = 64 * 1024;
+const MOST_PRINTED: usize = 4 * READ_AT_ONCE;
 
 /// The reading end of what a program prints.
 struct Pipe {
@@ -155,16 +159,15 @@ struct Pipe {
 
 impl Pipe {
     /// Hands out what can be read, up to so many bytes.
-    fn take(&mut self, most: usize, emit: &mut dyn FnMut(Event)) {
+    fn take(&mut self, most: usize, buffer: &mut [u8], emit: &mut dyn FnMut(Event)) {
         let mut left = most;
         while let Some(read) = self.read.as_ref().filter(|_| left > 0) {
-            let mut bytes = vec![0; left.min(64 * 1024)];
-            match rustix::io::read(read, &mut bytes) {
+            let room = left.min(buffer.len());
+            match rustix::io::read(read, &mut buffer[..room]) {
                 Ok(0) => self.read = None,
                 Ok(len) => {
                     left -= len;
-                    bytes.truncate(len);
-                    emit(Event::Output { role: self.role, fd: self.fd, bytes });
+                    emit(Event::Output { role: self.role, fd: self.fd, bytes: buffer[..len].to_vec() });
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
@@ -174,9 +177,9 @@ impl Pipe {
     }
 
     /// The same with what has been written by now.
-    fn take_what_is_there(&mut self, emit: &mut dyn FnMut(Event)) {
+    fn take_what_is_there(&mut self, buffer: &mut [u8], emit: &mut dyn FnMut(Event)) {
         let there = self.read.as_ref().and_then(|read| rustix::io::ioctl_fionread(read).ok());
-        self.take(usize::try_from(there.unwrap_or(0)).unwrap_or(usize::MAX), emit);
+        self.take(usize::try_from(there.unwrap_or(0)).unwrap_or(usize::MAX), buffer, emit);
     }
 }
 
@@ -533,7 +536,7 @@ impl Lab<'_> {
     /// Takes what the programs have printed, but not all of one that prints without a pause: there are others to be heard.
     fn take_output(&mut self) {
         for pipe in &mut self.pipes {
-            pipe.take(MOST_PRINTED, self.emit);
+            pipe.take(MOST_PRINTED, &mut self.buffer, self.emit);
         }
     }
 
@@ -574,7 +577,7 @@ impl Lab<'_> {
     fn ended(&mut self, role: Role, exit: Option<i32>, signal: Option<i32>) {
         // What it printed stands before its end; what children of it print will be heard later.
         for pipe in self.pipes.iter_mut().filter(|pipe| pipe.role == role) {
-            pipe.take_what_is_there(self.emit);
+            pipe.take_what_is_there(&mut self.buffer, self.emit);
         }
         let process = self.view.process(role);
         process.running = false;
